@@ -1,0 +1,151 @@
+//! A check: what a user configured.
+//!
+//! `CheckDraft::read` is the only way from a request to a configuration; it reports every field at
+//! fault, not the first. What it lets through can be scheduled, stored and probed as it stands.
+
+mod read;
+mod rules;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::ids::{CheckId, ProjectId, Region};
+use super::job::ProbeSpec;
+use super::schedule::{Schedule, Slot};
+
+pub use rules::{DEFAULT_INTERVAL_SECONDS, DEFAULT_THRESHOLD, DEFAULT_TIMEOUT_MS, METHODS, default_timeout_ms};
+
+/// One thing wrong with a request, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// Where: a JSON pointer (RFC 6901), or the name of a query parameter.
+    pub pointer: String,
+    /// What is wrong and what is expected, for the person who wrote it.
+    pub detail: String,
+}
+
+/// What a user configured, with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckConfig {
+    /// 1 to 200 characters.
+    pub name: String,
+    /// `http` or `https`, absolute, no credentials.
+    pub url: String,
+    /// One of [`METHODS`].
+    pub method: String,
+    /// 100 to 599; `None` accepts any 2xx.
+    pub expected_status: Option<u16>,
+    /// 1 to 604,800.
+    pub interval_seconds: u32,
+    /// Failures in a row that make an outage; 1 to 100.
+    pub alert_threshold: u32,
+    /// Limit of one run; less than the interval.
+    pub timeout_ms: u32,
+    /// Who is told; `None` for nobody.
+    pub webhook_url: Option<String>,
+    /// Sent with each run.
+    pub headers: BTreeMap<String, String>,
+    /// Sent with each run.
+    pub body: Option<String>,
+    /// Whether it is scheduled.
+    pub enabled: bool,
+    /// Free words to filter by, sorted, each once.
+    pub tags: Vec<String>,
+    /// Where it is looked from, sorted, at least one.
+    pub regions: Vec<Region>,
+}
+
+impl CheckConfig {
+    /// Milliseconds between slots.
+    #[must_use]
+    pub fn interval_ms(&self) -> i64 {
+        i64::from(self.interval_seconds) * 1000
+    }
+
+    /// The part a probe needs.
+    #[must_use]
+    pub fn probe_spec(&self) -> ProbeSpec {
+        ProbeSpec {
+            url: self.url.clone(),
+            method: self.method.clone(),
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+            expected_status: self.expected_status,
+        }
+    }
+
+    /// Whether going from `self` to `other` changes what is looked at or when, so that a run under
+    /// way no longer answers the question.
+    #[must_use]
+    pub fn looks_differently(&self, other: &Self) -> bool {
+        self.probe_spec() != other.probe_spec()
+            || self.interval_seconds != other.interval_seconds
+            || self.timeout_ms != other.timeout_ms
+            || self.regions != other.regions
+    }
+}
+
+/// A configuration as a request gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckDraft {
+    /// The configuration.
+    pub config: CheckConfig,
+    /// The secret to sign webhooks with, if the request named one: `whsec_` and base64.
+    pub webhook_secret: Option<String>,
+}
+
+/// A check as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Its id, ordered by creation.
+    pub id: CheckId,
+    /// The tenant.
+    pub project_id: ProjectId,
+    /// What the user configured.
+    pub config: CheckConfig,
+    /// Signs the webhooks; there is one when `webhook_url` is set.
+    pub webhook_secret: Option<String>,
+    /// Counts the changes of what is looked at, from 1.
+    pub version: i32,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When its configuration last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Check {
+    /// The grid of its slots.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule::new(self.id, self.config.interval_ms())
+    }
+}
+
+words! {
+    /// The health of a check over all its regions, as lists show and filter it.
+    Status {
+        /// Not looked at yet.
+        Pending = "pending",
+        /// Well in every region that has looked.
+        Up = "up",
+        /// Down in at least one region.
+        Down = "down",
+        /// Not scheduled, because a person said so.
+        Paused = "paused",
+    }
+}
+
+/// A check and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckView {
+    /// The check.
+    pub check: Check,
+    /// Its health over all regions.
+    pub status: Status,
+    /// The earliest slot not handed out; `None` while paused.
+    pub next_run_at: Option<Slot>,
+    /// The latest slot that ended, in any region.
+    pub last_run_at: Option<Slot>,
+}

@@ -1,0 +1,272 @@
+//! From a JSON object to a configuration, reporting every field at fault.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{CheckConfig, CheckDraft, FieldError, Region, rules};
+
+impl CheckDraft {
+    /// Reads and checks a whole configuration. Absent and `null` fields get their defaults.
+    ///
+    /// # Errors
+    /// Every field at fault: unknown, of the wrong type, or out of its range.
+    pub fn read(body: Value) -> Result<Self, Vec<FieldError>> {
+        let Value::Object(fields) = body else {
+            return Err(vec![error("", "must be a JSON object")]);
+        };
+        let mut reader = Reader { fields, errors: Vec::new() };
+        let draft = reader.draft();
+        reader.finish(draft)
+    }
+
+    /// Applies a merge patch (RFC 7396) to `current` and checks the result as a whole.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn patch(current: &CheckConfig, patch: Value) -> Result<Self, Vec<FieldError>> {
+        if !patch.is_object() {
+            return Err(vec![error("", "must be a JSON object")]);
+        }
+        let unsaid_timeout = patch.get("timeout_ms").is_none();
+        let mut whole = serde_json::to_value(current).unwrap_or_default();
+        merge(&mut whole, patch);
+        let default = rules::default_timeout_ms(current.interval_seconds);
+        if unsaid_timeout && current.timeout_ms == default {
+            // A timeout nobody chose follows the interval.
+            whole["timeout_ms"] = Value::Null;
+        }
+        Self::read(whole)
+    }
+}
+
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    if let Value::Object(fields) = target {
+        for (name, value) in patch {
+            if value.is_null() {
+                fields.remove(&name);
+            } else {
+                merge(fields.entry(name).or_insert(Value::Null), value);
+            }
+        }
+    }
+}
+
+struct Reader {
+    fields: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Reader {
+    fn draft(&mut self) -> Option<CheckDraft> {
+        let name = self.required("name", rules::name);
+        let url = self.required("url", rules::url);
+        let method = self.or("method", "GET".to_owned(), rules::method);
+        let expected_status = self.optional("expected_status", rules::within(&rules::STATUSES, ""));
+        let interval_seconds = self.or(
+            "interval_seconds",
+            rules::DEFAULT_INTERVAL_SECONDS,
+            rules::within(&rules::INTERVALS, " (one second to seven days)"),
+        );
+        let interval = interval_seconds.unwrap_or(*rules::INTERVALS.end());
+        let draft = CheckDraft {
+            config: CheckConfig {
+                name: name.unwrap_or_default(),
+                url: url.unwrap_or_default(),
+                method: method.unwrap_or_default(),
+                expected_status,
+                interval_seconds: interval,
+                alert_threshold: self
+                    .or("alert_threshold", rules::DEFAULT_THRESHOLD, rules::within(&rules::THRESHOLDS, ""))
+                    .unwrap_or_default(),
+                timeout_ms: self
+                    .or("timeout_ms", rules::default_timeout_ms(interval), |ms| rules::timeout(interval, ms))
+                    .unwrap_or_default(),
+                webhook_url: self.optional("webhook_url", rules::url),
+                headers: self.or("headers", std::collections::BTreeMap::new(), rules::headers).unwrap_or_default(),
+                body: self.optional("body", rules::body),
+                enabled: self.or("enabled", true, Ok).unwrap_or_default(),
+                tags: self.or("tags", Vec::new(), rules::tags).unwrap_or_default(),
+                regions: self.or("regions", vec![Region::DEFAULT.to_owned()], rules::regions).unwrap_or_default(),
+            },
+            webhook_secret: self.optional("webhook_secret", rules::webhook_secret),
+        };
+        for (name, _) in std::mem::take(&mut self.fields) {
+            self.errors.push(error(&format!("/{}", escape(&name)), "is not a field of a check"));
+        }
+        self.errors.is_empty().then_some(draft)
+    }
+
+    fn finish(self, draft: Option<CheckDraft>) -> Result<CheckDraft, Vec<FieldError>> {
+        draft.ok_or(self.errors)
+    }
+
+    fn required<T: DeserializeOwned, U>(&mut self, name: &str, rule: impl Fn(T) -> Result<U, String>) -> Option<U> {
+        let missing = self.fields.get(name).is_none_or(Value::is_null);
+        if missing {
+            self.fields.remove(name);
+            self.errors.push(error(&format!("/{name}"), "is required"));
+            return None;
+        }
+        self.optional(name, rule)
+    }
+
+    fn or<T: DeserializeOwned, U>(
+        &mut self,
+        name: &str,
+        default: T,
+        rule: impl Fn(T) -> Result<U, String>,
+    ) -> Option<U> {
+        if self.fields.get(name).is_none_or(Value::is_null) {
+            self.fields.remove(name);
+            return rule(default).ok();
+        }
+        self.optional(name, rule)
+    }
+
+    /// The field's value; `None` when it is absent, `null` or at fault.
+    fn optional<T: DeserializeOwned, U>(&mut self, name: &str, rule: impl Fn(T) -> Result<U, String>) -> Option<U> {
+        let value = self.fields.remove(name).filter(|value| !value.is_null())?;
+        let checked = if holds_nul(&value) {
+            Err("must not contain the character U+0000".to_owned())
+        } else {
+            serde_json::from_value(value).map_err(|wrong| plain(&wrong)).and_then(rule)
+        };
+        checked.map_err(|detail| self.errors.push(error(&format!("/{name}"), &detail))).ok()
+    }
+}
+
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        _ => false,
+    }
+}
+
+fn plain(wrong: &serde_json::Error) -> String {
+    format!("has the wrong type: {wrong}")
+}
+
+fn escape(name: &str) -> String {
+    super::super::text::tame(name, 100).replace('~', "~0").replace('/', "~1")
+}
+
+fn error(pointer: &str, detail: &str) -> FieldError {
+    FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn faults(body: Value) -> Vec<String> {
+        let errors = CheckDraft::read(body).expect_err("should have been refused");
+        errors.into_iter().map(|e| e.pointer).collect()
+    }
+
+    #[test]
+    fn name_and_url_are_enough() {
+        let draft = CheckDraft::read(json!({"name": "a", "url": "http://example.com"})).unwrap();
+
+        let config = draft.config;
+        assert_eq!((config.method.as_str(), config.expected_status), ("GET", None));
+        assert_eq!((config.interval_seconds, config.alert_threshold, config.timeout_ms), (60, 3, 10_000));
+        assert_eq!((config.enabled, config.regions), (true, vec![Region::default()]));
+    }
+
+    #[test]
+    fn a_short_interval_gets_a_timeout_that_fits() {
+        let draft = CheckDraft::read(json!({"name": "a", "url": "http://h", "interval_seconds": 1})).unwrap();
+
+        assert_eq!(draft.config.timeout_ms, 800);
+    }
+
+    #[test]
+    fn every_field_at_fault_is_named_at_once() {
+        let body = json!({
+            "name": "", "url": "example.com", "method": "BREW", "expected_status": 99, "interval_seconds": 0,
+            "alert_threshold": 0, "timeout_ms": -1, "webhook_url": "ftp://x", "headers": {"a b": "c"},
+            "body": 7, "enabled": "yes", "tags": [""], "regions": [], "webhook_secret": "hush", "nmae": 1,
+        });
+
+        let expected = [
+            "/name", "/url", "/method", "/expected_status", "/interval_seconds", "/alert_threshold", "/timeout_ms",
+            "/webhook_url", "/headers", "/body", "/enabled", "/tags", "/regions", "/webhook_secret", "/nmae",
+        ];
+        assert_eq!(faults(body), expected);
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_looked_at_are_refused_with_the_reason() {
+        for (url, reason) in [
+            ("example.com", "begins with http"),
+            ("//example.com", "begins with http"),
+            ("ftp://example.com", "begins with http"),
+            ("http://", "host"),
+            ("http:///path", "host"),
+            ("https://:80/", "host"),
+            ("https://user:pass@example.com", "credentials"),
+            ("https://user@example.com", "credentials"),
+            ("http://exa mple.com", "not a URL"),
+            ("http://[::1", "not a URL"),
+            ("http://h:99999", "not a URL"),
+            ("http://h:0", "port 0"),
+            (" http://h", "spaces"),
+            ("http://h/\u{0}", "U+0000"),
+        ] {
+            let errors = CheckDraft::read(json!({"name": "a", "url": url})).expect_err(url);
+            assert!(errors[0].detail.contains(reason), "{url}: {}", errors[0].detail);
+        }
+    }
+
+    #[test]
+    fn a_run_must_end_before_the_next_begins() {
+        let body = |ms| json!({"name": "a", "url": "http://h", "interval_seconds": 10, "timeout_ms": ms});
+
+        assert!(CheckDraft::read(body(9_999)).is_ok());
+        assert_eq!(faults(body(10_000)), ["/timeout_ms"]);
+        assert_eq!(faults(body(10_001)), ["/timeout_ms"]);
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_clears_with_null() {
+        let before = CheckDraft::read(json!({
+            "name": "a", "url": "http://h", "webhook_url": "http://w", "headers": {"a": "1", "b": "2"},
+        }))
+        .unwrap()
+        .config;
+
+        let patch = json!({"name": "b", "webhook_url": null, "headers": {"a": null}});
+        let after = CheckDraft::patch(&before, patch).unwrap().config;
+
+        assert_eq!((after.name.as_str(), after.webhook_url.as_deref()), ("b", None));
+        assert_eq!(after.headers.into_iter().collect::<Vec<_>>(), [("b".to_owned(), "2".to_owned())]);
+        assert_eq!(after.url, before.url);
+    }
+
+    #[test]
+    fn a_timeout_nobody_chose_follows_the_interval() {
+        let before = CheckDraft::read(json!({"name": "a", "url": "http://h"})).unwrap().config;
+
+        let after = CheckDraft::patch(&before, json!({"interval_seconds": 5})).unwrap().config;
+
+        assert_eq!(after.timeout_ms, 4_000);
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for body in [json!([]), json!("x"), json!(1), Value::Null] {
+            assert_eq!(faults(body), [""]);
+        }
+    }
+}

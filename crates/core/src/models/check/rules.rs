@@ -1,0 +1,162 @@
+//! What each field of a check may be.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use url::Url;
+
+/// Seconds between runs when nobody says otherwise.
+pub const DEFAULT_INTERVAL_SECONDS: u32 = 60;
+/// Failures in a row when nobody says otherwise.
+pub const DEFAULT_THRESHOLD: u32 = 3;
+/// Limit of a run when nobody says otherwise and the interval leaves room for it.
+pub const DEFAULT_TIMEOUT_MS: u32 = 10_000;
+/// The methods a check may use.
+pub const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
+
+pub(super) const INTERVALS: std::ops::RangeInclusive<u32> = 1..=604_800;
+pub(super) const THRESHOLDS: std::ops::RangeInclusive<u32> = 1..=100;
+pub(super) const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;
+const MOST_HEADERS: usize = 50;
+const MOST_HEADER_BYTES: usize = 16 * 1024;
+const MOST_BODY_BYTES: usize = 64 * 1024;
+const MOST_TAGS: usize = 20;
+const LONGEST_URL: usize = 2048;
+
+/// Headers that belong to the connection or to Pulse, not to the user.
+const RESERVED_HEADERS: [&str; 8] = [
+    "connection", "content-length", "keep-alive", "pulse-run", "te", "trailer", "transfer-encoding", "upgrade",
+];
+
+/// The limit that fits an interval: 10 s, or four fifths of a shorter interval.
+#[must_use]
+pub const fn default_timeout_ms(interval_seconds: u32) -> u32 {
+    let room = interval_seconds.saturating_mul(800);
+    if room < DEFAULT_TIMEOUT_MS { room } else { DEFAULT_TIMEOUT_MS }
+}
+
+pub(super) fn name(name: String) -> Result<String, String> {
+    let trimmed = name.trim();
+    match trimmed.chars().count() {
+        1..=200 if !trimmed.chars().any(char::is_control) => Ok(trimmed.to_owned()),
+        1..=200 => Err("must not contain control characters".into()),
+        _ => Err("must have 1 to 200 characters".into()),
+    }
+}
+
+pub(super) fn url(text: String) -> Result<String, String> {
+    if text.len() > LONGEST_URL {
+        return Err(format!("must have at most {LONGEST_URL} characters"));
+    }
+    if text.trim() != text || text.chars().any(char::is_control) {
+        return Err("must not contain control characters or surrounding spaces".into());
+    }
+    let has_scheme = text.to_ascii_lowercase();
+    let Some(rest) = ["http://", "https://"].iter().find_map(|scheme| has_scheme.strip_prefix(scheme)) else {
+        return Err("must be an absolute URL that begins with http:// or https://".into());
+    };
+    if rest.is_empty() || rest.starts_with(['/', '?', '#', ':']) {
+        return Err("must name a host".into());
+    }
+    let url = Url::parse(&text).map_err(|error| format!("is not a URL: {error}"))?;
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("must name a host".into());
+    }
+    if url.port() == Some(0) {
+        return Err("must not name port 0".into());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not carry credentials; send them in `headers`".into());
+    }
+    Ok(text)
+}
+
+pub(super) fn method(method: String) -> Result<String, String> {
+    if METHODS.contains(&method.as_str()) {
+        return Ok(method);
+    }
+    Err(format!("must be one of {}", METHODS.join(", ")))
+}
+
+pub(super) fn within<T>(range: &std::ops::RangeInclusive<T>, unit: &str) -> impl Fn(T) -> Result<T, String>
+where
+    T: PartialOrd + Copy + std::fmt::Display,
+{
+    move |value| {
+        if range.contains(&value) {
+            return Ok(value);
+        }
+        Err(format!("must be from {} to {}{unit}", range.start(), range.end()))
+    }
+}
+
+pub(super) fn timeout(interval_seconds: u32, timeout_ms: u32) -> Result<u32, String> {
+    let interval_ms = u64::from(interval_seconds) * 1000;
+    if timeout_ms >= 1 && u64::from(timeout_ms) < interval_ms {
+        return Ok(timeout_ms);
+    }
+    Err(format!(
+        "must be at least 1 and less than the interval of {interval_ms} ms, so that one run ends before the next begins"
+    ))
+}
+
+pub(super) fn headers(headers: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if headers.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
+        return Err(format!("must be at most {MOST_HEADERS} headers and {MOST_HEADER_BYTES} bytes in all"));
+    }
+    for (name, value) in &headers {
+        if !is_token(name) {
+            return Err(format!("{name:?} is not a header name"));
+        }
+        if RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+            return Err(format!("{name} is set by Pulse itself"));
+        }
+        if value.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(format!("the value of {name} must not contain control characters"));
+        }
+    }
+    Ok(headers)
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+pub(super) fn body(body: String) -> Result<String, String> {
+    if body.len() > MOST_BODY_BYTES {
+        return Err(format!("must have at most {MOST_BODY_BYTES} bytes"));
+    }
+    Ok(body)
+}
+
+pub(super) fn tags(mut tags: Vec<String>) -> Result<Vec<String>, String> {
+    let fits = |tag: &String| (1..=64).contains(&tag.chars().count()) && !tag.chars().any(char::is_control);
+    if tags.len() > MOST_TAGS || !tags.iter().all(fits) {
+        return Err(format!("must be at most {MOST_TAGS} tags of 1 to 64 characters"));
+    }
+    tags.sort();
+    tags.dedup();
+    Ok(tags)
+}
+
+pub(super) fn regions(names: Vec<String>) -> Result<Vec<super::Region>, String> {
+    let mut regions: Vec<_> = names.iter().filter_map(|name| super::Region::parse(name)).collect();
+    if regions.len() != names.len() || !(1..=20).contains(&regions.len()) {
+        return Err("must be 1 to 20 names of lower-case letters, digits and hyphens, 32 characters at most".into());
+    }
+    regions.sort();
+    regions.dedup();
+    Ok(regions)
+}
+
+/// The form of the Standard Webhooks specification: `whsec_` and 24 to 64 bytes in base64.
+pub(super) fn webhook_secret(secret: String) -> Result<String, String> {
+    let bytes = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
+    match bytes.map(|bytes| bytes.len()) {
+        Some(24..=64) => Ok(secret),
+        _ => Err("must be whsec_ followed by 24 to 64 bytes in base64".into()),
+    }
+}

@@ -1,0 +1,114 @@
+//! Identities: one newtype each, so that two of them are never swapped.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A new id, ordered by the time it was made (UUID version 7, RFC 9562).
+            #[must_use]
+            pub fn generate() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// A check.
+    CheckId
+);
+uuid_id!(
+    /// An incident: one outage of one check.
+    IncidentId
+);
+uuid_id!(
+    /// An alert: one edge of one incident.
+    AlertId
+);
+uuid_id!(
+    /// A delivery: one alert for one channel. Receivers see it as `webhook-id`, the same on every attempt.
+    DeliveryId
+);
+uuid_id!(
+    /// One request made for a delivery.
+    AttemptId
+);
+uuid_id!(
+    /// A sealed batch of history; also the token that makes shipping it idempotent.
+    BatchId
+);
+
+/// The tenant. Every row and every query carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProjectId(pub Uuid);
+
+impl ProjectId {
+    /// The only project while accounts are off.
+    pub const DEFAULT: Self = Self(Uuid::nil());
+}
+
+/// Where a worker stands: 1 to 32 lower-case letters, digits and hyphens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Region(String);
+
+impl Region {
+    /// The region of workers that were not told one.
+    pub const DEFAULT: &'static str = "default";
+
+    /// `None` when `name` is not a region's name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let fits = (1..=32).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        fits.then(|| Self(name.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Region {
+    fn default() -> Self {
+        Self(Self::DEFAULT.to_owned())
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_a_short_plain_name() {
+        assert!(Region::parse("eu-west-1").is_some());
+
+        for wrong in ["", "EU", "a b", "a:b", "{x}", "ü", &"x".repeat(33)] {
+            assert!(Region::parse(wrong).is_none(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What travels between scheduler, prober and recorder.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{CheckId, Region};
+use super::run::{Observation, Outcome};
+use super::schedule::Slot;
+
+/// One slot of one check in one region, to be looked at. Small: the definition travels apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The check.
+    pub check_id: CheckId,
+    /// Where to look from.
+    pub region: Region,
+    /// For which slot.
+    pub slot: Slot,
+    /// Which definition of the check.
+    pub version: i32,
+    /// The whole run's limit, in milliseconds.
+    pub timeout_ms: u32,
+    /// Not worth starting after this.
+    pub start_by: Slot,
+}
+
+/// A job in a prober's hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeasedJob {
+    /// The job.
+    pub job: Job,
+    /// The fence: which delivery of the job this is, from 1. A completion with an older one is stale.
+    pub token: u32,
+}
+
+/// What a probe needs to know of a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeSpec {
+    /// The address, absolute, with scheme and host and without credentials.
+    pub url: String,
+    /// The method, in capitals.
+    pub method: String,
+    /// Sent as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Sent as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// `None` accepts any 2xx.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_status: Option<u16>,
+}
+
+/// A definition, by the check and version it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionedSpec {
+    /// The check.
+    pub check_id: CheckId,
+    /// The version.
+    pub version: i32,
+    /// The definition, shared: many jobs, one spec.
+    pub spec: Arc<ProbeSpec>,
+}
+
+/// What a prober hands in for a slot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// The check.
+    pub check_id: CheckId,
+    /// Where it was looked from.
+    pub region: Region,
+    /// For which slot.
+    pub slot: Slot,
+    /// The token of the lease under which it was run.
+    pub attempt: u32,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// What was seen; `None` when nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observation: Option<Observation>,
+}

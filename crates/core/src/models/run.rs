@@ -1,0 +1,217 @@
+//! What one look at a target brought: the observation, and the outcome it was judged to be.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::ids::{CheckId, ProjectId, Region};
+use super::schedule::Slot;
+
+words! {
+    /// Why a run failed: what the target did.
+    FailClass {
+        /// The name could not be resolved.
+        Dns = "dns",
+        /// No connection: refused, reset or unreachable.
+        Connect = "connect",
+        /// The handshake or the certificate was no good.
+        Tls = "tls",
+        /// Not finished within the timeout; the error names the phase.
+        Timeout = "timeout",
+        /// Answered with another status than expected.
+        Status = "status",
+        /// What came back was no HTTP, or ended too early.
+        Protocol = "protocol",
+        /// The answer's head was larger than a probe reads.
+        TooLarge = "too_large",
+    }
+}
+
+words! {
+    /// Why a look told nothing about the target.
+    InconclusiveReason {
+        /// This worker ran out of something of its own: descriptors, ports, memory.
+        Local = "local",
+        /// The worker could not obtain the check's definition.
+        NoSpec = "no_spec",
+    }
+}
+
+words! {
+    /// Why nobody looked.
+    MissedReason {
+        /// Handed out, and no result came before the window closed.
+        Lost = "lost",
+        /// Its time passed before anyone could look.
+        Late = "late",
+        /// Given to a worker several times, and none came back.
+        WorkerCrash = "worker_crash",
+        /// The check was paused while the slot was under way.
+        Paused = "paused",
+        /// The check was changed while the slot was under way.
+        Edited = "edited",
+        /// The check was deleted while the slot was under way.
+        Deleted = "deleted",
+    }
+}
+
+/// How a slot ended; exactly one per slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", content = "reason", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The target did what was expected.
+    Ok,
+    /// It did not.
+    Fail(FailClass),
+    /// We looked, and could not tell.
+    Inconclusive(InconclusiveReason),
+    /// Nobody looked.
+    Missed(MissedReason),
+}
+
+impl Outcome {
+    /// `ok`, `fail`, `inconclusive` or `missed`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Fail(_) => "fail",
+            Self::Inconclusive(_) => "inconclusive",
+            Self::Missed(_) => "missed",
+        }
+    }
+
+    /// The class or reason; empty for `ok`.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Ok => "",
+            Self::Fail(class) => class.as_str(),
+            Self::Inconclusive(reason) => reason.as_str(),
+            Self::Missed(reason) => reason.as_str(),
+        }
+    }
+
+    /// The outcome of these two words; `None` when they are none.
+    #[must_use]
+    pub fn parse(outcome: &str, reason: &str) -> Option<Self> {
+        match outcome {
+            "ok" => Some(Self::Ok),
+            "fail" => FailClass::parse(reason).map(Self::Fail),
+            "inconclusive" => InconclusiveReason::parse(reason).map(Self::Inconclusive),
+            "missed" => MissedReason::parse(reason).map(Self::Missed),
+            _ => None,
+        }
+    }
+}
+
+/// How long each phase took, in microseconds; `None` for a phase that was not reached or not needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Phases {
+    /// From the start to the addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_us: Option<u32>,
+    /// From the addresses to a connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_us: Option<u32>,
+    /// The TLS handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_us: Option<u32>,
+    /// From the request sent to the head of the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_us: Option<u32>,
+    /// From the start to the end of what was read, or to the failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_us: Option<u32>,
+}
+
+/// What was seen, before anyone judged it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// When the probe began, by the worker's wall clock. Decoration: slots are what counts.
+    pub started_at: DateTime<Utc>,
+    /// The status of the response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_code: Option<u16>,
+    /// How long it took.
+    #[serde(default)]
+    pub phases: Phases,
+    /// The address that was connected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// What went wrong, in a sentence for the check's owner; tamed and at most 500 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The outcome of one slot, or of a row of missed ones, as history keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The tenant.
+    pub project_id: ProjectId,
+    /// The check.
+    pub check_id: CheckId,
+    /// Where the worker stood.
+    pub region: Region,
+    /// The slot, or the first of a row of missed ones.
+    pub slot: Slot,
+    /// How many slots this stands for: 1, or more when `missed`.
+    pub slots: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Which delivery of the job brought the result, from 1; 0 when missed.
+    pub attempt: u32,
+    /// What was seen; `None` when nobody looked.
+    pub observation: Option<Observation>,
+}
+
+impl Run {
+    /// The run's id, computed from what it is a run of: the same wherever it is asked for
+    /// (UUID version 5, RFC 9562).
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        run_id(self.check_id, &self.region, self.slot)
+    }
+
+    /// Microseconds from start to end, when somebody looked.
+    #[must_use]
+    pub fn total_us(&self) -> Option<u32> {
+        self.observation.as_ref().and_then(|seen| seen.phases.total_us)
+    }
+}
+
+/// See [`Run::id`].
+#[must_use]
+pub fn run_id(check: CheckId, region: &Region, slot: Slot) -> Uuid {
+    Uuid::new_v5(&check.0, format!("{region}:{slot}").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_is_read_back_from_its_words() {
+        let mut all = vec![Outcome::Ok];
+        all.extend(FailClass::ALL.iter().map(|c| Outcome::Fail(*c)));
+        all.extend(InconclusiveReason::ALL.iter().map(|r| Outcome::Inconclusive(*r)));
+        all.extend(MissedReason::ALL.iter().map(|r| Outcome::Missed(*r)));
+
+        for outcome in all {
+            assert_eq!(Outcome::parse(outcome.as_str(), outcome.reason()), Some(outcome));
+        }
+        assert_eq!(Outcome::parse("fail", "boredom"), None);
+    }
+
+    #[test]
+    fn a_run_has_one_id_for_its_check_region_and_slot() {
+        let check = CheckId::generate();
+        let here = Region::default();
+
+        assert_eq!(run_id(check, &here, Slot(1)), run_id(check, &here, Slot(1)));
+        assert_ne!(run_id(check, &here, Slot(1)), run_id(check, &here, Slot(2)));
+    }
+}

@@ -1,0 +1,21 @@
+//! Looks at Pulse from outside: real processes, real stores, nothing but HTTP.
+//!
+//! `target` is what checks look at and `sink` is where alerts go; both write down what they saw.
+//! `services` and `fleet` start (and kill) private stores and the two programs, `client` speaks
+//! the public API, and `judge` holds the logs against what the API says happened.
+//! `shows` puts them together. Nothing here links to Pulse's own crates: a lab that shared the
+//! product's code would share its mistakes.
+
+pub mod client;
+pub mod clock;
+pub mod fleet;
+pub mod http1;
+pub mod judge;
+pub mod lab;
+pub mod log;
+pub mod process;
+pub mod report;
+pub mod services;
+pub mod shows;
+pub mod sink;
+pub mod target;
