@@ -6,7 +6,7 @@ The engine is libchdb, ClickHouse packed as a shared library. What it exports is
 So this file only has to start it, keep one statement running, and get out of the way: it is
 ended by a signal. It listens on 127.0.0.1 without a password, so it is no server for production.
 
-    clickhouse_server.py --library libchdb.so --directory DIR --port PORT [--pid-file FILE]
+    clickhouse_server.py --library libchdb.so --directory DIR --port PORT
 """
 
 import argparse
@@ -30,12 +30,11 @@ def arguments():
     parser.add_argument("--library", required=True, type=lambda p: pathlib.Path(p).resolve())
     parser.add_argument("--directory", required=True, type=lambda p: pathlib.Path(p).resolve())
     parser.add_argument("--port", required=True, type=int)
-    parser.add_argument("--pid-file", type=lambda p: pathlib.Path(p).resolve())
     return parser.parse_args()
 
 
 def settle(options):
-    """Stands in the data directory, alone in a process group, with the process id written down.
+    """Stands in its directory, alone in a process group.
 
     The group matters: some of the engine's statements signal the whole group, which must not
     be that of the shell that started us. The directory matters too: the engine reads a
@@ -45,8 +44,6 @@ def settle(options):
     os.chdir(options.directory)
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
-    if options.pid_file:
-        options.pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
 
 
 def command_line(options):

@@ -3,9 +3,10 @@
 //! Wall clock times are whole microseconds since 1970: slots are whole milliseconds of the same
 //! clock, so a start delay is a subtraction that loses nothing.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use chrono::Utc;
 
 /// How often `eventually` looks.
 const PACE: Duration = Duration::from_millis(50);
@@ -13,21 +14,13 @@ const PACE: Duration = Duration::from_millis(50);
 /// Microseconds since 1970 on the wall clock.
 #[must_use]
 pub fn now_us() -> i64 {
-    let since_1970 =
-        SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970");
-    i64::try_from(since_1970.as_micros()).expect("microseconds fit 64 bits until the year 294246")
+    Utc::now().timestamp_micros()
 }
 
 /// Milliseconds since 1970 on the wall clock.
 #[must_use]
 pub fn now_ms() -> i64 {
     now_us() / 1000
-}
-
-/// Whole milliseconds of a duration that is no longer than a lab run.
-#[must_use]
-pub fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Looks until `look` finds something, or `deadline` has passed.

@@ -70,7 +70,8 @@ impl Delivery {
     /// Whether the sink took it, so that the sender may rest.
     #[must_use]
     pub fn accepted(&self) -> bool {
-        self.status.is_some_and(|status| (200..300).contains(&status))
+        self.status
+            .is_some_and(|status| (200..300).contains(&status))
     }
 }
 
@@ -100,12 +101,12 @@ pub enum Edge {
 #[derive(Debug)]
 pub struct Sink {
     address: SocketAddr,
-    counter: Arc<Counter>,
+    desk: Arc<Desk>,
     accepting: AbortHandle,
 }
 
 #[derive(Debug, Default)]
-struct Counter {
+struct Desk {
     hooks: Mutex<HashMap<String, Hook>>,
     deliveries: Log<Delivery>,
     down: AtomicBool,
@@ -120,9 +121,13 @@ struct Hook {
 impl Sink {
     /// Listens on a free port.
     pub async fn start() -> io::Result<Self> {
-        let counter = Arc::new(Counter::default());
-        let (address, accepting) = http1::serve(Arc::clone(&counter)).await?;
-        Ok(Self { address, counter, accepting })
+        let desk = Arc::new(Desk::default());
+        let (address, accepting) = http1::serve(Arc::clone(&desk)).await?;
+        Ok(Self {
+            address,
+            desk,
+            accepting,
+        })
     }
 
     /// Where the hook of this name is found.
@@ -133,23 +138,24 @@ impl Sink {
 
     /// Sets the secret (`whsec_...`) that a hook verifies with.
     pub fn trust(&self, hook: &str, secret: &str) {
-        self.counter.hooks().entry(hook.to_owned()).or_default().secret = secret.to_owned();
+        let mut hooks = self.desk.hooks();
+        secret.clone_into(&mut hooks.entry(hook.to_owned()).or_default().secret);
     }
 
     /// Sets how a hook answers from its next request on.
     pub fn play(&self, hook: &str, play: Play) {
-        self.counter.hooks().entry(hook.to_owned()).or_default().play = play;
+        self.desk.hooks().entry(hook.to_owned()).or_default().play = play;
     }
 
     /// While down, every new connection is reset before a word is read.
     pub fn set_down(&self, down: bool) {
-        self.counter.down.store(down, Ordering::Relaxed);
+        self.desk.down.store(down, Ordering::Relaxed);
     }
 
     /// Every delivery, in the order of arrival.
     #[must_use]
     pub fn deliveries(&self) -> &Log<Delivery> {
-        &self.counter.deliveries
+        &self.desk.deliveries
     }
 }
 
@@ -163,10 +169,13 @@ impl Drop for Sink {
 #[must_use]
 pub fn new_secret() -> String {
     let bytes = [Uuid::now_v7().into_bytes(), Uuid::now_v7().into_bytes()].concat();
-    format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes))
+    format!(
+        "whsec_{}",
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    )
 }
 
-impl Counter {
+impl Desk {
     fn hooks(&self) -> MutexGuard<'_, HashMap<String, Hook>> {
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,7 +185,10 @@ impl Counter {
         let mut hooks = self.hooks();
         let hook = hooks.entry(name.to_owned()).or_default();
         let play = hook.play;
-        if let Play::Refuse { times: Some(left), .. } = &mut hook.play {
+        if let Play::Refuse {
+            times: Some(left), ..
+        } = &mut hook.play
+        {
             if *left == 0 {
                 hook.play = Play::Accept;
                 return (hook.secret.clone(), Play::Accept);
@@ -187,7 +199,7 @@ impl Counter {
     }
 }
 
-impl Oracle for Counter {
+impl Oracle for Desk {
     fn is_down(&self) -> bool {
         self.down.load(Ordering::Relaxed)
     }
@@ -198,12 +210,18 @@ impl Oracle for Counter {
             return connection.answer(404, "", &request).await;
         };
         let (secret, play) = self.turn(name);
-        self.deliveries.push(written_down(name, &secret, play, &request, at_us));
+        self.deliveries
+            .push(written_down(name, &secret, play, &request, at_us));
         match play {
             Play::Accept => connection.answer(200, "", &request).await,
-            Play::Refuse { status, retry_after_s, .. } => {
-                let extra =
-                    retry_after_s.map(|s| format!("retry-after: {s}\r\n")).unwrap_or_default();
+            Play::Refuse {
+                status,
+                retry_after_s,
+                ..
+            } => {
+                let extra = retry_after_s
+                    .map(|s| format!("retry-after: {s}\r\n"))
+                    .unwrap_or_default();
                 connection.answer(status, &extra, &request).await
             }
             Play::Reset => connection.reset(),
@@ -213,10 +231,17 @@ impl Oracle for Counter {
 }
 
 fn written_down(hook: &str, secret: &str, play: Play, asked: &Request, at_us: i64) -> Delivery {
-    let header = |name| asked.headers.get(name).and_then(|value| value.to_str().ok());
+    let header = |name| {
+        asked
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     Delivery {
         hook: hook.to_owned(),
-        id: header(standardwebhooks::HEADER_WEBHOOK_ID).unwrap_or_default().to_owned(),
+        id: header(standardwebhooks::HEADER_WEBHOOK_ID)
+            .unwrap_or_default()
+            .to_owned(),
         timestamp: header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP)
             .and_then(|text| text.parse().ok()),
         body_hash: hex(&Sha256::digest(&asked.body)),
@@ -238,10 +263,12 @@ fn signature_holds(secret: &str, body: &[u8], headers: &HeaderMap) -> bool {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes everything");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("a string takes everything");
+            text
+        })
 }
 
 fn told(body: &[u8]) -> Option<Told> {
@@ -261,7 +288,11 @@ fn told(body: &[u8]) -> Option<Told> {
     }
     let payload: Payload = serde_json::from_slice(body).ok()?;
     let Parts { check, incident } = payload.data;
-    Some(Told { edge: payload.r#type, incident: incident.id, check: check.id })
+    Some(Told {
+        edge: payload.r#type,
+        incident: incident.id,
+        check: check.id,
+    })
 }
 
 #[cfg(test)]
@@ -274,8 +305,10 @@ mod tests {
             r#"{{"type":"incident.opened","data":{{"check":{{"id":"{check}"}},"incident":{{"id":"{incident}"}}}}}}"#
         );
         let now = clock::now_ms() / 1000;
-        let signature =
-            Webhook::new(secret).unwrap().sign("msg_1", now, body.as_bytes()).unwrap();
+        let signature = Webhook::new(secret)
+            .unwrap()
+            .sign("msg_1", now, body.as_bytes())
+            .unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let sent = client
             .post(sink.url("a"))
@@ -309,7 +342,14 @@ mod tests {
         let sink = Sink::start().await.unwrap();
         let secret = new_secret();
         sink.trust("a", &secret);
-        sink.play("a", Play::Refuse { status: 500, times: Some(2), retry_after_s: None });
+        sink.play(
+            "a",
+            Play::Refuse {
+                status: 500,
+                times: Some(2),
+                retry_after_s: None,
+            },
+        );
 
         let mut statuses = Vec::new();
         for _ in 0..3 {

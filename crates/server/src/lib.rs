@@ -1,1 +1,111 @@
-//! Placeholder.
+//! Pulse's server: the API, and the scheduler beside it.
+//!
+//! Any number of servers may run; none leads. All state is in the stores.
+
+pub mod api;
+pub mod scheduler;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use pulse_core::metrics::Metrics;
+use pulse_core::runtime::config::Config;
+use pulse_core::runtime::lifecycle::Lifecycle;
+use pulse_core::runtime::loops::Loops;
+use pulse_core::runtime::ops::{self, Dependency, Numbers, Ops, Started};
+use pulse_core::stores::Stores;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use scheduler::Scheduler;
+
+const TIME: Duration = Duration::from_secs(1);
+const UPKEEP: Duration = Duration::from_secs(60);
+
+/// Serves and schedules until asked to stop.
+///
+/// # Errors
+/// When the address is taken or may not be used.
+pub async fn run(config: &Config, stores: &Stores, lifecycle: Lifecycle) -> anyhow::Result<ExitCode> {
+    let address = SocketAddr::new(config.host, config.port);
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "server is listening");
+
+    let (metrics, loops, stop) = (Metrics::new(), Loops::default(), CancellationToken::new());
+    let mut roles = JoinSet::new();
+    roles.spawn(schedule(config.clone(), stores.clone(), metrics.clone(), loops.clone(), stop.clone()));
+    roles.spawn(prepare_history(stores.clone(), metrics.clone(), stop.clone()));
+    let stopped = stop.clone().cancelled_owned();
+    let app = app(stores, metrics, loops);
+    roles.spawn(async move {
+        let _ended = axum::serve(listener, app).with_graceful_shutdown(stopped).await;
+    });
+
+    let roles = tokio::sync::Mutex::new(roles);
+    let failure = async {
+        match roles.lock().await.join_next().await {
+            Some(Err(panic)) => format!("a role panicked: {panic}"),
+            _ => "a role ended".to_owned(),
+        }
+    };
+    let drain = async {
+        stop.cancel();
+        let mut roles = roles.lock().await;
+        while roles.join_next().await.is_some() {}
+    };
+    Ok(lifecycle.run(failure, drain, config.shutdown_timeout).await)
+}
+
+/// The API and the operators' pages.
+#[must_use]
+pub fn app(stores: &Stores, metrics: Metrics, loops: Loops) -> Router {
+    let api = api::Api {
+        checks: stores.checks.clone(),
+        alerts: stores.alerts.clone(),
+        history: stores.history.clone(),
+        clock: stores.clock.clone(),
+    };
+    let pages = ops::router(Ops {
+        role: "server",
+        region: None,
+        dependencies: vec![
+            Dependency { name: "postgres", ping: Some(stores.state_ping.clone()), vital: true },
+            Dependency { name: "redis", ping: Some(stores.queue_ping.clone()), vital: true },
+            Dependency { name: "clickhouse", ping: stores.history_ping.clone(), vital: false },
+        ],
+        loops,
+        metrics,
+        numbers: Numbers::Fleet(stores.presence.clone()),
+        started: Started::now(),
+    });
+    api::router(api).merge(pages.clone()).nest("/api/v1", pages)
+}
+
+/// The scheduler's loops, once the schema is there.
+async fn schedule(config: Config, stores: Stores, metrics: Metrics, loops: Loops, stop: CancellationToken) {
+    let migrated = loops.until_done("migrations", &stop, &metrics, || async {
+        stores.upkeep.migrate().await?;
+        stores.upkeep.sync_clock().await
+    });
+    if !migrated.await {
+        return;
+    }
+    let scheduler = Scheduler::new(&stores, metrics.clone());
+    tokio::join!(
+        loops.run("scheduler", config.scheduler_tick, &stop, &metrics, || scheduler.claim()),
+        loops.run("clock", TIME, &stop, &metrics, || scheduler.watch_the_time()),
+        loops.run("forgetting", UPKEEP, &stop, &metrics, || scheduler.forget()),
+    );
+}
+
+/// Makes the history fit for reading. It may be away: neither the schedule nor readiness waits for it.
+async fn prepare_history(stores: Stores, metrics: Metrics, stop: CancellationToken) {
+    let apart = Loops::default();
+    apart.until_done("history", &stop, &metrics, || stores.history.prepare()).await;
+    stop.cancelled().await;
+}

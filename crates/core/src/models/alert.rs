@@ -20,6 +20,17 @@ words! {
     }
 }
 
+impl AlertKind {
+    /// The order in which the alerts of one incident must arrive.
+    #[must_use]
+    pub const fn sequence(self) -> i16 {
+        match self {
+            Self::Opened => 0,
+            Self::Resolved => 1,
+        }
+    }
+}
+
 words! {
     /// Why an incident ended.
     Resolution {
@@ -29,6 +40,8 @@ words! {
         Paused = "paused",
         /// The check was deleted.
         Deleted = "deleted",
+        /// The region that was down is no longer looked from.
+        Edited = "edited",
     }
 }
 

@@ -38,11 +38,13 @@ macro_rules! words {
 pub mod alert;
 pub mod backoff;
 pub mod check;
+pub mod check_region;
 pub mod health;
 pub mod histogram;
 pub mod ids;
 pub mod job;
 pub mod ledger;
+pub mod outage;
 pub mod run;
 pub mod schedule;
 pub mod text;

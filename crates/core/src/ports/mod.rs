@@ -10,6 +10,7 @@ pub mod presence;
 pub mod queue;
 pub mod recording;
 pub mod schedule;
+pub mod state;
 
 use std::time::Duration;
 

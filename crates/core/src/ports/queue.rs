@@ -7,44 +7,33 @@ use async_trait::async_trait;
 use super::StoreResult;
 use crate::models::ids::{CheckId, Region};
 use crate::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
-use crate::models::schedule::Slot;
 
 /// What became of a push.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pushed {
-    /// Every job is in the queue, once, however often it was pushed.
-    All,
-    /// Nothing of these jobs' definitions is known; the others are in the queue. Put the specs, push again.
-    LackSpecs(Vec<Job>),
-    /// A region's queue is full; what fitted is in.
-    Full(Region),
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Jobs whose definition the queue does not know: put the specs, then push these again.
+    pub lacking_spec: Vec<Job>,
+    /// Jobs that were dropped because their region's queue is full. The ledger tells them as `missed(lost)`.
+    pub dropped: u64,
 }
 
 /// The scheduler's end.
 #[async_trait]
 pub trait Dispatch: Send + Sync {
-    /// Adds jobs. A job that is in the queue already, or leased, is left as it is.
+    /// Adds jobs. One that is in the queue already, or leased, is left as it is: pushing twice is harmless.
     async fn push(&self, jobs: &[Job]) -> StoreResult<Pushed>;
 
-    /// Keeps definitions where probers of `region` find them, for at least `keep_ms`.
-    async fn put_specs(&self, region: &Region, specs: &[VersionedSpec], keep_ms: i64) -> StoreResult<()>;
-}
-
-/// What a lease brought.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Leased {
-    /// The jobs, oldest first.
-    pub jobs: Vec<LeasedJob>,
-    /// The queue's time, to tell whether a job is still worth starting.
-    pub now: Option<Slot>,
+    /// Keeps definitions where probers of `region` find them, for a day after their last push.
+    async fn put_specs(&self, region: &Region, specs: &[VersionedSpec]) -> StoreResult<()>;
 }
 
 /// The prober's end.
 #[async_trait]
 pub trait WorkQueue: Send + Sync {
-    /// Takes up to `limit` jobs, each for its timeout and a margin; first hands jobs back whose lease
-    /// has run out. A job handed out three times in vain ends as `missed(worker_crash)`.
-    async fn lease(&self, region: &Region, limit: usize) -> StoreResult<Leased>;
+    /// Takes up to `limit` jobs, oldest first, each for its timeout and a margin; first hands jobs back
+    /// whose lease has run out. A job handed out three times in vain ends as `missed(worker_crash)`, and
+    /// one that is no longer worth starting is dropped.
+    async fn lease(&self, region: &Region, limit: usize) -> StoreResult<Vec<LeasedJob>>;
 
     /// Ends leases and appends their results, each in one step. Returns how many were stale: finished
     /// before, or handed to another worker since. Repeating a call changes nothing.

@@ -1,0 +1,48 @@
+# Pulse: what there is to do. Whatever takes more than a line lives in scripts/.
+
+.DEFAULT_GOAL := help
+.PHONY: help up down setup services build build-worker run run-worker test lint check clean wipe
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## Set up and run server and worker on real stores, with Docker or without (NATIVE=1)
+	@NATIVE=$(NATIVE) scripts/up.sh
+
+down: ## End what `up` or `services` started; the data stays
+	@scripts/down.sh
+
+setup: ## Install what building, testing and linting need
+	@scripts/setup.sh
+
+services: ## Start private stores in .pulse/services; for a shell: export $(make -s services)
+	@scripts/setup.sh services
+	@scripts/services.sh up .pulse/services
+	@scripts/services.sh env .pulse/services
+
+build: ## Build the server (release)
+	cargo build --release --package pulse-server
+
+build-worker: ## Build the worker (release)
+	cargo build --release --package pulse-worker
+
+run: ## Run the server; settings from the environment or .env
+	cargo run --release --package pulse-server
+
+run-worker: ## Run a worker; settings from the environment or .env
+	cargo run --release --package pulse-worker
+
+test: ## Run all tests on real stores (ARGS goes to cargo test)
+	@scripts/test.sh $(ARGS)
+
+lint: ## Everything `check` does but the tests
+	@scripts/lint.sh
+
+check: lint test ## What CI does: fmt, clippy, docs, deny, Docker and shell linters, tests
+
+clean: ## Delete what was built
+	cargo clean
+
+wipe: down ## Delete the data of the private stores as well
+	@scripts/services.sh destroy .pulse/services
+	rm -rf .pulse

@@ -1,0 +1,143 @@
+//! A check in one region: its slot ledger and its health, moving together.
+//!
+//! Every store loads one of these under a lock, calls one method and writes it back with the runs
+//! that came of it. What the methods return is all there is to tell: history, jobs, transitions.
+
+use super::check::{Check, CheckConfig};
+use super::health::{Health, State, Transition};
+use super::ids::{CheckId, ProjectId, Region};
+use super::job::{Job, RunResult};
+use super::ledger::{Gap, Ledger};
+use super::run::{MissedReason, Outcome, Run};
+use super::schedule::{Schedule, Slot};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct CheckRegion {
+    /// The check.
+    pub check_id: CheckId,
+    /// The region.
+    pub region: Region,
+    /// The tenant.
+    pub project_id: ProjectId,
+    /// Which configuration the rest was copied from.
+    pub version: i32,
+    /// The grid.
+    pub schedule: Schedule,
+    /// Limit of a run, in milliseconds.
+    pub timeout_ms: u32,
+    /// Failures in a row that make an outage.
+    pub threshold: u32,
+    /// The slots.
+    pub ledger: Ledger,
+    /// The health.
+    pub health: Health,
+}
+
+/// A slot that got its outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settled {
+    /// The run, and before it what was found missing on the way.
+    pub runs: Vec<Run>,
+    /// The edge it made, if it made one.
+    pub transition: Option<Transition>,
+}
+
+impl CheckRegion {
+    /// A region that has not been looked from, due at `now` unless the check is paused.
+    #[must_use]
+    pub fn new(check: &Check, region: Region, now: Slot) -> Self {
+        let mut new = Self {
+            check_id: check.id,
+            region,
+            project_id: check.project_id,
+            version: check.version,
+            schedule: check.schedule(),
+            timeout_ms: check.config.timeout_ms,
+            threshold: check.config.alert_threshold,
+            ledger: Ledger::default(),
+            health: Health::default(),
+        };
+        if check.config.enabled {
+            new.ledger.make_due(now);
+        }
+        new
+    }
+
+    /// The job for the newest due slot, and what was found missing; `None` when nothing is due.
+    pub fn claim(&mut self, now: Slot) -> Option<(Job, Vec<Run>)> {
+        let claimed = self.ledger.claim(self.schedule, now, self.timeout_ms.into())?;
+        let job = Job {
+            check_id: self.check_id,
+            region: self.region.clone(),
+            slot: claimed.slot,
+            version: self.version,
+            timeout_ms: self.timeout_ms,
+            start_by: claimed.start_by,
+        };
+        Some((job, claimed.gaps.into_iter().map(|gap| self.missed(gap)).collect()))
+    }
+
+    /// Takes a result: settles its slot and folds its outcome; `None` when it is stale.
+    pub fn settle(&mut self, result: RunResult) -> Option<Settled> {
+        let gaps = self.ledger.settle(self.schedule, result.slot)?;
+        let transition = self.health.observe(result.slot, result.outcome, self.threshold);
+        let mut runs: Vec<Run> = gaps.into_iter().map(|gap| self.missed(gap)).collect();
+        runs.push(Run {
+            project_id: self.project_id,
+            check_id: self.check_id,
+            region: self.region.clone(),
+            slot: result.slot,
+            slots: 1,
+            outcome: result.outcome,
+            attempt: result.attempt,
+            observation: result.observation,
+        });
+        Some(Settled { runs, transition })
+    }
+
+    /// Takes over a new configuration. A slot under way is closed when it no longer answers the question.
+    pub fn reconfigure(&mut self, before: &CheckConfig, after: &Check, now: Slot) -> Option<Run> {
+        self.version = after.version;
+        self.timeout_ms = after.config.timeout_ms;
+        self.threshold = after.config.alert_threshold;
+        self.schedule = after.schedule();
+        if !after.config.enabled {
+            return self.stop(MissedReason::Paused);
+        }
+        if !before.enabled {
+            self.ledger.make_due(now);
+            return None;
+        }
+        if !before.looks_differently(&after.config) {
+            return None;
+        }
+        let closed = self.ledger.stop(MissedReason::Edited);
+        self.ledger.make_due(now);
+        if self.health.state != State::Down {
+            // Failures of what was looked at before say nothing of what is looked at now.
+            self.health.failures = 0;
+            self.health.failing_since = None;
+        }
+        closed.map(|gap| self.missed(gap))
+    }
+
+    /// Nothing is due any more and nothing is known: paused, deleted, or no longer looked from here.
+    pub fn stop(&mut self, reason: MissedReason) -> Option<Run> {
+        self.health = Health::default();
+        self.ledger.stop(reason).map(|gap| self.missed(gap))
+    }
+
+    fn missed(&self, gap: Gap) -> Run {
+        Run {
+            project_id: self.project_id,
+            check_id: self.check_id,
+            region: self.region.clone(),
+            slot: gap.from,
+            slots: gap.slots,
+            outcome: Outcome::Missed(gap.reason),
+            attempt: 0,
+            observation: None,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Keeping the state store fit for use.
+
+use async_trait::async_trait;
+
+use super::StoreResult;
+
+/// What a process does to its state store besides using it.
+#[async_trait]
+pub trait StateUpkeep: Send + Sync {
+    /// Brings the schema to this version. Safe to repeat, and for several servers at once.
+    async fn migrate(&self) -> StoreResult<()>;
+
+    /// Whether the schema is at least at this version.
+    async fn is_migrated(&self) -> StoreResult<bool>;
+
+    /// Takes the store's time over into the clock.
+    async fn sync_clock(&self) -> StoreResult<()>;
+}

@@ -1,0 +1,312 @@
+//! Settings, from the environment or `.env`. All that is wrong is reported at once, by name.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::models::ids::Region;
+use crate::stores::clickhouse::dsn::Dsn;
+
+/// A setting's name and what it is when nobody says; `None` where unset means something of its own.
+pub type Setting = (&'static str, Option<&'static str>);
+
+/// Every setting there is. `.env.example` lists the same, and a test holds it to that.
+pub const SETTINGS: [Setting; 17] = [
+    ("DATABASE_URL", Some("postgres://user:password@localhost:5432/pulse?sslmode=disable")),
+    ("DATABASE_POOL_SIZE", Some("10")),
+    ("REDIS_URL", Some("redis://localhost:6379")),
+    ("REDIS_PREFIX", Some("pulse")),
+    ("CLICKHOUSE_DSN", None),
+    ("HISTORY_RETENTION_DAYS", Some("30")),
+    ("HOST", Some("127.0.0.1")),
+    ("LOG_LEVEL", Some("info")),
+    ("LOG_FORMAT", Some("pretty")),
+    ("SHUTDOWN_TIMEOUT_SECONDS", Some("25")),
+    ("PORT", Some("8080")),
+    ("SCHEDULER_TICK_MS", Some("25")),
+    ("QUEUE_LIMIT", Some("100000")),
+    ("WORKER_PORT", Some("8081")),
+    ("WORKER_CONCURRENCY", Some("256")),
+    ("WORKER_REGION", Some("default")),
+    ("WORKER_ROLES", Some("prober,recorder,alerter,shipper")),
+];
+/// The one setting that is yes or no.
+pub const SWITCHES: [Setting; 1] = [("PROBE_RUN_HEADER", Some("true"))];
+
+/// What is wrong with the settings; one line each.
+#[derive(Debug, thiserror::Error)]
+#[error("these settings are wrong:\n{}", .0.join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// A worker's roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Looks.
+    Prober,
+    /// Turns results into health.
+    Recorder,
+    /// Tells people.
+    Alerter,
+    /// Moves history to where it is kept.
+    Shipper,
+}
+
+/// Everything a process is told.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is the setting of that name, told in .env.example")]
+pub struct Config {
+    pub database_url: String,
+    pub database_pool_size: u32,
+    pub redis_url: String,
+    pub redis_prefix: String,
+    /// `None`: history is kept in the state database.
+    pub clickhouse: Option<Dsn>,
+    pub history_retention_days: u32,
+    pub host: IpAddr,
+    pub log_level: String,
+    pub log_format: LogFormat,
+    pub shutdown_timeout: Duration,
+    pub port: u16,
+    pub scheduler_tick: Duration,
+    pub queue_limit: u64,
+    pub worker_port: u16,
+    pub worker_concurrency: usize,
+    pub worker_region: Region,
+    pub worker_roles: BTreeSet<Role>,
+    pub probe_run_header: bool,
+}
+
+impl fmt::Debug for Config {
+    /// Without the addresses of stores, which may hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("worker_port", &self.worker_port)
+            .field("worker_region", &self.worker_region)
+            .field("worker_roles", &self.worker_roles)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// Reads `.env`, if there is one, below the environment.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, with what it should be. Values are not repeated: they may be secret.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let in_file = match dotenvy::dotenv_iter() {
+            Ok(lines) => lines.collect::<Result<Vec<_>, _>>(),
+            Err(error) if error.not_found() => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        let in_file = in_file.map_err(|_may_hold_secrets| ConfigError(vec!["  .env cannot be read".into()]))?;
+        Self::read(|name| {
+            let filed = || in_file.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+            std::env::var(name).ok().or_else(filed)
+        })
+    }
+
+    /// Reads settings from `source`; an empty value is an absent one.
+    ///
+    /// # Errors
+    /// As [`Self::from_env`].
+    pub fn read(source: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut r = Reader { source, wrong: Vec::new() };
+        let config = Self {
+            database_url: r.text("DATABASE_URL", postgres_url),
+            database_pool_size: r.number("DATABASE_POOL_SIZE", 1..=1_000),
+            redis_url: r.text("REDIS_URL", redis_url),
+            redis_prefix: r.text("REDIS_PREFIX", redis_prefix),
+            clickhouse: r.optional("CLICKHOUSE_DSN", Dsn::parse),
+            history_retention_days: r.number("HISTORY_RETENTION_DAYS", 1..=3_650),
+            host: r.parsed("HOST", "must be an IP address such as 127.0.0.1 or 0.0.0.0"),
+            log_level: r.text("LOG_LEVEL", log_level),
+            log_format: r.one_of("LOG_FORMAT", &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]),
+            shutdown_timeout: Duration::from_secs(r.number("SHUTDOWN_TIMEOUT_SECONDS", 1..=3_600)),
+            port: r.number("PORT", 0..=65_535),
+            scheduler_tick: Duration::from_millis(r.number("SCHEDULER_TICK_MS", 1..=1_000)),
+            queue_limit: r.number("QUEUE_LIMIT", 1..=100_000_000),
+            worker_port: r.number("WORKER_PORT", 0..=65_535),
+            worker_concurrency: r.number("WORKER_CONCURRENCY", 1..=100_000),
+            worker_region: r.text("WORKER_REGION", region),
+            worker_roles: r.text("WORKER_ROLES", roles),
+            probe_run_header: r.one_of("PROBE_RUN_HEADER", &[("true", true), ("false", false)]),
+        };
+        if r.wrong.is_empty() { Ok(config) } else { Err(ConfigError(r.wrong)) }
+    }
+}
+
+struct Reader<S> {
+    source: S,
+    wrong: Vec<String>,
+}
+
+impl<S: Fn(&str) -> Option<String>> Reader<S> {
+    fn raw(&self, name: &str) -> Option<String> {
+        (self.source)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// The value, or the default's, which always passes; so there is always something to go on with.
+    fn text<T>(&mut self, name: &str, rule: impl Fn(&str) -> Result<T, String>) -> T {
+        let read = self.raw(name).map(|value| rule(&value));
+        if let Some(Err(reason)) = &read {
+            self.wrong.push(format!("  {name} {reason}"));
+        }
+        match read {
+            Some(Ok(value)) => value,
+            _ => rule(default_of(name)).unwrap_or_else(|_| unreachable!("the default of {name} is right")),
+        }
+    }
+
+    fn optional<T>(&mut self, name: &str, rule: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        match rule(&self.raw(name)?) {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                self.wrong.push(format!("  {name} {reason}"));
+                None
+            }
+        }
+    }
+
+    fn parsed<T: FromStr>(&mut self, name: &str, rule: &str) -> T {
+        self.text(name, |value| value.parse().map_err(|_unparsable| rule.to_owned()))
+    }
+
+    fn number<T>(&mut self, name: &str, range: std::ops::RangeInclusive<T>) -> T
+    where
+        T: FromStr + PartialOrd + fmt::Display,
+    {
+        let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
+        self.text(name, |value| value.parse().ok().filter(|n| range.contains(n)).ok_or_else(|| rule.clone()))
+    }
+
+    fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> T {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        self.text(name, |value| {
+            let found = words.iter().find(|(word, _)| *word == value);
+            found.map(|(_, meaning)| *meaning).ok_or_else(|| format!("must be one of {}", known.join(", ")))
+        })
+    }
+}
+
+fn default_of(name: &str) -> &'static str {
+    let known = SETTINGS.iter().chain(&SWITCHES).find(|(setting, _)| *setting == name);
+    known.and_then(|(_, default)| *default).unwrap_or_default()
+}
+
+fn postgres_url(text: &str) -> Result<String, String> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Ok(text.to_owned());
+    }
+    Err("must begin with postgres://".into())
+}
+
+fn redis_url(text: &str) -> Result<String, String> {
+    let url = if text.contains("://") { text.to_owned() } else { format!("redis://{text}") };
+    if !(url.starts_with("redis://") || url.starts_with("rediss://")) {
+        return Err("must be host:port, or begin with redis:// or rediss://".into());
+    }
+    url::Url::parse(&url).map_err(|error| format!("is not a URL: {error}"))?;
+    Ok(url)
+}
+
+fn redis_prefix(text: &str) -> Result<String, String> {
+    let fits = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+    fits.then(|| text.to_owned()).ok_or_else(|| "must be at most 64 letters, digits and - _ . :".into())
+}
+
+fn log_level(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|_unparsable| "must be error, warn, info, debug, trace, or a filter such as info,pulse_core=debug".into())
+}
+
+fn region(text: &str) -> Result<Region, String> {
+    Region::parse(text).ok_or_else(|| "must be 1 to 32 lower-case letters, digits and hyphens".into())
+}
+
+fn roles(text: &str) -> Result<BTreeSet<Role>, String> {
+    let role = |word: &str| match word.trim() {
+        "prober" => Ok(Role::Prober),
+        "recorder" => Ok(Role::Recorder),
+        "alerter" => Ok(Role::Alerter),
+        "shipper" => Ok(Role::Shipper),
+        _ => Err("must be a list of prober, recorder, alerter and shipper, parted by commas".to_owned()),
+    };
+    text.split(',').map(role).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(values: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(|name| values.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set() {
+        let config = with(&[]).unwrap();
+
+        assert_eq!((config.port, config.worker_port, config.host.to_string().as_str()), (8080, 8081, "127.0.0.1"));
+        assert_eq!((config.clickhouse, config.worker_roles.len()), (None, 4));
+    }
+
+    #[test]
+    fn every_wrong_setting_is_reported_at_once_and_no_value_is_repeated() {
+        let error = with(&[
+            ("DATABASE_URL", "mysql://root:hunter2@db"),
+            ("PORT", "65536"),
+            ("CLICKHOUSE_DSN", "clickhouse://u:hunter2@h:9000/d"),
+            ("WORKER_ROLES", "prober,cook"),
+            ("LOG_FORMAT", "xml"),
+            ("WORKER_CONCURRENCY", "0"),
+        ])
+        .unwrap_err()
+        .to_string();
+
+        for name in ["DATABASE_URL", "PORT", "CLICKHOUSE_DSN", "WORKER_ROLES", "LOG_FORMAT", "WORKER_CONCURRENCY"] {
+            assert!(error.contains(name), "{name} is missing in {error}");
+        }
+        assert!(!error.contains("hunter2"));
+    }
+
+    #[test]
+    fn redis_may_be_told_as_host_and_port() {
+        assert_eq!(with(&[("REDIS_URL", "cache:6380")]).unwrap().redis_url, "redis://cache:6380");
+    }
+
+    #[test]
+    fn the_example_lists_every_setting_with_its_default() {
+        let example = include_str!("../../../../.env.example");
+        let listed: Vec<(&str, Option<&str>)> = example
+            .lines()
+            .filter_map(|line| match line.strip_prefix("# ") {
+                Some(rest) => rest.split_once('=').filter(|(name, _)| is_name(name)).map(|(name, _)| (name, None)),
+                None => line.split_once('=').map(|(name, value)| (name, Some(value))),
+            })
+            .collect();
+
+        let mut expected: Vec<Setting> = SETTINGS.into_iter().chain(SWITCHES).collect();
+        let mut listed = listed;
+        expected.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(listed, expected);
+    }
+
+    fn is_name(text: &str) -> bool {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    }
+}

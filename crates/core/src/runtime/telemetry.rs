@@ -1,0 +1,36 @@
+//! Logs: pretty for people, JSON for machines.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use super::config::{Config, LogFormat};
+
+/// Begins to log as `config` says. A second call changes nothing.
+pub fn init(config: &Config) {
+    let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE);
+    let begun = match config.log_format {
+        LogFormat::Json => builder.json().flatten_event(true).with_writer(std::io::stderr).try_init(),
+        LogFormat::Pretty => builder.with_target(false).with_writer(std::io::stderr).try_init(),
+    };
+    if let Err(already) = begun {
+        tracing::debug!(%already, "logging had begun before");
+    }
+}
+
+/// An error and what caused it, in one line for a log.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let text = next.to_string();
+        // Some errors repeat their source in their own words.
+        if !told.ends_with(&text) {
+            told.push_str(": ");
+            told.push_str(&text);
+        }
+        cause = next.source();
+    }
+    told
+}

@@ -1,0 +1,168 @@
+//! PostgreSQL: the state of everything that must be true, and history where there is no ClickHouse.
+//!
+//! One file per port. Locks are always taken in the same order, `check_regions` before `checks`, so
+//! that claims, recordings and edits never deadlock. Deadlines are the server's
+//! (`statement_timeout`): a sqlx future dropped in mid-transaction could leave the connection
+//! poisoned, so nothing here is wrapped in a client-side timeout.
+
+mod alert_log;
+mod check_regions;
+mod checks;
+mod clock;
+mod deliveries;
+mod edits;
+mod history;
+mod incidents;
+mod outbox;
+mod recording;
+mod schedule;
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::ports::state::StateUpkeep;
+use crate::ports::{Ping, StoreError, StoreResult};
+
+pub use clock::StoreClock;
+pub use history::PostgresHistory;
+
+const STORE: &str = "PostgreSQL";
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
+
+type Tx = sqlx::Transaction<'static, sqlx::Postgres>;
+
+/// The state store. Cheap to clone: one pool underneath.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    pool: PgPool,
+    without_deadlines: PgConnectOptions,
+    clock: Arc<StoreClock>,
+}
+
+impl Postgres {
+    /// A pool of at most `connections` to `url`. Connects when first used, and again after a failure.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when `url` is no PostgreSQL URL.
+    pub fn new(url: &str, connections: u32) -> StoreResult<Self> {
+        let without_deadlines = PgConnectOptions::from_str(url).map_err(error)?.application_name("pulse");
+        let options = without_deadlines.clone().options([
+            ("statement_timeout", "5s"),
+            ("lock_timeout", "2s"),
+            ("idle_in_transaction_session_timeout", "10s"),
+            ("tcp_user_timeout", "10s"),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(3))
+            .idle_timeout(Duration::from_secs(300))
+            .connect_lazy_with(options);
+        Ok(Self { pool, without_deadlines, clock: Arc::new(StoreClock::unset()) })
+    }
+
+    /// The store's time; right once [`StateUpkeep::sync_clock`] has succeeded.
+    #[must_use]
+    pub fn clock(&self) -> Arc<StoreClock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// History in the same database, kept for `retention_days`.
+    #[must_use]
+    pub fn history(&self, retention_days: u32) -> PostgresHistory {
+        PostgresHistory::new(self.pool.clone(), retention_days)
+    }
+
+    async fn begin(&self) -> StoreResult<Tx> {
+        self.pool.begin().await.map_err(error)
+    }
+}
+
+#[async_trait]
+impl StateUpkeep for Postgres {
+    async fn sync_clock(&self) -> StoreResult<()> {
+        let asked = Instant::now();
+        let now: i64 = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(error)?;
+        self.clock.set(now, asked);
+        Ok(())
+    }
+
+    async fn migrate(&self) -> StoreResult<()> {
+        // A migration may take longer than a statement in daily life, and waits for its peers: a
+        // connection of its own, without the deadlines.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(3))
+            .connect_lazy_with(self.without_deadlines.clone());
+        let migrated = MIGRATIONS.run(&pool).await;
+        pool.close().await;
+        migrated.map_err(|source| match source {
+            sqlx::migrate::MigrateError::Execute(source) => error(source),
+            source => StoreError::Refused { store: STORE, source: source.into() },
+        })
+    }
+
+    async fn is_migrated(&self) -> StoreResult<bool> {
+        let expected = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or_default();
+        let table: Option<String> = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations')::text")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(error)?;
+        if table.is_none() {
+            return Ok(false);
+        }
+        let version: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(error)?;
+        Ok(version.is_some_and(|version| version >= expected))
+    }
+}
+
+#[async_trait]
+impl Ping for Postgres {
+    async fn ping(&self) -> StoreResult<Duration> {
+        let asked = Instant::now();
+        sqlx::query("SELECT 1").execute(&self.pool).await.map_err(error)?;
+        Ok(asked.elapsed())
+    }
+}
+
+/// Sorts the driver's errors into "try again" and "refused".
+fn error(source: sqlx::Error) -> StoreError {
+    let passing = match &source {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => true,
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| is_passing(&code)),
+        _ => false,
+    };
+    if passing {
+        StoreError::Unavailable { store: STORE, source: source.into() }
+    } else {
+        StoreError::Refused { store: STORE, source: source.into() }
+    }
+}
+
+/// SQLSTATE classes that say "not now": connection, resources, operator, system, conflict, locks; and
+/// a schema that is not there yet (PostgreSQL documentation, appendix A).
+fn is_passing(code: &str) -> bool {
+    const CLASSES: [&str; 6] = ["08", "53", "57", "58", "40", "55"];
+    const UNDEFINED_TABLE: &str = "42P01";
+    code.get(..2).is_some_and(|class| CLASSES.contains(&class)) || code == UNDEFINED_TABLE
+}
+
+fn unreadable(what: impl Into<String>) -> StoreError {
+    StoreError::Unreadable { store: STORE, what: what.into() }
+}

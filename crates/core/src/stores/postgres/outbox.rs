@@ -1,0 +1,139 @@
+//! History on its way: sealed here by whoever made it, taken from here by the shipper.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{Postgres, Tx, error};
+use crate::models::ids::BatchId;
+use crate::models::run::Run;
+use crate::models::schedule::Slot;
+use crate::ports::history::{Backlog, HistoryOutbox, Shipment};
+use crate::ports::{StoreError, StoreResult};
+use crate::stores::history_row;
+
+/// Batches in one shipment: up to some tens of thousands of rows, a few megabytes.
+const BATCHES: i64 = 100;
+
+/// Keeps `runs` until the shipper has taken them, in the caller's transaction.
+pub(super) async fn seal(tx: &mut Tx, runs: &[Run]) -> StoreResult<()> {
+    if runs.is_empty() {
+        return Ok(());
+    }
+    let rows =
+        history_row::write_lines(runs).map_err(|source| StoreError::Refused { store: super::STORE, source })?;
+    sqlx::query(
+        "-- outbox.seal
+         INSERT INTO history_batches (id, row_count, bytes, rows) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(BatchId::generate().0)
+    .bind(i32::try_from(runs.len()).unwrap_or(i32::MAX))
+    .bind(i32::try_from(rows.len()).unwrap_or(i32::MAX))
+    .bind(rows)
+    .execute(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(())
+}
+
+#[async_trait]
+impl HistoryOutbox for Postgres {
+    async fn next(&self, now: Slot, lease_ms: i64) -> StoreResult<Option<Shipment>> {
+        let mut tx = self.begin().await?;
+        let until = now.plus(lease_ms).0;
+        let begun: Option<Uuid> = sqlx::query_scalar(
+            "-- outbox.next: one that somebody began
+             UPDATE history_shipments SET leased_until = $2 WHERE id = (
+                 SELECT id FROM history_shipments WHERE leased_until <= $1
+                 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+             RETURNING id",
+        )
+        .bind(now.0)
+        .bind(until)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(error)?;
+        let id = match begun {
+            Some(id) => Some(id),
+            None => group(&mut tx, until).await?,
+        };
+        let Some(id) = id else { return Ok(None) };
+        let rows: Vec<String> = sqlx::query_scalar(
+            "-- outbox.next: its rows, always in this order
+             SELECT rows FROM history_batches WHERE shipment_id = $1 ORDER BY id",
+        )
+        .bind(id)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(error)?;
+        tx.commit().await.map_err(error)?;
+        Ok(Some(Shipment { id: BatchId(id), rows: rows.concat() }))
+    }
+
+    async fn settle(&self, id: BatchId) -> StoreResult<()> {
+        // The batches go with it (ON DELETE CASCADE).
+        sqlx::query("-- outbox.settle\n DELETE FROM history_shipments WHERE id = $1")
+            .bind(id.0)
+            .execute(&self.pool)
+            .await
+            .map_err(error)?;
+        Ok(())
+    }
+
+    async fn bound(&self, limit: u64) -> StoreResult<Backlog> {
+        let dropped: Option<i64> = sqlx::query_scalar(
+            // Newest kept first; batches of a shipment under way are left alone.
+            "-- outbox.bound
+             WITH sized AS (
+                 SELECT id, sum(bytes) OVER (ORDER BY id DESC) AS kept FROM history_batches WHERE shipment_id IS NULL
+             ), dropped AS (
+                 DELETE FROM history_batches b USING sized s
+                 WHERE b.id = s.id AND s.kept > $1 AND b.shipment_id IS NULL RETURNING b.row_count
+             ) SELECT sum(row_count)::bigint FROM dropped",
+        )
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_one(&self.pool)
+        .await
+        .map_err(error)?;
+        let (bytes, batches): (i64, i64) = sqlx::query_as(
+            "-- outbox.bound: what waits
+             SELECT coalesce(sum(bytes), 0)::bigint, count(*) FROM history_batches",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(error)?;
+        Ok(Backlog {
+            bytes: bytes.unsigned_abs(),
+            batches: batches.unsigned_abs(),
+            dropped_rows: dropped.unwrap_or_default().unsigned_abs(),
+        })
+    }
+}
+
+/// Groups waiting batches into a new shipment; `None` when none waits.
+async fn group(tx: &mut Tx, until: i64) -> StoreResult<Option<Uuid>> {
+    let batches: Vec<Uuid> = sqlx::query_scalar(
+        "-- outbox.group: what waits
+         SELECT id FROM history_batches WHERE shipment_id IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED",
+    )
+    .bind(BATCHES)
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(error)?;
+    if batches.is_empty() {
+        return Ok(None);
+    }
+    let id = BatchId::generate().0;
+    sqlx::query("INSERT INTO history_shipments (id, leased_until) VALUES ($1, $2)")
+        .bind(id)
+        .bind(until)
+        .execute(&mut **tx)
+        .await
+        .map_err(error)?;
+    sqlx::query("-- outbox.group\n UPDATE history_batches SET shipment_id = $1 WHERE id = ANY($2)")
+        .bind(id)
+        .bind(batches)
+        .execute(&mut **tx)
+        .await
+        .map_err(error)?;
+    Ok(Some(id))
+}

@@ -1,0 +1,75 @@
+//! The scheduler's end: jobs and their definitions go in.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
+use redis::Script;
+
+use super::{Redis, error, job_body, job_id, spec_suffix};
+use crate::models::ids::Region;
+use crate::models::job::{Job, VersionedSpec};
+use crate::ports::StoreResult;
+use crate::ports::queue::{Dispatch, Pushed};
+
+static PUSH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/push.lua")));
+
+const KEEP_SPEC_SECONDS: u64 = 86_400;
+
+#[async_trait]
+impl Dispatch for Redis {
+    async fn push(&self, jobs: &[Job]) -> StoreResult<Pushed> {
+        let mut by_region: BTreeMap<&Region, Vec<&Job>> = BTreeMap::new();
+        for job in jobs {
+            by_region.entry(&job.region).or_default().push(job);
+        }
+        let mut pushed = Pushed::default();
+        for (region, jobs) in by_region {
+            self.push_region(region, &jobs, &mut pushed).await?;
+        }
+        Ok(pushed)
+    }
+
+    async fn put_specs(&self, region: &Region, specs: &[VersionedSpec]) -> StoreResult<()> {
+        if specs.is_empty() {
+            return Ok(());
+        }
+        let mut pipe = redis::pipe();
+        for spec in specs {
+            let key = self.key(region, "spec:") + &spec_suffix(spec.check_id, spec.version);
+            let body = serde_json::to_string(&*spec.spec).unwrap_or_default();
+            pipe.set_ex(key, body, KEEP_SPEC_SECONDS).ignore();
+        }
+        let mut connection = self.connection().await?;
+        pipe.query_async(&mut connection).await.map_err(error)
+    }
+}
+
+impl Redis {
+    async fn push_region(&self, region: &Region, jobs: &[&Job], pushed: &mut Pushed) -> StoreResult<()> {
+        let mut connection = self.connection().await?;
+        // The recorder looks for results wherever jobs have gone.
+        let () = redis::cmd("SADD")
+            .arg(self.shared_key("regions"))
+            .arg(region.as_str())
+            .query_async(&mut connection)
+            .await
+            .map_err(error)?;
+        let mut call = PUSH.prepare_invoke();
+        call.key(self.key(region, "ready"))
+            .key(self.key(region, "jobs"))
+            .arg(self.options.queue_limit)
+            .arg(self.key(region, "spec:"))
+            .arg(KEEP_SPEC_SECONDS);
+        for job in jobs {
+            call.arg(job_id(job.check_id, job.slot))
+                .arg(job_body(job))
+                .arg(spec_suffix(job.check_id, job.version));
+        }
+        let answer: Vec<u64> = call.invoke_async(&mut connection).await.map_err(error)?;
+        pushed.dropped += answer.first().copied().unwrap_or_default();
+        let lacking = answer.iter().skip(1).filter_map(|place| jobs.get(usize::try_from(*place).ok()?));
+        pushed.lacking_spec.extend(lacking.map(|job| (*job).clone()));
+        Ok(())
+    }
+}

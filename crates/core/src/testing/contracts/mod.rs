@@ -1,0 +1,1 @@
+//! One suite a port. A new adapter is done when they are green.

@@ -1,0 +1,261 @@
+//! The public API as a user sees it: a few requests, and the fields the lab looks at.
+//!
+//! Written from `docs/API.md`, not from the server's types. Fields that are not named here are
+//! none of the lab's business and may come and go.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::sink::Edge;
+
+/// The most rows the API gives at once.
+const PAGE: usize = 1000;
+
+/// A client of one or more servers.
+#[derive(Clone, Debug)]
+pub struct Api {
+    bases: Vec<String>,
+    http: reqwest::Client,
+}
+
+/// The body of `POST /checks`.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewCheck {
+    /// What people call it.
+    pub name: String,
+    /// What to look at.
+    pub url: String,
+    /// The request's method.
+    pub method: String,
+    /// The status that means ok.
+    pub expected_status: u16,
+    /// Seconds between two slots.
+    pub interval_seconds: u32,
+    /// Failures in a row that make an incident.
+    pub alert_threshold: u32,
+    /// Milliseconds that one attempt may take.
+    pub timeout_ms: u32,
+    /// Where to tell people.
+    pub webhook_url: String,
+    /// What to sign with.
+    pub webhook_secret: String,
+}
+
+/// A check as the API shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Check {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its health.
+    pub status: String,
+    /// When it was created, which is its first slot.
+    pub created_at: DateTime<Utc>,
+    /// Seconds between two slots.
+    pub interval_seconds: u32,
+    /// Milliseconds that one attempt may take.
+    pub timeout_ms: u32,
+    /// Failures in a row that make an incident.
+    pub alert_threshold: u32,
+}
+
+/// How a slot ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// As expected.
+    Ok,
+    /// Not as expected.
+    Fail,
+    /// We looked, but could not tell.
+    Inconclusive,
+    /// We did not look.
+    Missed,
+}
+
+/// One row of `GET /checks/{id}/runs`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Run {
+    /// The slot; of several, the first.
+    pub slot: DateTime<Utc>,
+    /// How many slots the row stands for; more than one only when they were missed.
+    #[serde(default = "one")]
+    pub slots: u32,
+    /// How they ended.
+    pub outcome: Outcome,
+    /// Why, when they were missed or inconclusive.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// What kind of failure.
+    #[serde(default)]
+    pub class: Option<String>,
+    /// The status the target served.
+    #[serde(default)]
+    pub status_code: Option<u16>,
+}
+
+impl Run {
+    /// The first slot, in milliseconds since 1970.
+    #[must_use]
+    pub fn slot_ms(&self) -> i64 {
+        self.slot.timestamp_millis()
+    }
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// One row of `GET /checks/{id}/incidents`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Incident {
+    /// Its id.
+    pub id: Uuid,
+    /// The first failing slot.
+    pub started_at: DateTime<Utc>,
+    /// The first good slot; `None` while it is open.
+    #[serde(default)]
+    pub resolved_at: Option<DateTime<Utc>>,
+}
+
+/// One row of `GET /checks/{id}/alerts`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Alert {
+    /// Its id.
+    pub id: Uuid,
+    /// The incident it tells of.
+    pub incident_id: Uuid,
+    /// The edge it tells of.
+    pub kind: Edge,
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    items: Vec<T>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+impl Api {
+    /// A client that asks the first of `bases` that answers.
+    pub fn new(bases: Vec<String>) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(10))
+            .build()
+            .context("building the HTTP client")?;
+        Ok(Self { bases, http })
+    }
+
+    /// The same client, beginning with another server; `turn` counts round the servers.
+    #[must_use]
+    pub fn beginning_with(&self, turn: usize) -> Self {
+        let mut api = self.clone();
+        let first = turn % api.bases.len().max(1);
+        api.bases.rotate_left(first);
+        api
+    }
+
+    /// Creates a check on the first server. Not tried again elsewhere: it might be made twice.
+    pub async fn create(&self, check: &NewCheck) -> anyhow::Result<Check> {
+        let base = self.bases.first().context("a client needs a server")?;
+        let answer = self
+            .http
+            .post(format!("{base}/checks"))
+            .json(check)
+            .send()
+            .await?;
+        let status = answer.status();
+        let body = answer.text().await?;
+        if status != 201 {
+            bail!("POST /checks was answered {status}: {body}");
+        }
+        serde_json::from_str(&body).with_context(|| format!("reading the new check: {body}"))
+    }
+
+    /// One check.
+    pub async fn check(&self, id: Uuid) -> anyhow::Result<Check> {
+        self.get(&format!("/checks/{id}")).await
+    }
+
+    /// All runs of a check, newest first.
+    pub async fn runs(&self, id: Uuid) -> anyhow::Result<Vec<Run>> {
+        self.pages(&format!("/checks/{id}/runs")).await
+    }
+
+    /// All incidents of a check.
+    pub async fn incidents(&self, id: Uuid) -> anyhow::Result<Vec<Incident>> {
+        self.pages(&format!("/checks/{id}/incidents")).await
+    }
+
+    /// All alerts of a check.
+    pub async fn alerts(&self, id: Uuid) -> anyhow::Result<Vec<Alert>> {
+        self.pages(&format!("/checks/{id}/alerts")).await
+    }
+
+    /// All delivery attempts of a check.
+    pub async fn webhooks(&self, id: Uuid) -> anyhow::Result<Vec<Value>> {
+        self.pages(&format!("/checks/{id}/webhooks")).await
+    }
+
+    /// The counters of one server.
+    pub async fn metrics(&self) -> anyhow::Result<Value> {
+        self.get("/metrics").await
+    }
+
+    /// The health page of one server.
+    pub async fn health(&self) -> anyhow::Result<Value> {
+        self.get("/health").await
+    }
+
+    /// Whether a process says that it is ready; an error says why not.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        let _: Value = self.get("/ready").await?;
+        Ok(())
+    }
+
+    async fn pages<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {
+        let mut page: Page<T> = self.get(&format!("{path}?limit={PAGE}")).await?;
+        let mut rows = page.items;
+        while let Some(cursor) = page.next_cursor {
+            page = self
+                .get(&format!("{path}?limit={PAGE}&cursor={cursor}"))
+                .await?;
+            rows.append(&mut page.items);
+        }
+        Ok(rows)
+    }
+
+    /// The first good answer of any server.
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let mut failure = anyhow::anyhow!("a client needs a server");
+        for base in &self.bases {
+            match self.get_from(base, path).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn get_from<T: DeserializeOwned>(&self, base: &str, path: &str) -> anyhow::Result<T> {
+        let asked = self
+            .http
+            .get(format!("{base}{path}"))
+            .header("accept", "application/json");
+        let answer = asked.send().await?;
+        let status = answer.status();
+        let body = answer.text().await?;
+        if !status.is_success() {
+            bail!("GET {path} was answered {status}: {body}");
+        }
+        serde_json::from_str(&body).with_context(|| format!("reading GET {path}: {body}"))
+    }
+}

@@ -1,0 +1,148 @@
+//! `pulse-lab walk|calm|kills`: plays one show, prints its table, and says by its exit code how it
+//! went: 0 passed, 1 failed, 2 was asked for something it does not know.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use pulse_lab::report::Report;
+use pulse_lab::shows::{self, Calm, Crowd, Kills, Walk};
+use tokio::signal::unix::{SignalKind, signal};
+
+const USAGE: &str = "\
+usage: pulse-lab SHOW [--OPTION VALUE]...
+
+  walk    from first check to first webhook, then 2 servers and 4 workers
+          --interval 5 --checks 100 --for 30
+  calm    no faults: every slot once and on time
+          --checks 1000 --interval 10 --for 180 --servers 1 --workers 1
+  kills   kill -9 of everything in turn
+          --checks 100 --interval 2 --for 120
+
+Times are in seconds. --keep yes leaves logs and data on the disk.
+pulse-server and pulse-worker are found beside this program, or in PULSE_BIN_DIR.";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Some((show, options)) = Options::read(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    tokio::select! {
+        played = play(show, &options) => verdict(played),
+        // Leaving the show ends everything that it started.
+        () = interrupted() => ExitCode::from(130),
+    }
+}
+
+async fn play(show: Show, options: &Options) -> anyhow::Result<Report> {
+    let keep = options.keep;
+    match show {
+        Show::Walk => {
+            let crowd = Crowd {
+                checks: options.checks.unwrap_or(100),
+                interval_s: 2,
+                watched: options.lasting(30),
+            };
+            let interval_s = options.interval_s.unwrap_or(5);
+            shows::walk(&Walk {
+                interval_s,
+                crowd: Some(crowd),
+                on_time_ms: 250,
+                keep,
+            })
+            .await
+        }
+        Show::Calm => {
+            let calm = Calm {
+                checks: options.checks.unwrap_or(1000),
+                interval_s: options.interval_s.unwrap_or(10),
+                watched: options.lasting(180),
+                servers: options.servers.unwrap_or(1),
+                workers: options.workers.unwrap_or(1),
+                p99_ms: 250,
+                max_ms: 1000,
+                keep,
+            };
+            shows::calm(&calm).await
+        }
+        Show::Kills => {
+            let kills = Kills {
+                checks: options.checks.unwrap_or(100),
+                interval_s: options.interval_s.unwrap_or(2),
+                rounds_for: options.lasting(120),
+                dead_for: Duration::from_secs(3),
+                keep,
+            };
+            shows::kills(&kills).await
+        }
+    }
+}
+
+fn verdict(played: anyhow::Result<Report>) -> ExitCode {
+    match played {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::from(u8::from(!report.passed()))
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn interrupted() {
+    let mut term = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
+    let mut int = signal(SignalKind::interrupt()).expect("SIGINT can be caught");
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Show {
+    Walk,
+    Calm,
+    Kills,
+}
+
+#[derive(Default)]
+struct Options {
+    checks: Option<usize>,
+    interval_s: Option<u32>,
+    for_s: Option<u64>,
+    servers: Option<usize>,
+    workers: Option<usize>,
+    keep: bool,
+}
+
+impl Options {
+    /// The show and its options; `None` when they make no sense.
+    fn read(mut words: impl Iterator<Item = String>) -> Option<(Show, Self)> {
+        let show = match words.next()?.as_str() {
+            "walk" => Show::Walk,
+            "calm" => Show::Calm,
+            "kills" => Show::Kills,
+            _ => return None,
+        };
+        let mut options = Self::default();
+        while let Some(option) = words.next() {
+            let value = words.next()?;
+            match option.as_str() {
+                "--checks" => options.checks = Some(value.parse().ok()?),
+                "--interval" => options.interval_s = Some(value.parse().ok()?),
+                "--for" => options.for_s = Some(value.parse().ok()?),
+                "--servers" => options.servers = Some(value.parse().ok()?),
+                "--workers" => options.workers = Some(value.parse().ok()?),
+                "--keep" => options.keep = value == "yes",
+                _ => return None,
+            }
+        }
+        Some((show, options))
+    }
+
+    fn lasting(&self, seconds: u64) -> Duration {
+        Duration::from_secs(self.for_s.unwrap_or(seconds))
+    }
+}

@@ -1,0 +1,104 @@
+//! Calm weather: no faults, every slot looked at once and on time.
+
+use std::time::{Duration, Instant};
+
+use super::accounts::Accounts;
+use super::create;
+use crate::clock;
+use crate::judge::{self, Definition};
+use crate::lab::{self, Cast, Lab};
+use crate::report::Report;
+use crate::sink;
+
+/// The show's shape.
+#[derive(Clone, Debug)]
+pub struct Calm {
+    /// How many checks.
+    pub checks: usize,
+    /// Between two slots of each.
+    pub interval_s: u32,
+    /// How long they are watched after the last was created.
+    pub watched: Duration,
+    /// Servers.
+    pub servers: usize,
+    /// Workers.
+    pub workers: usize,
+    /// Pass line for the 99th percentile of the start delay, in milliseconds.
+    pub p99_ms: i64,
+    /// Pass line for the largest start delay, in milliseconds.
+    pub max_ms: i64,
+    /// Leaves logs and data on the disk.
+    pub keep: bool,
+}
+
+/// Plays calm weather.
+pub async fn calm(calm: &Calm) -> anyhow::Result<Report> {
+    let cast = Cast {
+        servers: calm.servers,
+        workers: calm.workers,
+        keep: calm.keep,
+    };
+    lab::stage(cast, async |lab| watch(lab, calm).await).await
+}
+
+async fn watch(lab: &Lab, calm: &Calm) -> anyhow::Result<Report> {
+    let mut report = Report::new(format!(
+        "calm: {} checks every {} s for {} s, {} server(s), {} worker(s)",
+        calm.checks,
+        calm.interval_s,
+        calm.watched.as_secs(),
+        calm.servers,
+        calm.workers
+    ));
+    let started = Instant::now();
+    let checks = create(
+        lab,
+        "calm",
+        calm.checks,
+        calm.interval_s,
+        &sink::new_secret(),
+    )
+    .await?;
+    report.note("all created after (ms)", started.elapsed().as_millis());
+    let checks: Vec<_> = checks.iter().map(Definition::from).collect();
+    tokio::time::sleep(calm.watched).await;
+    let until_ms = clock::now_ms();
+
+    let mut accounts = Accounts::read(&lab.fleet.api()?, &checks, until_ms, Duration::ZERO).await?;
+    let hits = lab.target.hits().copy();
+    accounts.judge(&checks, &hits, until_ms);
+    accounts.tell(&mut report);
+    report.exactly("slots missed", accounts.figures.missed, 0);
+    report.exactly("slots failed or inconclusive", unlucky(&accounts), 0);
+    tell_hits(
+        judge::hits::judge(&checks, &hits, until_ms),
+        calm,
+        &mut report,
+    );
+    report.exactly("hits that name no run", lab.target.strays(), 0);
+    report.exactly(
+        "webhooks received",
+        lab.sink.deliveries().read(<[_]>::len),
+        0,
+    );
+    Ok(report)
+}
+
+fn unlucky(accounts: &Accounts) -> usize {
+    accounts.figures.fail + accounts.figures.inconclusive
+}
+
+fn tell_hits(seen: judge::hits::Figures, calm: &Calm, report: &mut Report) {
+    report.exactly("slots hit", seen.hit, seen.due);
+    report.exactly("duplicate hits", seen.duplicates, 0);
+    report.exactly("hits off the grid", seen.off_grid, 0);
+    report.note("start delay p50 / p99 / max (ms)", &seen.delays);
+    report.note("of first slots", &seen.first_delays);
+    report.at_most(
+        "start delay p99 (ms)",
+        seen.delays.percentile_ms(99),
+        calm.p99_ms,
+    );
+    report.at_most("start delay max (ms)", seen.delays.max_ms(), calm.max_ms);
+    report.complain(seen.complaints);
+}

@@ -1,0 +1,69 @@
+//! The shows: each sets up a lab, lets things happen, and judges them.
+
+mod accounts;
+mod calm;
+mod kills;
+mod walk;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+pub use calm::{Calm, calm};
+pub use kills::{Kills, kills};
+pub use walk::{Crowd, Walk, walk};
+
+use crate::client::{Api, Check, NewCheck};
+use crate::lab::Lab;
+
+/// How many requests are made to the API at once.
+const AT_ONCE: usize = 16;
+
+/// The one hook that all checks of a show tell.
+const HOOK: &str = "alerts";
+
+/// The body of the README, pointed at the lab.
+fn a_check(lab: &Lab, name: &str, interval_seconds: u32, secret: &str) -> NewCheck {
+    NewCheck {
+        name: name.to_owned(),
+        url: lab.target.url(name),
+        method: "GET".to_owned(),
+        expected_status: 200,
+        interval_seconds,
+        alert_threshold: 3,
+        timeout_ms: (interval_seconds * 400).min(2000),
+        webhook_url: lab.sink.url(HOOK),
+        webhook_secret: secret.to_owned(),
+    }
+}
+
+/// Creates checks named `{prefix}-0` and up, turn by turn on every server; in that order.
+async fn create(
+    lab: &Lab,
+    prefix: &str,
+    count: usize,
+    interval_seconds: u32,
+    secret: &str,
+) -> anyhow::Result<Vec<Check>> {
+    let api = lab.fleet.api()?;
+    stream::iter(0..count)
+        .map(|number| {
+            let check = a_check(lab, &format!("{prefix}-{number}"), interval_seconds, secret);
+            let api = api.beginning_with(number);
+            async move { api.create(&check).await }
+        })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// Asks the API one thing about each of many checks; answers in the order of the checks.
+async fn of_each<T>(
+    api: &Api,
+    checks: &[crate::judge::Definition],
+    ask: impl AsyncFn(&Api, uuid::Uuid) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<T>> {
+    stream::iter(checks)
+        .map(|check| ask(api, check.id))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await
+}

@@ -1,0 +1,241 @@
+//! A check as JSON: what comes back, and for the document what may be sent.
+
+use std::collections::BTreeMap;
+
+use pulse_core::models::check::{CheckView, METHODS, Status};
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::{Object, ObjectBuilder, RefOr, Schema, schema::Type};
+use utoipa::{PartialSchema, ToSchema};
+use uuid::Uuid;
+
+use super::time::Time;
+
+/// The schema of a status.
+pub fn statuses() -> Object {
+    words(Status::ALL.iter().map(|status| status.as_str()))
+}
+
+fn methods() -> Object {
+    words(METHODS.into_iter())
+}
+
+/// The schema of a string that is one of some words.
+pub fn words(words: impl Iterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
+        .build()
+}
+
+/// A check and where it stands.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Check)]
+pub struct CheckBody {
+    /// Its id, a UUID of version 7.
+    id: Uuid,
+    /// What people call it.
+    #[schema(example = "Google Homepage")]
+    name: String,
+    /// What is looked at.
+    #[schema(example = "https://www.google.com")]
+    url: String,
+    /// The method of the request.
+    #[schema(schema_with = methods)]
+    method: String,
+    /// The status that means ok; `null` for any 2xx.
+    expected_status: Option<u16>,
+    /// Seconds between two runs.
+    interval_seconds: u32,
+    /// Failures in a row that open an incident.
+    alert_threshold: u32,
+    /// Limit of one run, in milliseconds.
+    timeout_ms: u32,
+    /// Who is told; `null` for nobody.
+    webhook_url: Option<String>,
+    /// Signs the webhooks. Only here when the check was just created; later see `/webhook-secret`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_secret: Option<String>,
+    /// Sent with each run.
+    headers: BTreeMap<String, String>,
+    /// Sent with each run.
+    body: Option<String>,
+    /// Whether it is scheduled.
+    enabled: bool,
+    /// Free words to filter by.
+    tags: Vec<String>,
+    /// Where it is looked from.
+    regions: Vec<String>,
+    /// Its health over all regions.
+    #[schema(schema_with = statuses)]
+    status: &'static str,
+    /// When it is due next; `null` while it is paused.
+    next_run_at: Option<Time>,
+    /// The latest slot that ended; `null` before the first.
+    last_run_at: Option<Time>,
+    /// Counts the changes of what is looked at, from 1.
+    version: i32,
+    /// When it was created.
+    created_at: Time,
+    /// When its configuration last changed.
+    updated_at: Time,
+}
+
+impl CheckBody {
+    /// The check as its creator gets it.
+    pub fn with_secret(mut view: CheckView) -> Self {
+        let webhook_secret = view.check.webhook_secret.take();
+        Self {
+            webhook_secret,
+            ..Self::from(view)
+        }
+    }
+}
+
+impl From<CheckView> for CheckBody {
+    fn from(view: CheckView) -> Self {
+        let CheckView {
+            check,
+            status,
+            next_run_at,
+            last_run_at,
+        } = view;
+        let config = check.config;
+        Self {
+            id: check.id.0,
+            name: config.name,
+            url: config.url,
+            method: config.method,
+            expected_status: config.expected_status,
+            interval_seconds: config.interval_seconds,
+            alert_threshold: config.alert_threshold,
+            timeout_ms: config.timeout_ms,
+            webhook_url: config.webhook_url,
+            webhook_secret: None,
+            headers: config.headers,
+            body: config.body,
+            enabled: config.enabled,
+            tags: config.tags,
+            regions: config
+                .regions
+                .iter()
+                .map(|region| region.as_str().to_owned())
+                .collect(),
+            status: status.as_str(),
+            next_run_at: next_run_at.map(Time::from),
+            last_run_at: last_run_at.map(Time::from),
+            version: check.version,
+            created_at: check.created_at.into(),
+            updated_at: check.updated_at.into(),
+        }
+    }
+}
+
+/// What a check is to be. `null` means the same as leaving a field out: its default.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "describes what CheckDraft::read takes; a test holds the two together"
+)]
+pub struct CheckInput {
+    /// What people call it.
+    #[schema(min_length = 1, max_length = 200, example = "Google Homepage")]
+    name: String,
+    /// What to look at: absolute, `http` or `https`, no credentials.
+    #[schema(max_length = 2048, example = "https://www.google.com")]
+    url: String,
+    /// The method of the request.
+    #[schema(schema_with = methods, default = "GET", required = false)]
+    method: Option<String>,
+    /// The status that means ok. Any 2xx when left out.
+    #[schema(minimum = 100, maximum = 599, example = 200)]
+    expected_status: Option<u16>,
+    /// Seconds between two runs: one second to seven days.
+    #[schema(minimum = 1, maximum = 604_800, default = 60)]
+    interval_seconds: Option<u32>,
+    /// Failures in a row that open an incident.
+    #[schema(minimum = 1, maximum = 100, default = 3)]
+    alert_threshold: Option<u32>,
+    /// Limit of one run, less than the interval. 10 s when left out, or four fifths of an interval
+    /// that leaves no room for it.
+    #[schema(minimum = 1, maximum = 604_799_999, example = 10_000)]
+    timeout_ms: Option<u32>,
+    /// Who is told. Nobody when left out.
+    #[schema(max_length = 2048, example = "https://your-webhook-url.com/alerts")]
+    webhook_url: Option<String>,
+    /// Signs the webhooks: `whsec_` and 24 to 64 bytes in base64. Made when left out and needed.
+    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")]
+    webhook_secret: Option<String>,
+    /// Sent with each run: at most 50, and 16 KiB in all.
+    headers: Option<BTreeMap<String, String>>,
+    /// Sent with each run: at most 64 KiB.
+    body: Option<String>,
+    /// Whether it is scheduled.
+    #[schema(default = true)]
+    enabled: Option<bool>,
+    /// Free words to filter by: at most 20, of 1 to 64 characters.
+    #[schema(max_items = 20)]
+    tags: Option<Vec<String>>,
+    /// Where to look from: 1 to 20 names of lower-case letters, digits and hyphens. `["default"]` when left out.
+    #[schema(min_items = 1, max_items = 20)]
+    regions: Option<Vec<String>>,
+}
+
+/// What to change of a check: the fields of [`CheckInput`], none of them required.
+pub struct CheckPatch;
+
+impl PartialSchema for CheckPatch {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = CheckInput::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.required.clear();
+            object.description = Some(
+                "What to change of a check. A field that is absent stays as it is; `null` restores its default, or \
+                 removes one header."
+                    .into(),
+            );
+            for field in object.properties.values_mut() {
+                if let RefOr::T(Schema::Object(field)) = field {
+                    field.default = None;
+                }
+            }
+        }
+        schema
+    }
+}
+
+impl ToSchema for CheckPatch {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use pulse_core::models::check::CheckDraft;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_document_names_the_fields_that_a_check_takes() {
+        let config = CheckDraft::read(json!({"name": "a", "url": "http://h"}))
+            .unwrap()
+            .config;
+        let config = serde_json::to_value(config).unwrap();
+        let mut taken: BTreeSet<_> = config.as_object().unwrap().keys().cloned().collect();
+        taken.insert("webhook_secret".into());
+
+        let RefOr::T(Schema::Object(described)) = CheckInput::schema() else {
+            panic!("an object")
+        };
+
+        assert_eq!(
+            described
+                .properties
+                .keys()
+                .cloned()
+                .collect::<BTreeSet<_>>(),
+            taken
+        );
+        assert_eq!(described.required, ["name", "url"]);
+    }
+}

@@ -1,0 +1,85 @@
+//! The REST API: one file per resource, its OpenAPI description beside each handler.
+//!
+//! Handlers turn requests into calls of the ports and what comes back into JSON; rules live in the
+//! models. `extract` reads requests, `problem` is every error, `layers` is what all requests share.
+//! Everything is served at `/` and the same under `/api/v1`.
+
+mod alerts;
+mod check_shape;
+mod checks;
+mod docs;
+mod extract;
+mod layers;
+mod metrics;
+mod page;
+mod problem;
+mod runs;
+mod time;
+mod webhooks;
+
+use std::sync::Arc;
+
+use axum::Router;
+use pulse_core::models::check::CheckView;
+use pulse_core::models::ids::{CheckId, ProjectId};
+use pulse_core::ports::checks::{AlertLog, CheckStore};
+use pulse_core::ports::clock::Clock;
+use pulse_core::ports::history::History;
+use utoipa_axum::router::OpenApiRouter;
+
+use problem::{ApiError, Kind};
+
+/// The tenant of every request, until there are accounts.
+const PROJECT: ProjectId = ProjectId::DEFAULT;
+
+/// What the handlers need.
+#[derive(Clone)]
+pub struct Api {
+    /// The checks.
+    pub checks: Arc<dyn CheckStore>,
+    /// What happened to them, and who was told.
+    pub alerts: Arc<dyn AlertLog>,
+    /// What was seen.
+    pub history: Arc<dyn History>,
+    /// The stores' time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Api {
+    async fn check(&self, id: CheckId) -> Result<CheckView, ApiError> {
+        self.checks
+            .get(PROJECT, id)
+            .await?
+            .ok_or_else(|| no_check(id))
+    }
+}
+
+fn no_check(id: CheckId) -> ApiError {
+    ApiError::new(
+        Kind::NotFound,
+        format!("There is no check with the id {id}."),
+    )
+}
+
+/// Serves the API, its description and its documentation.
+pub fn router(api: Api) -> Router {
+    let (resources, description) = resources().split_for_parts();
+    let all = resources
+        .with_state(api)
+        .merge(docs::router(&description));
+    layers::around(Router::new().nest("/api/v1", all.clone()).merge(all))
+}
+
+/// The description of the API: OpenAPI 3.1, made from the handlers.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    resources().into_openapi()
+}
+
+fn resources() -> OpenApiRouter<Api> {
+    docs::described()
+        .merge(checks::routes())
+        .merge(runs::routes())
+        .merge(metrics::routes())
+        .merge(alerts::routes())
+        .merge(webhooks::routes())
+}

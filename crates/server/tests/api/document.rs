@@ -1,0 +1,270 @@
+//! The description of the API is whole, current, and needs nothing from outside.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::client::{Answer, Client};
+use crate::fake::Fake;
+
+const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+const MANUAL: &str = include_str!("../../../../docs/API.md");
+
+fn document() -> Value {
+    serde_json::to_value(pulse_server::api::openapi()).unwrap()
+}
+
+/// Every operation: `GET /checks` and its description.
+fn operations(document: &Value) -> Vec<(String, Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let of_path = |(path, item): (&String, &Value)| {
+        let operations = item
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(_, value)| value.is_object());
+        operations
+            .map(|(method, operation)| {
+                (
+                    format!("{} {path}", method.to_uppercase()),
+                    operation.clone(),
+                )
+            })
+            .collect()
+    };
+    paths
+        .iter()
+        .flat_map(|entry| -> Vec<_> { of_path(entry) })
+        .collect()
+}
+
+#[test]
+fn the_checked_in_description_is_the_one_the_handlers_give() {
+    let current = serde_json::to_string_pretty(&document()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(CHECKED_IN, &current).unwrap();
+    }
+
+    let checked_in = std::fs::read_to_string(Path::new(CHECKED_IN)).unwrap_or_default();
+
+    assert!(
+        checked_in == current,
+        "docs/openapi.json is not what the handlers say; look at the difference after \
+         `UPDATE_OPENAPI=1 cargo test -p pulse-server --test api`"
+    );
+}
+
+#[tokio::test]
+async fn the_served_description_is_the_same_at_both_places() {
+    let client = Client::of(Fake::Empty.api());
+
+    for path in ["/openapi.json", "/api/v1/openapi.json"] {
+        assert_eq!(
+            client.ask(&format!("GET {path}")).await.good(200),
+            document()
+        );
+    }
+}
+
+#[test]
+fn the_description_is_complete() {
+    let document = document();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut ids = BTreeSet::new();
+
+    for (line, operation) in operations(&document) {
+        assert!(
+            ids.insert(operation["operationId"].as_str().unwrap().to_owned()),
+            "{line}"
+        );
+        assert!(
+            operation["summary"].is_string() && operation["tags"][0].is_string(),
+            "{line}"
+        );
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(
+            responses.keys().any(|status| status.starts_with('2')),
+            "{line}"
+        );
+        for (status, response) in responses {
+            assert!(
+                !response["description"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .is_empty(),
+                "{line} {status}"
+            );
+            if !line.ends_with("/ready") && !status.starts_with('2') {
+                let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
+                assert_eq!(schema, "#/components/schemas/Problem", "{line} {status}");
+            }
+        }
+        for name in line
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        {
+            let parameters = operation["parameters"].as_array().unwrap();
+            let described = parameters
+                .iter()
+                .any(|p| p["name"] == name && p["in"] == "path" && p["required"] == true);
+            assert!(described, "{line}: {name}");
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(
+                    fields
+                        .get("$ref")
+                        .and_then(Value::as_str)
+                        .map(str::to_owned),
+                );
+                fields.values().for_each(|field| references(field, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+
+    assert!(!found.is_empty());
+    for reference in found {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[tokio::test]
+async fn every_described_operation_is_served_at_both_places() {
+    let client = Client::of(Fake::Empty.api());
+    let elsewhere = ["/health", "/ready", "/metrics"];
+
+    for (line, _) in operations(&document()) {
+        let (method, path) = line.split_once(' ').unwrap();
+        if elsewhere.contains(&path) {
+            continue;
+        }
+        let path = path.replace("{name}", "paused");
+        for prefix in ["", "/api/v1"] {
+            let answer = client.ask(&format!("{method} {prefix}{path}")).await;
+            assert_ne!(answer.status, 405, "{line}");
+            let detail = String::from_utf8_lossy(&answer.body).into_owned();
+            assert!(
+                !detail.contains("/docs lists what there is"),
+                "{line}: {detail}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_pages_load_nothing_from_outside() {
+    let client = Client::of(Fake::Empty.api());
+
+    for base in ["/docs", "/api/v1/docs"] {
+        let moved = client.ask(&format!("GET {base}")).await;
+        assert_eq!(
+            (moved.status.as_u16(), moved.header("location")),
+            (308, format!("{base}/").as_str())
+        );
+        let page = client.ask(&format!("GET {base}/")).await;
+        assert_eq!(page.status, 200);
+        let policy = page.header("content-security-policy").to_owned();
+        assert!(
+            policy.contains("default-src 'none'; script-src 'self'") && !policy.contains("http"),
+            "{policy}"
+        );
+        let html = text(&page);
+        assert!(!html.contains("<script>"), "{html}");
+        let files = links(&html);
+        assert!(
+            files
+                .iter()
+                .any(|file| file.ends_with("swagger-ui-bundle.js")),
+            "{files:?}"
+        );
+        for file in files {
+            assert!(!file.contains("//"), "{file} is outside");
+            let answer = client
+                .ask(&format!("GET {base}/{}", file.trim_start_matches("./")))
+                .await;
+            assert_eq!(answer.status, 200, "{file}");
+            if file.ends_with(".css") {
+                let css = text(&answer);
+                let outside = css
+                    .match_indices("url(")
+                    .find(|(at, _)| !css[at + 4..].starts_with("data:"));
+                assert_eq!(outside, None, "{file}");
+                assert!(!css.contains("@import"), "{file}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_pages_ask_only_this_server_for_the_description() {
+    let client = Client::of(Fake::Empty.api());
+
+    let begin = text(&client.ask("GET /docs/swagger-initializer.js").await);
+
+    assert!(
+        begin.contains("../openapi.json") && begin.contains(r#""validatorUrl": "none""#),
+        "{begin}"
+    );
+    assert!(!begin.contains("http"), "{begin}");
+}
+
+/// What a page refers to.
+fn links(html: &str) -> Vec<String> {
+    let after = |attribute| {
+        html.split(attribute)
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+    };
+    after("src=\"")
+        .chain(after("href=\""))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn text(answer: &Answer) -> String {
+    if answer.header("content-encoding") != "gzip" {
+        return String::from_utf8(answer.body.to_vec()).unwrap();
+    }
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&answer.body[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    text
+}
+
+#[tokio::test]
+async fn the_manual_names_every_operation_and_every_problem() {
+    for (line, _) in operations(&document()) {
+        let path = line.split_once(' ').unwrap().1;
+        assert!(MANUAL.contains(path), "docs/API.md does not mention {line}");
+    }
+    let client = Client::of(Fake::Empty.api());
+    for name in MANUAL
+        .split("`/problems/")
+        .skip(1)
+        .filter_map(|rest| rest.split('`').next())
+    {
+        if name.starts_with('{') {
+            continue;
+        }
+        let problem = client.ask(&format!("GET /problems/{name}")).await;
+        assert_eq!(
+            problem.status, 200,
+            "docs/API.md explains {name}, which does not exist"
+        );
+    }
+}

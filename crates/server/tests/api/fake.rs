@@ -1,0 +1,212 @@
+//! Stores that misbehave in one way each.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pulse_core::models::alert::{Alert, AttemptView, Incident};
+use pulse_core::models::check::{Check, CheckDraft, CheckView, Status};
+use pulse_core::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId};
+use pulse_core::models::run::Run;
+use pulse_core::models::schedule::Slot;
+use pulse_core::ports::checks::{
+    AlertLog, Change, CheckFilter, CheckStore, Creation, IdempotencyKey, RunNow,
+};
+use pulse_core::ports::clock::Clock;
+use pulse_core::ports::history::{History, Metrics, MetricsOf, RunsOf, Shipment};
+use pulse_core::ports::{Page, StoreError, StoreResult};
+use pulse_server::api::Api;
+use serde_json::json;
+use tokio::sync::Notify;
+
+/// What every port does, whatever it is asked.
+#[derive(Clone)]
+pub enum Fake {
+    /// Holds nothing.
+    Empty,
+    /// Cannot be reached.
+    Away,
+    /// Refuses, with an error that is no caller's business.
+    Refusing,
+    /// Never answers.
+    Stuck,
+    /// Has a fault.
+    Panicking,
+    /// Holds one check, which somebody else has always just changed.
+    Contested,
+    /// Says that it was asked, waits until it may go on, and says that it did.
+    Waiting(Arc<Steps>),
+}
+
+#[derive(Default)]
+pub struct Steps {
+    pub asked: Notify,
+    pub go_on: Notify,
+    pub went_on: Notify,
+}
+
+impl Fake {
+    pub fn api(self) -> Api {
+        let fake = Arc::new(self);
+        Api {
+            checks: fake.clone(),
+            alerts: fake.clone(),
+            history: fake.clone(),
+            clock: fake,
+        }
+    }
+
+    async fn or<T>(&self, empty: T) -> StoreResult<T> {
+        match self {
+            Self::Empty | Self::Contested => Ok(empty),
+            Self::Away => Err(StoreError::Unavailable {
+                store: "postgres",
+                source: "connection refused".into(),
+            }),
+            Self::Refusing => Err(StoreError::Refused {
+                store: "postgres",
+                source: "s3cret at 10.0.0.1".into(),
+            }),
+            Self::Stuck => pending().await,
+            Self::Panicking => panic!("s3cret fault"),
+            Self::Waiting(steps) => {
+                steps.asked.notify_one();
+                steps.go_on.notified().await;
+                steps.went_on.notify_one();
+                Ok(empty)
+            }
+        }
+    }
+}
+
+pub fn a_view() -> CheckView {
+    let draft = CheckDraft::read(json!({"name": "a", "url": "http://h"})).unwrap();
+    let check = Check {
+        id: CheckId::generate(),
+        project_id: ProjectId::DEFAULT,
+        config: draft.config,
+        webhook_secret: None,
+        version: 1,
+        created_at: Slot(0).time(),
+        updated_at: Slot(0).time(),
+    };
+    CheckView {
+        check,
+        status: Status::Pending,
+        next_run_at: None,
+        last_run_at: None,
+    }
+}
+
+#[async_trait]
+impl CheckStore for Fake {
+    async fn create(
+        &self,
+        _check: Check,
+        _key: Option<IdempotencyKey>,
+        _now: Slot,
+    ) -> StoreResult<Creation> {
+        self.or(Creation::Created(a_view())).await
+    }
+
+    async fn get(&self, _project: ProjectId, _id: CheckId) -> StoreResult<Option<CheckView>> {
+        self.or(matches!(self, Self::Contested).then(a_view)).await
+    }
+
+    async fn list(
+        &self,
+        _project: ProjectId,
+        _filter: &CheckFilter,
+        _page: Page<CheckId>,
+    ) -> StoreResult<Vec<CheckView>> {
+        self.or(Vec::new()).await
+    }
+
+    async fn replace(
+        &self,
+        _project: ProjectId,
+        _id: CheckId,
+        _version: i32,
+        _draft: CheckDraft,
+        _now: Slot,
+    ) -> StoreResult<Change> {
+        self.or(Change::Stale).await
+    }
+
+    async fn delete(&self, _project: ProjectId, _id: CheckId, _now: Slot) -> StoreResult<bool> {
+        self.or(false).await
+    }
+
+    async fn run_now(&self, _project: ProjectId, _id: CheckId, _now: Slot) -> StoreResult<RunNow> {
+        self.or(RunNow::NotFound).await
+    }
+}
+
+#[async_trait]
+impl AlertLog for Fake {
+    async fn incidents(
+        &self,
+        _project: ProjectId,
+        _check: CheckId,
+        _page: Page<IncidentId>,
+    ) -> StoreResult<Vec<Incident>> {
+        self.or(Vec::new()).await
+    }
+
+    async fn alerts(
+        &self,
+        _project: ProjectId,
+        _check: CheckId,
+        _page: Page<AlertId>,
+    ) -> StoreResult<Vec<Alert>> {
+        self.or(Vec::new()).await
+    }
+
+    async fn attempts(
+        &self,
+        _project: ProjectId,
+        _check: CheckId,
+        _page: Page<AttemptId>,
+    ) -> StoreResult<Vec<AttemptView>> {
+        self.or(Vec::new()).await
+    }
+
+    async fn replay(
+        &self,
+        _project: ProjectId,
+        _check: CheckId,
+        _delivery: DeliveryId,
+        _now: Slot,
+    ) -> StoreResult<bool> {
+        self.or(false).await
+    }
+}
+
+#[async_trait]
+impl History for Fake {
+    async fn prepare(&self) -> StoreResult<()> {
+        self.or(()).await
+    }
+
+    async fn append(&self, _shipment: &Shipment) -> StoreResult<()> {
+        self.or(()).await
+    }
+
+    async fn runs(&self, _of: RunsOf, _page: Page<(Slot, String)>) -> StoreResult<Vec<Run>> {
+        self.or(Vec::new()).await
+    }
+
+    async fn metrics(&self, _of: MetricsOf) -> StoreResult<Metrics> {
+        self.or(Metrics::default()).await
+    }
+
+    async fn retain(&self, _now: Slot) -> StoreResult<()> {
+        self.or(()).await
+    }
+}
+
+impl Clock for Fake {
+    fn now(&self) -> Slot {
+        Slot(1_700_000_000_000)
+    }
+}

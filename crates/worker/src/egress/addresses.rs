@@ -1,0 +1,77 @@
+//! The addresses of one host.
+
+use std::net::IpAddr;
+use std::slice;
+
+/// How many addresses of a host are tried. A name with more is served by one of these or is down.
+const MOST: usize = 8;
+
+/// One address or more, in the order in which they are worth trying.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses(Inner);
+
+// A literal is the usual case in a private network, and should cost no allocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Inner {
+    One(IpAddr),
+    Several(Vec<IpAddr>),
+}
+
+impl Addresses {
+    pub(super) const fn one(address: IpAddr) -> Self {
+        Self(Inner::One(address))
+    }
+
+    /// IPv6 and IPv4 by turns, IPv6 first (RFC 8305, section 4), eight at most; `None` when there
+    /// are none.
+    pub(super) fn by_turns(all: impl IntoIterator<Item = IpAddr>) -> Option<Self> {
+        let (v6, v4): (Vec<_>, Vec<_>) = all.into_iter().partition(IpAddr::is_ipv6);
+        let turns = 0..v6.len().max(v4.len());
+        let both = turns.flat_map(|turn| [v6.get(turn), v4.get(turn)]).flatten().copied();
+        let chosen: Vec<_> = both.take(MOST).collect();
+        (!chosen.is_empty()).then_some(Self(Inner::Several(chosen)))
+    }
+
+    /// The addresses; never empty.
+    #[must_use]
+    pub fn as_slice(&self) -> &[IpAddr] {
+        match &self.0 {
+            Inner::One(address) => slice::from_ref(address),
+            Inner::Several(addresses) => addresses,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    fn v4(last: u8) -> IpAddr {
+        Ipv4Addr::new(192, 0, 2, last).into()
+    }
+
+    fn v6(last: u16) -> IpAddr {
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last).into()
+    }
+
+    #[test]
+    fn families_take_turns_and_ipv6_begins() {
+        let found = Addresses::by_turns([v4(1), v4(2), v4(3), v6(1), v6(2)]).unwrap();
+
+        assert_eq!(found.as_slice(), [v6(1), v4(1), v6(2), v4(2), v4(3)]);
+    }
+
+    #[test]
+    fn a_name_with_a_thousand_addresses_opens_no_thousand_connections() {
+        let found = Addresses::by_turns((0..1000).map(v6)).unwrap();
+
+        assert_eq!(found.as_slice().len(), MOST);
+    }
+
+    #[test]
+    fn no_address_is_no_answer() {
+        assert_eq!(Addresses::by_turns([]), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! Says what a look at a target means.
+//!
+//! Pure: what was seen and what was expected go in, the outcome and its sentence come out.
+
+use pulse_core::models::run::{FailClass, Observation, Outcome};
+use pulse_core::models::text::tame;
+
+use crate::probes::{ProbeFailure, Sight};
+
+const LONGEST_ERROR: usize = 500;
+
+/// Judges one look; `expected` is a status, or `None` for any 2xx. The observation comes back with
+/// its error told, in a sentence for the check's owner, when the outcome is not `ok`.
+#[must_use]
+pub fn judge(sight: Sight, expected: Option<u16>) -> (Outcome, Observation) {
+    let Sight { mut observation, ended } = sight;
+    let (outcome, sentence) = assess(observation.status_code, ended, expected);
+    observation.error = sentence.map(|sentence| tame(&sentence, LONGEST_ERROR));
+    (outcome, observation)
+}
+
+/// An unexpected status decides, whatever became of its body: it is what the owner must know.
+fn assess(
+    status: Option<u16>,
+    ended: Result<(), ProbeFailure>,
+    expected: Option<u16>,
+) -> (Outcome, Option<String>) {
+    match (status, ended) {
+        (Some(status), _) if !is_expected(status, expected) => {
+            (Outcome::Fail(FailClass::Status), Some(unexpected(status, expected)))
+        }
+        (_, Err(failure)) => (failure.outcome(), Some(failure.sentence)),
+        (_, Ok(())) => (Outcome::Ok, None),
+    }
+}
+
+fn is_expected(status: u16, expected: Option<u16>) -> bool {
+    expected.map_or((200..=299).contains(&status), |expected| status == expected)
+}
+
+fn unexpected(status: u16, expected: Option<u16>) -> String {
+    match expected {
+        Some(expected) => format!("status {status}, expected {expected}"),
+        None => format!("status {status}, expected any 2xx"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use pulse_core::models::run::{InconclusiveReason, Phases};
+
+    use super::*;
+
+    fn saw(status: Option<u16>, ended: Result<(), ProbeFailure>) -> Sight {
+        let observation = Observation {
+            started_at: DateTime::UNIX_EPOCH,
+            status_code: status,
+            phases: Phases::default(),
+            address: None,
+            error: None,
+        };
+        Sight { observation, ended }
+    }
+
+    fn verdict(sight: Sight, expected: Option<u16>) -> (Outcome, Option<String>) {
+        let (outcome, observation) = judge(sight, expected);
+        (outcome, observation.error)
+    }
+
+    #[test]
+    fn any_2xx_will_do_unless_one_status_is_expected() {
+        for status in [200, 204, 299] {
+            assert_eq!(verdict(saw(Some(status), Ok(())), None), (Outcome::Ok, None));
+        }
+        assert_eq!(verdict(saw(Some(301), Ok(())), Some(301)), (Outcome::Ok, None));
+
+        let cases = [
+            (502, None, "status 502, expected any 2xx"),
+            (301, None, "status 301, expected any 2xx"),
+            (502, Some(200), "status 502, expected 200"),
+            (200, Some(204), "status 200, expected 204"),
+        ];
+        for (status, expected, sentence) in cases {
+            let verdict = verdict(saw(Some(status), Ok(())), expected);
+            assert_eq!(verdict, (Outcome::Fail(FailClass::Status), Some(sentence.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_failure_tells_its_class_unless_the_status_already_was_wrong() {
+        let broken = || ProbeFailure::of_target(FailClass::Protocol, "the body ended too early");
+
+        let (outcome, error) = verdict(saw(Some(200), Err(broken())), None);
+        assert_eq!(outcome, Outcome::Fail(FailClass::Protocol));
+        assert_eq!(error.as_deref(), Some("the body ended too early"));
+
+        let (outcome, error) = verdict(saw(Some(500), Err(broken())), None);
+        assert_eq!(outcome, Outcome::Fail(FailClass::Status));
+        assert_eq!(error.as_deref(), Some("status 500, expected any 2xx"));
+    }
+
+    #[test]
+    fn what_we_lack_ourselves_is_never_a_failure_of_the_target() {
+        let (outcome, error) = verdict(saw(None, Err(ProbeFailure::of_worker("no descriptors"))), None);
+
+        assert_eq!(outcome, Outcome::Inconclusive(InconclusiveReason::Local));
+        assert_eq!(error.as_deref(), Some("no descriptors"));
+    }
+
+    #[test]
+    fn a_sentence_is_tame_and_short() {
+        let wild = format!("\0\x1b[31m{}", "x".repeat(10_000));
+
+        let (_, error) = verdict(saw(None, Err(ProbeFailure::of_target(FailClass::Tls, wild))), None);
+
+        let error = error.unwrap();
+        assert!(error.starts_with("  [31mxxx"));
+        assert_eq!(error.len(), LONGEST_ERROR);
+    }
+}

@@ -1,0 +1,239 @@
+//! Looks at what is due: leases jobs, looks, judges, hands the results in.
+//!
+//! It needs Redis alone. Definitions are kept in memory by version and fetched when missing. Results
+//! go back in bulk behind the fence of their lease; while they cannot, no more jobs are taken.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::Utc;
+use http::HeaderValue;
+use moka::sync::Cache;
+use pulse_core::metrics::Metrics;
+use pulse_core::models::ids::{CheckId, Region};
+use pulse_core::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
+use pulse_core::models::run::{InconclusiveReason, Observation, Outcome, Phases};
+use pulse_core::models::schedule::Slot;
+use pulse_core::ports::StoreResult;
+use pulse_core::ports::queue::WorkQueue;
+use pulse_core::runtime::loops::Pace;
+use pulse_core::runtime::telemetry::chain;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use crate::egress::Egress;
+use crate::judge::judge;
+use crate::probes::http::{HttpProbe, PreparedHttp};
+
+/// Jobs taken, and results handed in, at a time.
+const BATCH: usize = 250;
+/// Definitions kept in memory, a kilobyte or so each.
+const SPECS: u64 = 200_000;
+/// How long results wait for company on their way back.
+const GATHER: Duration = Duration::from_millis(5);
+/// How long to wait before handing results in again.
+const RETRY: Duration = Duration::from_millis(200);
+
+type Prepared = Result<PreparedHttp, String>;
+
+/// See the module.
+#[derive(Clone)]
+pub struct Prober(Arc<Inner>);
+
+struct Inner {
+    work: Arc<dyn WorkQueue>,
+    region: Region,
+    egress: Egress,
+    probe: HttpProbe,
+    specs: Cache<(CheckId, i32), Arc<Prepared>>,
+    permits: Arc<Semaphore>,
+    tasks: TaskTracker,
+    /// Cancelled when runs under way are to be handed to others.
+    abandon: CancellationToken,
+    abandoned: Mutex<Vec<LeasedJob>>,
+    run_header: bool,
+    metrics: Metrics,
+}
+
+/// What finishes a run: its result, and the permit it holds until the result is on its way.
+type Finished = (RunResult, OwnedSemaphorePermit);
+
+impl Prober {
+    /// A prober for `region` with at most `concurrency` runs under way.
+    #[must_use]
+    pub fn new(
+        work: Arc<dyn WorkQueue>,
+        region: Region,
+        egress: Egress,
+        concurrency: usize,
+        run_header: bool,
+        metrics: Metrics,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            work,
+            region,
+            egress,
+            probe: HttpProbe::default(),
+            specs: Cache::new(SPECS),
+            permits: Arc::new(Semaphore::new(concurrency)),
+            tasks: TaskTracker::new(),
+            abandon: CancellationToken::new(),
+            abandoned: Mutex::default(),
+            run_header,
+            metrics,
+        }))
+    }
+
+    /// One round: as many jobs as there is room for begin to run.
+    pub async fn take(&self, results: &mpsc::Sender<Finished>) -> StoreResult<Pace> {
+        let inner = &self.0;
+        let room = inner.permits.available_permits().min(BATCH);
+        // With no room nothing is popped, but leases that ran out are still handed back.
+        let jobs = inner.work.lease(&inner.region, room).await?;
+        let pace = if !jobs.is_empty() && jobs.len() == room { Pace::Again } else { Pace::Rest };
+        if let Err(error) = self.fetch_specs(&jobs).await {
+            inner.work.release(&inner.region, &jobs).await?;
+            return Err(error);
+        }
+        for leased in jobs {
+            let permit = Arc::clone(&inner.permits).acquire_owned().await;
+            let Ok(permit) = permit else { break };
+            inner.tasks.spawn(self.clone().run(leased, permit, results.clone()));
+        }
+        Ok(pace)
+    }
+
+    async fn fetch_specs(&self, jobs: &[LeasedJob]) -> StoreResult<()> {
+        let key = |leased: &LeasedJob| (leased.job.check_id, leased.job.version);
+        let missing: HashSet<_> = jobs.iter().map(key).filter(|key| !self.0.specs.contains_key(key)).collect();
+        for spec in self.0.work.specs(&self.0.region, &Vec::from_iter(missing)).await? {
+            let VersionedSpec { check_id, version, spec } = spec;
+            let prepared = PreparedHttp::new(&spec).map_err(|error| error.to_string());
+            self.0.specs.insert((check_id, version), Arc::new(prepared));
+        }
+        Ok(())
+    }
+
+    async fn run(self, leased: LeasedJob, permit: OwnedSemaphorePermit, results: mpsc::Sender<Finished>) {
+        let inner = &self.0;
+        inner.metrics.jobs_active.inc();
+        tokio::select! {
+            biased;
+            result = self.look(&leased) => {
+                self.count(&result);
+                let _receiver_ended = results.send((result, permit)).await;
+            }
+            () = inner.abandon.cancelled() => {
+                inner.abandoned.lock().unwrap_or_else(PoisonError::into_inner).push(leased);
+            }
+        }
+        inner.metrics.jobs_active.dec();
+    }
+
+    async fn look(&self, leased: &LeasedJob) -> RunResult {
+        let (inner, job) = (&self.0, &leased.job);
+        let prepared = inner.specs.get(&(job.check_id, job.version));
+        let (outcome, observation) = match prepared.as_deref() {
+            Some(Ok(target)) => {
+                let run = inner.run_header.then(|| run_header(job, leased.token)).flatten();
+                let timeout = Duration::from_millis(job.timeout_ms.into());
+                let sight = inner.probe.look(&inner.egress, target, run, timeout).await;
+                judge(sight, target.expected_status())
+            }
+            Some(Err(reason)) => unseen(reason),
+            None => unseen("the check's definition was not in the queue"),
+        };
+        RunResult {
+            check_id: job.check_id,
+            region: job.region.clone(),
+            slot: job.slot,
+            attempt: leased.token,
+            outcome,
+            observation: Some(observation),
+        }
+    }
+
+    fn count(&self, result: &RunResult) {
+        let metrics = &self.0.metrics;
+        metrics.runs.with_label_values(&[result.outcome.as_str(), result.outcome.reason()]).inc();
+        let Some(seen) = &result.observation else { return };
+        if let Some(us) = seen.phases.total_us {
+            metrics.check_seconds.observe(f64::from(us) / 1e6);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a delay in milliseconds stays far below 2^52")]
+        let delay_ms = (Slot::from(seen.started_at).0 - result.slot.0).max(0) as f64;
+        metrics.start_delay_seconds.observe(delay_ms / 1000.0);
+    }
+
+    /// Hands results in until every sender is gone. A result is kept until the queue has taken it.
+    pub async fn hand_in(self, mut results: mpsc::Receiver<Finished>) {
+        let mut batch: Vec<Finished> = Vec::with_capacity(BATCH);
+        while results.recv_many(&mut batch, BATCH).await > 0 {
+            if batch.len() < BATCH {
+                tokio::time::sleep(GATHER).await;
+                while batch.len() < BATCH
+                    && let Ok(more) = results.try_recv()
+                {
+                    batch.push(more);
+                }
+            }
+            let (ready, permits): (Vec<RunResult>, Vec<OwnedSemaphorePermit>) = batch.drain(..).unzip();
+            self.complete(&ready).await;
+            drop(permits);
+        }
+    }
+
+    async fn complete(&self, results: &[RunResult]) {
+        let mut told = false;
+        loop {
+            match self.0.work.complete(&self.0.region, results).await {
+                Ok(stale) => return self.0.metrics.completions_stale.inc_by(stale as u64),
+                Err(error) if !told => {
+                    warn!(error = chain(&error), results = results.len(), "results cannot be handed in; trying on");
+                    told = true;
+                }
+                Err(_told) => {}
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Waits for the runs under way, at most `limit`; then hands those left to other workers.
+    pub async fn drain(&self, limit: Duration) {
+        self.0.tasks.close();
+        if tokio::time::timeout(limit, self.0.tasks.wait()).await.is_ok() {
+            return;
+        }
+        self.0.abandon.cancel();
+        self.0.tasks.wait().await;
+        let left = std::mem::take(&mut *self.0.abandoned.lock().unwrap_or_else(PoisonError::into_inner));
+        warn!(runs = left.len(), "runs under way are handed to other workers");
+        if let Err(error) = self.0.work.release(&self.0.region, &left).await {
+            warn!(error = chain(&error), "they could not be handed over; their leases will run out");
+        }
+    }
+
+    /// Jobs waiting in this prober's region.
+    pub async fn queue_depth(&self) -> StoreResult<u64> {
+        self.0.work.depth(&self.0.region).await
+    }
+}
+
+/// `check:slot:attempt`, so that a target can tell one run from another.
+fn run_header(job: &Job, token: u32) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("{}:{}:{token}", job.check_id, job.slot)).ok()
+}
+
+fn unseen(reason: &str) -> (Outcome, Observation) {
+    let observation = Observation {
+        started_at: Utc::now(),
+        status_code: None,
+        phases: Phases::default(),
+        address: None,
+        error: Some(reason.to_owned()),
+    };
+    (Outcome::Inconclusive(InconclusiveReason::NoSpec), observation)
+}

@@ -1,0 +1,106 @@
+//! One request and its answer over a connection that is already there.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::rt::{Read, Write};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::failures;
+use super::trace::Trace;
+use super::wire::Metered;
+use crate::probes::ProbeFailure;
+
+/// Of a body no more is read than this.
+const MOST_BODY: usize = 64 * 1024;
+/// Real answers with more headers than hyper's hundred exist, and are not down.
+pub(super) const MOST_HEADERS: usize = 500;
+pub(super) const MOST_HEAD: usize = 256 * 1024;
+/// Head and body, and as much again for what frames them.
+const MOST_WIRE: usize = 512 * 1024;
+
+/// How HTTP/1.1 is spoken.
+#[derive(Clone, Debug)]
+pub(super) struct Exchange {
+    http: http1::Builder,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        let mut http = http1::Builder::new();
+        // Names in the usual case: some servers and filters know no other.
+        http.title_case_headers(true).max_headers(MOST_HEADERS).max_header_size(MOST_HEAD);
+        Self { http }
+    }
+}
+
+impl Exchange {
+    /// Sends the request and reads the answer, up to the limits.
+    pub(super) async fn over<S>(
+        &self,
+        stream: S,
+        request: Request<Full<Bytes>>,
+        trace: &mut Trace,
+    ) -> Result<(), ProbeFailure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let io = TokioIo::new(Metered::new(stream, MOST_WIRE));
+        let (mut sender, connection) =
+            self.http.handshake(io).await.map_err(|error| failures::before_head(&error))?;
+        let talk = async {
+            trace.asked();
+            let answer = sender.send_request(request).await;
+            let answer = answer.map_err(|error| failures::before_head(&error))?;
+            trace.answered(answer.status().as_u16());
+            read_some(answer.into_body()).await
+        };
+        drive(connection, talk).await
+    }
+}
+
+async fn read_some(mut body: Incoming) -> Result<(), ProbeFailure> {
+    let mut room = MOST_BODY;
+    while room > 0 {
+        let Some(frame) = body.frame().await else { break };
+        match frame {
+            Ok(frame) => room = room.saturating_sub(frame.data_ref().map_or(0, Bytes::len)),
+            Err(error) if failures::is_used_up(&error) => break,
+            Err(error) => return Err(failures::in_body(&error)),
+        }
+    }
+    Ok(())
+}
+
+/// Runs `talk` to its end, and the connection under it in the same task. How the connection ends is
+/// of no interest: whatever goes wrong with it, `talk` is told.
+async fn drive<S, T>(connection: http1::Connection<S, Full<Bytes>>, talk: T) -> T::Output
+where
+    S: Read + Write + Unpin,
+    T: Future,
+{
+    let mut connection = Some(connection);
+    let mut talk = pin!(talk);
+    poll_fn(|cx| {
+        // Twice, because each may wait for what the other has just done: the first round sends the
+        // request or takes in the head, the second the body.
+        for _ in 0..2 {
+            // Without shutdown, because the end of a run is a reset; see `Egress::connect`.
+            if connection.as_mut().is_some_and(|running| running.poll_without_shutdown(cx).is_ready()) {
+                connection = None;
+            }
+            if let Poll::Ready(ended) = talk.as_mut().poll(cx) {
+                return Poll::Ready(ended);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

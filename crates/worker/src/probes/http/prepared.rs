@@ -1,0 +1,235 @@
+//! A target made ready once, to be looked at many times.
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
+    InvalidHeaderName, InvalidHeaderValue, USER_AGENT,
+};
+use http::method::InvalidMethod;
+use http::uri::InvalidUri;
+use http::{Method, Request, Uri};
+use http_body_util::Full;
+use pulse_core::models::job::ProbeSpec;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
+use url::{Host, Position, Url};
+
+const OURS: HeaderValue = HeaderValue::from_static(concat!("Pulse/", env!("CARGO_PKG_VERSION")));
+const PULSE_RUN: HeaderName = HeaderName::from_static("pulse-run");
+
+/// Why a definition cannot be probed. The API lets none of these through.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// Not a URL.
+    #[error("the address is not a URL")]
+    Url(#[source] url::ParseError),
+    /// A URL of something else.
+    #[error("the address is not an http or https URL with a host")]
+    Address,
+    /// TLS has no such names.
+    #[error("the host is not a name that a certificate can be for")]
+    ServerName(#[source] InvalidDnsNameError),
+    /// Not the path of a request.
+    #[error("the path cannot be asked for")]
+    Path(#[source] InvalidUri),
+    /// Not a method.
+    #[error("the method is not one")]
+    Method(#[source] InvalidMethod),
+    /// Not the name of a header.
+    #[error("a header's name is not one")]
+    HeaderName(#[source] InvalidHeaderName),
+    /// Not a header's value; which one is not said, it may be a secret.
+    #[error("a header's value cannot be sent")]
+    HeaderValue(#[source] InvalidHeaderValue),
+}
+
+/// A definition, parsed. Keep it by check and version.
+#[derive(Clone, Debug)]
+pub struct PreparedHttp {
+    host: Host<String>,
+    port: u16,
+    server_name: Option<ServerName<'static>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+    expected_status: Option<u16>,
+}
+
+impl PreparedHttp {
+    /// Parses everything that does not change from run to run.
+    pub fn new(spec: &ProbeSpec) -> Result<Self, PrepareError> {
+        let url = Url::parse(&spec.url).map_err(PrepareError::Url)?;
+        let host = url.host().ok_or(PrepareError::Address)?.to_owned();
+        let port = url.port_or_known_default().ok_or(PrepareError::Address)?;
+        let server_name = match url.scheme() {
+            "http" => None,
+            "https" => Some(server_name(&host)?),
+            _ => return Err(PrepareError::Address),
+        };
+        let path = &url[Position::BeforePath..Position::AfterQuery];
+        Ok(Self {
+            host,
+            port,
+            server_name,
+            method: spec.method.parse().map_err(PrepareError::Method)?,
+            uri: path.parse().map_err(PrepareError::Path)?,
+            headers: headers(spec, &url[Position::BeforeHost..Position::AfterPort])?,
+            body: spec.body.clone().map(Bytes::from).unwrap_or_default(),
+            expected_status: spec.expected_status,
+        })
+    }
+
+    /// The status that is expected; `None` for any 2xx.
+    #[must_use]
+    pub const fn expected_status(&self) -> Option<u16> {
+        self.expected_status
+    }
+
+    pub(super) const fn host(&self) -> &Host<String> {
+        &self.host
+    }
+
+    pub(super) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The name the server must show a certificate for; `None` without TLS.
+    pub(super) const fn server_name(&self) -> Option<&ServerName<'static>> {
+        self.server_name.as_ref()
+    }
+
+    pub(super) const fn has_name(&self) -> bool {
+        matches!(self.host, Host::Domain(_))
+    }
+
+    /// The request for one run.
+    pub(super) fn request(&self, run: Option<HeaderValue>) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        let headers = request.headers_mut();
+        headers.clone_from(&self.headers);
+        if let Some(run) = run {
+            headers.insert(PULSE_RUN, run);
+        }
+        request
+    }
+}
+
+fn server_name(host: &Host<String>) -> Result<ServerName<'static>, PrepareError> {
+    match host {
+        Host::Ipv4(address) => Ok(ServerName::from(std::net::IpAddr::from(*address))),
+        Host::Ipv6(address) => Ok(ServerName::from(std::net::IpAddr::from(*address))),
+        // The final dot of an absolute name is no part of it in TLS (RFC 6066, section 3).
+        Host::Domain(name) => {
+            ServerName::try_from(name.trim_end_matches('.').to_owned()).map_err(PrepareError::ServerName)
+        }
+    }
+}
+
+fn headers(spec: &ProbeSpec, authority: &str) -> Result<HeaderMap, PrepareError> {
+    let mut headers = HeaderMap::with_capacity(spec.headers.len() + 7);
+    for (name, value) in &spec.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(PrepareError::HeaderName)?;
+        let value = HeaderValue::from_str(value).map_err(PrepareError::HeaderValue)?;
+        headers.append(name, value);
+    }
+    let host = HeaderValue::from_str(authority).map_err(PrepareError::HeaderValue)?;
+    headers.entry(HOST).or_insert(host);
+    headers.entry(USER_AGENT).or_insert(OURS);
+    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    if let Some(length) = content_length(spec) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(headers)
+}
+
+/// Methods that are about a body say so even when it is empty (RFC 9110, section 8.6).
+fn content_length(spec: &ProbeSpec) -> Option<usize> {
+    match &spec.body {
+        Some(body) => Some(body.len()),
+        None => matches!(spec.method.as_str(), "POST" | "PUT" | "PATCH").then_some(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn spec(url: &str) -> ProbeSpec {
+        ProbeSpec {
+            url: url.to_owned(),
+            method: "GET".to_owned(),
+            headers: BTreeMap::new(),
+            body: None,
+            expected_status: None,
+        }
+    }
+
+    fn prepared(url: &str) -> PreparedHttp {
+        PreparedHttp::new(&spec(url)).unwrap()
+    }
+
+    #[test]
+    fn an_address_is_taken_apart_once() {
+        let target = prepared("https://Shop.Example:8443/a b?q=1#part");
+
+        assert_eq!((target.host.to_string().as_str(), target.port), ("shop.example", 8443));
+        assert_eq!(target.uri.to_string(), "/a%20b?q=1");
+        assert_eq!(target.headers[HOST], "shop.example:8443");
+        assert_eq!(target.server_name, Some(ServerName::try_from("shop.example").unwrap()));
+    }
+
+    #[test]
+    fn the_usual_port_is_not_named_and_a_path_is_always_asked_for() {
+        let target = prepared("http://shop.example:80");
+
+        assert_eq!((target.port, target.uri.path()), (80, "/"));
+        assert_eq!(target.headers[HOST], "shop.example");
+        assert_eq!(target.server_name, None);
+    }
+
+    #[test]
+    fn a_literal_is_no_name() {
+        let target = prepared("https://[::1]:8443/");
+
+        assert!(!target.has_name());
+        assert_eq!(target.headers[HOST], "[::1]:8443");
+        assert!(matches!(target.server_name, Some(ServerName::IpAddress(_))));
+    }
+
+    #[test]
+    fn headers_of_the_check_come_before_our_own() {
+        let mut spec = spec("http://shop.example/");
+        spec.headers = [("user-agent", "me"), ("Host", "other"), ("X-Städte", "Köln")]
+            .map(|(name, value)| (name.replace('ä', "ae"), value.to_owned()))
+            .into();
+
+        let target = PreparedHttp::new(&spec).unwrap();
+
+        assert_eq!(target.headers[USER_AGENT], "me");
+        assert_eq!(target.headers[HOST], "other");
+        assert_eq!(target.headers["x-staedte"].as_bytes(), "Köln".as_bytes());
+        assert_eq!(target.headers[ACCEPT_ENCODING], "identity");
+        assert_eq!(target.headers[CONNECTION], "close");
+        assert!(!target.headers.contains_key(CONTENT_LENGTH));
+    }
+
+    #[test]
+    fn what_cannot_be_probed_is_said_and_never_panics() {
+        for url in ["", "shop.example", "ftp://shop.example/", "data:x", "https://[::1", "https://a..b/", "http://"] {
+            assert!(PreparedHttp::new(&spec(url)).is_err(), "{url:?}");
+        }
+        assert!(PreparedHttp::new(&ProbeSpec { method: "GE T".to_owned(), ..spec("http://a/") }).is_err());
+        let bad = |name: &str, value: &str| ProbeSpec {
+            headers: [(name.to_owned(), value.to_owned())].into(),
+            ..spec("http://a/")
+        };
+        assert!(PreparedHttp::new(&bad("a b", "c")).is_err());
+        assert!(PreparedHttp::new(&bad("a", "b\r\nc: d")).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! Turns results into health, and health into something to tell.
+//!
+//! It reads a batch of results, has the state store commit what they mean in one transaction, and
+//! only then acknowledges them. Losing a race is normal: what another recorder has applied is stale.
+//! It never sends anything; see the alerter.
+
+use std::sync::Arc;
+
+use pulse_core::metrics::Metrics;
+use pulse_core::models::job::RunResult;
+use pulse_core::ports::clock::Clock;
+use pulse_core::ports::queue::{Entry, ResultQueue};
+use pulse_core::ports::recording::{RecordStore, Recorded};
+use pulse_core::ports::{StoreError, StoreResult};
+use pulse_core::runtime::loops::Pace;
+use pulse_core::runtime::telemetry::chain;
+use pulse_core::stores::Stores;
+use tokio::sync::Mutex;
+use tracing::error;
+
+/// Results recorded in one transaction.
+const BATCH: usize = 500;
+
+/// See the module.
+pub struct Recorder {
+    results: Arc<dyn ResultQueue>,
+    records: Arc<dyn RecordStore>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    /// Read and not recorded yet, because the state store was away.
+    held: Mutex<Vec<Entry>>,
+}
+
+impl Recorder {
+    /// A recorder on these stores.
+    #[must_use]
+    pub fn new(stores: &Stores, metrics: Metrics) -> Self {
+        Self {
+            results: stores.results.clone(),
+            records: stores.records.clone(),
+            clock: stores.clock.clone(),
+            metrics,
+            held: Mutex::default(),
+        }
+    }
+
+    /// One round: a batch of results gets recorded.
+    pub async fn record(&self) -> StoreResult<Pace> {
+        let mut held = self.held.lock().await;
+        if held.is_empty() {
+            *held = self.results.read(BATCH).await?;
+        }
+        if held.is_empty() {
+            return Ok(Pace::Rest);
+        }
+        let (readable, unreadable): (Vec<Entry>, Vec<Entry>) =
+            held.iter().cloned().partition(|entry| entry.result.is_some());
+        self.bury(&unreadable, "it cannot be read").await?;
+        self.apply(&readable).await?;
+        self.results.ack(&readable).await?;
+        let pace = if held.len() >= BATCH { Pace::Again } else { Pace::Rest };
+        held.clear();
+        Ok(pace)
+    }
+
+    /// Records entries; where the store refuses, halves them until the one at fault is found.
+    async fn apply(&self, entries: &[Entry]) -> StoreResult<()> {
+        let mut parts = vec![entries];
+        while let Some(part) = parts.pop() {
+            let results: Vec<RunResult> = part.iter().filter_map(|entry| entry.result.clone()).collect();
+            match self.commit(&results).await {
+                Ok(()) => {}
+                Err(unavailable @ StoreError::Unavailable { .. }) => return Err(unavailable),
+                Err(refused) if part.len() == 1 => self.bury(part, &chain(&refused)).await?,
+                Err(_refused) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, results: &[RunResult]) -> StoreResult<()> {
+        let timer = self.metrics.record_seconds.start_timer();
+        let recorded = self.records.record(results, self.clock.now()).await?;
+        timer.observe_duration();
+        self.count(recorded);
+        Ok(())
+    }
+
+    fn count(&self, recorded: Recorded) {
+        self.metrics.slots_recorded.inc_by(recorded.applied);
+        self.metrics.results_stale.inc_by(recorded.stale);
+        self.metrics.slots_missed.with_label_values(&["recorder"]).inc_by(recorded.missed);
+        self.metrics.incidents.with_label_values(&["opened"]).inc_by(recorded.opened);
+        self.metrics.incidents.with_label_values(&["resolved"]).inc_by(recorded.resolved);
+    }
+
+    async fn bury(&self, entries: &[Entry], reason: &str) -> StoreResult<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        error!(results = entries.len(), reason, "results are set aside; their slots will be told as missed");
+        self.metrics.results_buried.inc_by(entries.len() as u64);
+        self.results.bury(entries).await
+    }
+
+    /// Records until nothing waits; for the end of a process.
+    pub async fn drain(&self) {
+        while matches!(self.record().await, Ok(Pace::Again)) {}
+    }
+
+    /// Measures how much waits.
+    pub async fn measure(&self) -> StoreResult<()> {
+        let backlog = self.results.backlog().await?;
+        self.metrics.results_backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
+        Ok(())
+    }
+}

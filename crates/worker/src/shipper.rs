@@ -1,0 +1,98 @@
+//! Moves history from the state store to where it is kept.
+//!
+//! A shipment is sealed: shipping it again ships the same bytes under the same id, so one whose fate
+//! is unknown is simply shipped again. While the history store is away, history waits, up to a bound.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pulse_core::metrics::Metrics;
+use pulse_core::ports::StoreResult;
+use pulse_core::ports::clock::Clock;
+use pulse_core::ports::history::{History, HistoryOutbox, Shipment};
+use pulse_core::runtime::loops::Pace;
+use pulse_core::stores::Stores;
+use tokio::sync::Mutex;
+use tracing::error;
+
+const LEASE_MS: i64 = 60_000;
+/// History that may wait; beyond it the oldest is given up, counted and told.
+const BACKLOG_BYTES: u64 = 1 << 30;
+/// A shipment this large says that more is waiting.
+const LARGE: usize = 1 << 20;
+
+/// See the module.
+pub struct Shipper {
+    outbox: Arc<dyn HistoryOutbox>,
+    history: Arc<dyn History>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    prepared: AtomicBool,
+    /// Taken and not arrived yet.
+    held: Mutex<Option<Shipment>>,
+}
+
+impl Shipper {
+    /// A shipper on these stores.
+    #[must_use]
+    pub fn new(stores: &Stores, metrics: Metrics) -> Self {
+        Self {
+            outbox: stores.outbox.clone(),
+            history: stores.history.clone(),
+            clock: stores.clock.clone(),
+            metrics,
+            prepared: AtomicBool::new(false),
+            held: Mutex::default(),
+        }
+    }
+
+    /// One round: one shipment arrives.
+    pub async fn ship(&self) -> StoreResult<Pace> {
+        let mut held = self.held.lock().await;
+        if held.is_none() {
+            *held = self.outbox.next(self.clock.now(), LEASE_MS).await?;
+        }
+        let Some(shipment) = held.as_ref() else { return Ok(Pace::Rest) };
+        self.deliver(shipment).await?;
+        self.outbox.settle(shipment.id).await?;
+        self.metrics.shipments.inc();
+        let pace = if shipment.rows.len() >= LARGE { Pace::Again } else { Pace::Rest };
+        *held = None;
+        Ok(pace)
+    }
+
+    async fn deliver(&self, shipment: &Shipment) -> StoreResult<()> {
+        if !self.prepared.load(Ordering::Relaxed) {
+            self.history.prepare().await?;
+            self.prepared.store(true, Ordering::Relaxed);
+        }
+        let arrived = self.history.append(shipment).await;
+        if arrived.is_err() {
+            // It may have come back empty.
+            self.prepared.store(false, Ordering::Relaxed);
+        }
+        arrived
+    }
+
+    /// Keeps what waits within its bound.
+    pub async fn bound(&self) -> StoreResult<Pace> {
+        let backlog = self.outbox.bound(BACKLOG_BYTES).await?;
+        self.metrics.history_backlog_bytes.set(i64::try_from(backlog.bytes).unwrap_or(i64::MAX));
+        if backlog.dropped_rows > 0 {
+            self.metrics.history_rows_dropped.inc_by(backlog.dropped_rows);
+            error!(rows = backlog.dropped_rows, "too much history waits: the oldest is given up");
+        }
+        Ok(Pace::Rest)
+    }
+
+    /// Drops what has been kept long enough.
+    pub async fn retain(&self) -> StoreResult<Pace> {
+        self.history.retain(self.clock.now()).await?;
+        Ok(Pace::Rest)
+    }
+
+    /// Ships until nothing waits; for the end of a process.
+    pub async fn drain(&self) {
+        while matches!(self.ship().await, Ok(Pace::Again)) {}
+    }
+}

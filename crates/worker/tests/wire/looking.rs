@@ -1,0 +1,75 @@
+//! Looks of a test, in short.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use pulse_core::models::job::ProbeSpec;
+use pulse_core::models::run::{FailClass, Observation, Outcome};
+use pulse_worker::egress::Egress;
+use pulse_worker::judge::judge;
+use pulse_worker::probes::http::{HttpProbe, PreparedHttp};
+use rustls::RootCertStore;
+
+/// More than any good look on loopback needs.
+pub const PLENTY: Duration = Duration::from_secs(10);
+
+pub fn get(url: impl Into<String>) -> ProbeSpec {
+    ProbeSpec {
+        url: url.into(),
+        method: "GET".to_owned(),
+        headers: [].into(),
+        body: None,
+        expected_status: None,
+    }
+}
+
+/// Plain looks need no authorities, and loading the system's takes a while.
+fn trusting_nobody() -> Egress {
+    Egress::with_roots(RootCertStore::empty()).unwrap()
+}
+
+pub struct Look {
+    pub spec: ProbeSpec,
+    pub run: Option<HeaderValue>,
+    pub timeout: Duration,
+    pub egress: Option<Egress>,
+}
+
+impl Look {
+    pub fn at(url: impl Into<String>) -> Self {
+        Self::with(get(url))
+    }
+
+    pub fn with(spec: ProbeSpec) -> Self {
+        Self { spec, run: None, timeout: PLENTY, egress: None }
+    }
+
+    pub fn within(self, milliseconds: u64) -> Self {
+        Self { timeout: Duration::from_millis(milliseconds), ..self }
+    }
+
+    pub fn through(self, egress: Egress) -> Self {
+        Self { egress: Some(egress), ..self }
+    }
+
+    pub async fn once(self) -> (Outcome, Observation) {
+        let egress = self.egress.unwrap_or_else(trusting_nobody);
+        let target = PreparedHttp::new(&self.spec).unwrap();
+        let sight = HttpProbe::default().look(&egress, &target, self.run, self.timeout).await;
+        judge(sight, target.expected_status())
+    }
+
+    pub async fn expect_ok(self) -> Observation {
+        let (outcome, seen) = self.once().await;
+        assert_eq!(outcome, Outcome::Ok, "{seen:?}");
+        assert_eq!(seen.error, None);
+        seen
+    }
+
+    /// The sentence comes back.
+    pub async fn expect_fail(self, class: FailClass) -> String {
+        let (outcome, seen) = self.once().await;
+        assert_eq!(outcome, Outcome::Fail(class), "{seen:?}");
+        seen.error.unwrap()
+    }
+}

@@ -1,0 +1,10 @@
+//! Probes and notifiers against real servers on loopback, good ones and hostile ones.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod http;
+mod limits;
+mod looking;
+mod servers;
+mod tls;
+mod webhook;

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Everything CI holds the code to, save the tests. Goes through to the end, then says what failed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+scripts/setup.sh lint
+PATH=${PULSE_CACHE:-$HOME/.cache/pulse}/bin:$PATH
+
+failed=()
+
+step() {
+    local name=$1
+    shift
+    printf '== %s\n' "$name"
+    "$@" || failed+=("$name")
+}
+
+has() { type -P "$1" >/dev/null; }
+
+compose_files() {
+    local file
+    for file in docker-compose.yml docker-compose.infrastructure.yml; do
+        docker-compose --file "$file" config --quiet || return
+    done
+}
+
+# Not `advisories`: they need a database from the network, which is not everywhere.
+dependencies() { cargo deny check licenses bans sources; }
+
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps; }
+
+step fmt cargo fmt --all --check
+step clippy cargo clippy --workspace --all-targets -- -D warnings
+step docs docs
+step deny dependencies
+step shellcheck shellcheck scripts/*.sh .ci/run
+if has hadolint; then step hadolint hadolint Dockerfile.server Dockerfile.worker; fi
+if has docker-compose; then step compose compose_files; fi
+
+if ((${#failed[@]})); then
+    printf 'lint: failed: %s\n' "${failed[*]}"
+    exit 1
+fi
+echo "lint: all good"
