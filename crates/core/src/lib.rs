@@ -9,5 +9,10 @@ pub mod ports;
 pub mod runtime;
 pub mod stores;
 #[cfg(any(test, feature = "testing"))]
-#[expect(clippy::missing_panics_doc, reason = "tests panic, and say why")]
+#[expect(
+    missing_docs,
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "tests panic, and the name of a contract is its documentation"
+)]
 pub mod testing;

@@ -31,19 +31,37 @@ const UPKEEP: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When the address is taken or may not be used.
-pub async fn run(config: &Config, stores: &Stores, lifecycle: Lifecycle) -> anyhow::Result<ExitCode> {
+pub async fn run(
+    config: &Config,
+    stores: &Stores,
+    lifecycle: Lifecycle,
+) -> anyhow::Result<ExitCode> {
     let address = SocketAddr::new(config.host, config.port);
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
     info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "server is listening");
 
     let (metrics, loops, stop) = (Metrics::new(), Loops::default(), CancellationToken::new());
     let mut roles = JoinSet::new();
-    roles.spawn(schedule(config.clone(), stores.clone(), metrics.clone(), loops.clone(), stop.clone()));
-    roles.spawn(prepare_history(stores.clone(), metrics.clone(), stop.clone()));
+    roles.spawn(schedule(
+        config.clone(),
+        stores.clone(),
+        metrics.clone(),
+        loops.clone(),
+        stop.clone(),
+    ));
+    roles.spawn(prepare_history(
+        stores.clone(),
+        metrics.clone(),
+        stop.clone(),
+    ));
     let stopped = stop.clone().cancelled_owned();
     let app = app(stores, metrics, loops);
     roles.spawn(async move {
-        let _ended = axum::serve(listener, app).with_graceful_shutdown(stopped).await;
+        let _ended = axum::serve(listener, app)
+            .with_graceful_shutdown(stopped)
+            .await;
     });
 
     let roles = tokio::sync::Mutex::new(roles);
@@ -74,20 +92,38 @@ pub fn app(stores: &Stores, metrics: Metrics, loops: Loops) -> Router {
         role: "server",
         region: None,
         dependencies: vec![
-            Dependency { name: "postgres", ping: Some(stores.state_ping.clone()), vital: true },
-            Dependency { name: "redis", ping: Some(stores.queue_ping.clone()), vital: true },
-            Dependency { name: "clickhouse", ping: stores.history_ping.clone(), vital: false },
+            Dependency {
+                name: "postgres",
+                ping: Some(stores.state_ping.clone()),
+                vital: true,
+            },
+            Dependency {
+                name: "redis",
+                ping: Some(stores.queue_ping.clone()),
+                vital: true,
+            },
+            Dependency {
+                name: "clickhouse",
+                ping: stores.history_ping.clone(),
+                vital: false,
+            },
         ],
         loops,
         metrics,
         numbers: Numbers::Fleet(stores.presence.clone()),
         started: Started::now(),
     });
-    api::router(api).merge(pages.clone()).nest("/api/v1", pages)
+    api::router(api, pages)
 }
 
 /// The scheduler's loops, once the schema is there.
-async fn schedule(config: Config, stores: Stores, metrics: Metrics, loops: Loops, stop: CancellationToken) {
+async fn schedule(
+    config: Config,
+    stores: Stores,
+    metrics: Metrics,
+    loops: Loops,
+    stop: CancellationToken,
+) {
     let migrated = loops.until_done("migrations", &stop, &metrics, || async {
         stores.upkeep.migrate().await?;
         stores.upkeep.sync_clock().await
@@ -97,8 +133,11 @@ async fn schedule(config: Config, stores: Stores, metrics: Metrics, loops: Loops
     }
     let scheduler = Scheduler::new(&stores, metrics.clone());
     tokio::join!(
-        loops.run("scheduler", config.scheduler_tick, &stop, &metrics, || scheduler.claim()),
-        loops.run("clock", TIME, &stop, &metrics, || scheduler.watch_the_time()),
+        loops.run("scheduler", config.scheduler_tick, &stop, &metrics, || {
+            scheduler.claim()
+        }),
+        loops.run("clock", TIME, &stop, &metrics, || scheduler
+            .watch_the_time()),
         loops.run("forgetting", UPKEEP, &stop, &metrics, || scheduler.forget()),
     );
 }
@@ -106,6 +145,8 @@ async fn schedule(config: Config, stores: Stores, metrics: Metrics, loops: Loops
 /// Makes the history fit for reading. It may be away: neither the schedule nor readiness waits for it.
 async fn prepare_history(stores: Stores, metrics: Metrics, stop: CancellationToken) {
     let apart = Loops::default();
-    apart.until_done("history", &stop, &metrics, || stores.history.prepare()).await;
+    apart
+        .until_done("history", &stop, &metrics, || stores.history.prepare())
+        .await;
     stop.cancelled().await;
 }

@@ -209,7 +209,12 @@ pub struct AboutCheck<'a> {
 
 /// The body of a webhook: documented in `docs/API.md`, fixed for good once raised.
 #[must_use]
-pub fn webhook_body(kind: AlertKind, raised_at: DateTime<Utc>, check: &AboutCheck<'_>, incident: &Incident) -> String {
+pub fn webhook_body(
+    kind: AlertKind,
+    raised_at: DateTime<Utc>,
+    check: &AboutCheck<'_>,
+    incident: &Incident,
+) -> String {
     let at = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
     json!({
         "type": format!("incident.{kind}"),
@@ -246,7 +251,11 @@ mod tests {
             resolution: None,
             cause: "status 500, expected any 2xx".into(),
         };
-        let check = AboutCheck { id: incident.check_id, name: "Shop", url: "https://shop.example/" };
+        let check = AboutCheck {
+            id: incident.check_id,
+            name: "Shop",
+            url: "https://shop.example/",
+        };
 
         let body = webhook_body(AlertKind::Opened, incident.opened_at, &check, &incident);
 

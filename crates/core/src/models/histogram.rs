@@ -31,8 +31,12 @@ impl Histogram {
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let total: u64 = self.0.values().map(|n| u64::from(*n)).sum();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss,
-            reason = "a rank between 0 and a count far below 2^52")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a rank between 0 and a count far below 2^52"
+        )]
         let rank = (q.clamp(0.0, 1.0) * total.saturating_sub(1) as f64).round() as u64;
         let mut seen = 0;
         self.0.iter().find_map(|(bucket, count)| {
@@ -46,7 +50,12 @@ impl Histogram {
     pub fn to_pairs(&self) -> Vec<i32> {
         self.0
             .iter()
-            .flat_map(|(bucket, count)| [i32::from(*bucket), i32::try_from(*count).unwrap_or(i32::MAX)])
+            .flat_map(|(bucket, count)| {
+                [
+                    i32::from(*bucket),
+                    i32::try_from(*count).unwrap_or(i32::MAX),
+                ]
+            })
             .collect()
     }
 
@@ -57,14 +66,20 @@ impl Histogram {
         Self(
             pairs
                 .iter()
-                .filter_map(|[bucket, count]| Some((u16::try_from(*bucket).ok()?, u32::try_from(*count).ok()?)))
+                .filter_map(|[bucket, count]| {
+                    Some((u16::try_from(*bucket).ok()?, u32::try_from(*count).ok()?))
+                })
                 .collect(),
         )
     }
 }
 
 fn bucket(us: u32) -> u16 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 455")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 455"
+    )]
     let index = f64::from(us.max(1)).log(GROWTH).ceil() as u16;
     index
 }
@@ -87,16 +102,27 @@ mod tests {
 
         for (q, exact) in [(0.5, 50_000.0), (0.95, 95_000.0), (0.99, 99_000.0)] {
             let found = histogram.quantile(q).unwrap();
-            assert!((found / exact - 1.0).abs() < 0.025, "{q}: {found} for {exact}");
+            assert!(
+                (found / exact - 1.0).abs() < 0.025,
+                "{q}: {found} for {exact}"
+            );
         }
         assert_eq!(Histogram::default().quantile(0.5), None);
     }
 
     #[test]
     fn parts_add_up_to_the_whole_and_survive_a_column() {
-        let (mut odd, mut even, mut all) = (Histogram::default(), Histogram::default(), Histogram::default());
+        let (mut odd, mut even, mut all) = (
+            Histogram::default(),
+            Histogram::default(),
+            Histogram::default(),
+        );
         for us in [0, 1, 17, 900, 40_000, u32::MAX] {
-            if us % 2 == 0 { even.record(us) } else { odd.record(us) }
+            if us % 2 == 0 {
+                even.record(us)
+            } else {
+                odd.record(us)
+            }
             all.record(us);
         }
 

@@ -58,17 +58,30 @@ impl Outage {
     }
 
     /// Takes a transition, in the order of slots; returns the edge it makes for the check as a whole.
-    pub fn observe(&mut self, region: &Region, transition: Transition, cause: &str) -> Option<Edge> {
+    pub fn observe(
+        &mut self,
+        region: &Region,
+        transition: Transition,
+        cause: &str,
+    ) -> Option<Edge> {
         match transition {
             Transition::WentDown { since } => {
                 let first = self.down.is_empty();
                 self.down.insert(region.clone());
-                first.then(|| Edge::Open { check: self.check, since, cause: cause.to_owned() })
+                first.then(|| Edge::Open {
+                    check: self.check,
+                    since,
+                    cause: cause.to_owned(),
+                })
             }
             Transition::Recovered { at } => {
                 self.down.remove(region);
                 let last = self.down.is_empty();
-                last.then_some(Edge::Resolve { check: self.check, at, resolution: Resolution::Recovered })
+                last.then_some(Edge::Resolve {
+                    check: self.check,
+                    at,
+                    resolution: Resolution::Recovered,
+                })
             }
         }
     }
@@ -81,7 +94,10 @@ mod tests {
     #[test]
     fn the_first_region_opens_and_the_last_resolves() {
         let check = CheckId::generate();
-        let (east, west) = (Region::parse("east").unwrap(), Region::parse("west").unwrap());
+        let (east, west) = (
+            Region::parse("east").unwrap(),
+            Region::parse("west").unwrap(),
+        );
         let mut outage = Outage::new(check, BTreeSet::new());
 
         let edges: Vec<_> = [
@@ -95,10 +111,18 @@ mod tests {
         assert_eq!(
             edges,
             [
-                Some(Edge::Open { check, since: Slot(1), cause: "refused".into() }),
+                Some(Edge::Open {
+                    check,
+                    since: Slot(1),
+                    cause: "refused".into()
+                }),
                 None,
                 None,
-                Some(Edge::Resolve { check, at: Slot(4), resolution: Resolution::Recovered }),
+                Some(Edge::Resolve {
+                    check,
+                    at: Slot(4),
+                    resolution: Resolution::Recovered
+                }),
             ]
         );
     }

@@ -7,7 +7,16 @@
 #[must_use]
 pub fn tame(text: &str, max: usize) -> String {
     let end = text.floor_char_boundary(max.min(text.len()));
-    text[..end].chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect()
+    text[..end]
+        .chars()
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

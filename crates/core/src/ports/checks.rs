@@ -69,13 +69,23 @@ pub struct CheckFilter {
 #[async_trait]
 pub trait CheckStore: Send + Sync {
     /// Adds `check` and makes it due at `now` in each of its regions, unless it is paused.
-    async fn create(&self, check: Check, key: Option<IdempotencyKey>, now: Slot) -> StoreResult<Creation>;
+    async fn create(
+        &self,
+        check: Check,
+        key: Option<IdempotencyKey>,
+        now: Slot,
+    ) -> StoreResult<Creation>;
 
     /// The check of that id in that project.
     async fn get(&self, project: ProjectId, id: CheckId) -> StoreResult<Option<CheckView>>;
 
     /// Checks, newest first. The cursor is the id of the last one seen.
-    async fn list(&self, project: ProjectId, filter: &CheckFilter, page: Page<CheckId>) -> StoreResult<Vec<CheckView>>;
+    async fn list(
+        &self,
+        project: ProjectId,
+        filter: &CheckFilter,
+        page: Page<CheckId>,
+    ) -> StoreResult<Vec<CheckView>>;
 
     /// Replaces the configuration, if the check is still at `version`.
     ///
@@ -102,11 +112,20 @@ pub trait CheckStore: Send + Sync {
 #[async_trait]
 pub trait AlertLog: Send + Sync {
     /// Incidents of a check, newest first.
-    async fn incidents(&self, project: ProjectId, check: CheckId, page: Page<IncidentId>)
-    -> StoreResult<Vec<Incident>>;
+    async fn incidents(
+        &self,
+        project: ProjectId,
+        check: CheckId,
+        page: Page<IncidentId>,
+    ) -> StoreResult<Vec<Incident>>;
 
     /// Alerts of a check, newest first.
-    async fn alerts(&self, project: ProjectId, check: CheckId, page: Page<AlertId>) -> StoreResult<Vec<Alert>>;
+    async fn alerts(
+        &self,
+        project: ProjectId,
+        check: CheckId,
+        page: Page<AlertId>,
+    ) -> StoreResult<Vec<Alert>>;
 
     /// Attempts of a check's deliveries, newest first.
     async fn attempts(
@@ -118,5 +137,11 @@ pub trait AlertLog: Send + Sync {
 
     /// Sends a dead or delivered delivery again, from the start of its schedule; same id, same bytes.
     /// A pending one is made due at once. `false` when there is no such delivery of that check.
-    async fn replay(&self, project: ProjectId, check: CheckId, delivery: DeliveryId, now: Slot) -> StoreResult<bool>;
+    async fn replay(
+        &self,
+        project: ProjectId,
+        check: CheckId,
+        delivery: DeliveryId,
+        now: Slot,
+    ) -> StoreResult<bool>;
 }

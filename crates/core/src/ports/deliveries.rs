@@ -17,7 +17,8 @@ pub trait DeliveryStore: Send + Sync {
     /// each before anything is sent.
     ///
     /// A later alert of an incident waits until the earlier one has arrived at that channel or is dead.
-    async fn claim(&self, now: Slot, limit: u32, lease_ms: i64) -> StoreResult<Vec<LeasedDelivery>>;
+    async fn claim(&self, now: Slot, limit: u32, lease_ms: i64)
+    -> StoreResult<Vec<LeasedDelivery>>;
 
     /// Completes the attempt and says what becomes of the delivery. `false` when the lease had run out
     /// and another alerter took over; the attempt is completed all the same.

@@ -63,7 +63,7 @@ pub trait Ping: Send + Sync {
 /// A page of a list: at most `limit` items after `cursor`, `offset` of them skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page<C> {
-    /// 1 to 1000.
+    /// From 1 on. Callers that want to know whether there is more ask for one more than they show.
     pub limit: u32,
     /// Skip this many first.
     pub offset: u32,

@@ -43,7 +43,11 @@ pub trait WorkQueue: Send + Sync {
     async fn release(&self, region: &Region, jobs: &[LeasedJob]) -> StoreResult<()>;
 
     /// Definitions, for those that are known.
-    async fn specs(&self, region: &Region, wanted: &[(CheckId, i32)]) -> StoreResult<Vec<VersionedSpec>>;
+    async fn specs(
+        &self,
+        region: &Region,
+        wanted: &[(CheckId, i32)],
+    ) -> StoreResult<Vec<VersionedSpec>>;
 
     /// Jobs waiting, not counting leased ones.
     async fn depth(&self, region: &Region) -> StoreResult<u64>;

@@ -14,7 +14,10 @@ pub type Setting = (&'static str, Option<&'static str>);
 
 /// Every setting there is. `.env.example` lists the same, and a test holds it to that.
 pub const SETTINGS: [Setting; 17] = [
-    ("DATABASE_URL", Some("postgres://user:password@localhost:5432/pulse?sslmode=disable")),
+    (
+        "DATABASE_URL",
+        Some("postgres://user:password@localhost:5432/pulse?sslmode=disable"),
+    ),
     ("DATABASE_POOL_SIZE", Some("10")),
     ("REDIS_URL", Some("redis://localhost:6379")),
     ("REDIS_PREFIX", Some("pulse")),
@@ -64,7 +67,10 @@ pub enum Role {
 
 /// Everything a process is told.
 #[derive(Clone)]
-#[expect(missing_docs, reason = "each field is the setting of that name, told in .env.example")]
+#[expect(
+    missing_docs,
+    reason = "each field is the setting of that name, told in .env.example"
+)]
 pub struct Config {
     pub database_url: String,
     pub database_pool_size: u32,
@@ -111,9 +117,16 @@ impl Config {
             Err(error) if error.not_found() => Ok(Vec::new()),
             Err(error) => Err(error),
         };
-        let in_file = in_file.map_err(|_may_hold_secrets| ConfigError(vec!["  .env cannot be read".into()]))?;
+        let in_file = in_file
+            .map_err(|_may_hold_secrets| ConfigError(vec!["  .env cannot be read".into()]))?;
         Self::read(|name| {
-            let filed = || in_file.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+            let filed = || {
+                in_file
+                    .iter()
+                    .rev()
+                    .find(|(key, _)| key == name)
+                    .map(|(_, value)| value.clone())
+            };
             std::env::var(name).ok().or_else(filed)
         })
     }
@@ -123,7 +136,10 @@ impl Config {
     /// # Errors
     /// As [`Self::from_env`].
     pub fn read(source: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut r = Reader { source, wrong: Vec::new() };
+        let mut r = Reader {
+            source,
+            wrong: Vec::new(),
+        };
         let config = Self {
             database_url: r.text("DATABASE_URL", postgres_url),
             database_pool_size: r.number("DATABASE_POOL_SIZE", 1..=1_000),
@@ -133,7 +149,10 @@ impl Config {
             history_retention_days: r.number("HISTORY_RETENTION_DAYS", 1..=3_650),
             host: r.parsed("HOST", "must be an IP address such as 127.0.0.1 or 0.0.0.0"),
             log_level: r.text("LOG_LEVEL", log_level),
-            log_format: r.one_of("LOG_FORMAT", &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]),
+            log_format: r.one_of(
+                "LOG_FORMAT",
+                &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
+            ),
             shutdown_timeout: Duration::from_secs(r.number("SHUTDOWN_TIMEOUT_SECONDS", 1..=3_600)),
             port: r.number("PORT", 0..=65_535),
             scheduler_tick: Duration::from_millis(r.number("SCHEDULER_TICK_MS", 1..=1_000)),
@@ -144,7 +163,11 @@ impl Config {
             worker_roles: r.text("WORKER_ROLES", roles),
             probe_run_header: r.one_of("PROBE_RUN_HEADER", &[("true", true), ("false", false)]),
         };
-        if r.wrong.is_empty() { Ok(config) } else { Err(ConfigError(r.wrong)) }
+        if r.wrong.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError(r.wrong))
+        }
     }
 }
 
@@ -155,7 +178,9 @@ struct Reader<S> {
 
 impl<S: Fn(&str) -> Option<String>> Reader<S> {
     fn raw(&self, name: &str) -> Option<String> {
-        (self.source)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        (self.source)(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
     }
 
     /// The value, or the default's, which always passes; so there is always something to go on with.
@@ -166,7 +191,8 @@ impl<S: Fn(&str) -> Option<String>> Reader<S> {
         }
         match read {
             Some(Ok(value)) => value,
-            _ => rule(default_of(name)).unwrap_or_else(|_| unreachable!("the default of {name} is right")),
+            _ => rule(default_of(name))
+                .unwrap_or_else(|_| unreachable!("the default of {name} is right")),
         }
     }
 
@@ -181,28 +207,45 @@ impl<S: Fn(&str) -> Option<String>> Reader<S> {
     }
 
     fn parsed<T: FromStr>(&mut self, name: &str, rule: &str) -> T {
-        self.text(name, |value| value.parse().map_err(|_unparsable| rule.to_owned()))
+        self.text(name, |value| {
+            value.parse().map_err(|_unparsable| rule.to_owned())
+        })
     }
 
     fn number<T>(&mut self, name: &str, range: std::ops::RangeInclusive<T>) -> T
     where
         T: FromStr + PartialOrd + fmt::Display,
     {
-        let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
-        self.text(name, |value| value.parse().ok().filter(|n| range.contains(n)).ok_or_else(|| rule.clone()))
+        let rule = format!(
+            "must be a whole number from {} to {}",
+            range.start(),
+            range.end()
+        );
+        self.text(name, |value| {
+            value
+                .parse()
+                .ok()
+                .filter(|n| range.contains(n))
+                .ok_or_else(|| rule.clone())
+        })
     }
 
     fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> T {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         self.text(name, |value| {
             let found = words.iter().find(|(word, _)| *word == value);
-            found.map(|(_, meaning)| *meaning).ok_or_else(|| format!("must be one of {}", known.join(", ")))
+            found
+                .map(|(_, meaning)| *meaning)
+                .ok_or_else(|| format!("must be one of {}", known.join(", ")))
         })
     }
 }
 
 fn default_of(name: &str) -> &'static str {
-    let known = SETTINGS.iter().chain(&SWITCHES).find(|(setting, _)| *setting == name);
+    let known = SETTINGS
+        .iter()
+        .chain(&SWITCHES)
+        .find(|(setting, _)| *setting == name);
     known.and_then(|(_, default)| *default).unwrap_or_default()
 }
 
@@ -214,7 +257,11 @@ fn postgres_url(text: &str) -> Result<String, String> {
 }
 
 fn redis_url(text: &str) -> Result<String, String> {
-    let url = if text.contains("://") { text.to_owned() } else { format!("redis://{text}") };
+    let url = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("redis://{text}")
+    };
     if !(url.starts_with("redis://") || url.starts_with("rediss://")) {
         return Err("must be host:port, or begin with redis:// or rediss://".into());
     }
@@ -223,18 +270,26 @@ fn redis_url(text: &str) -> Result<String, String> {
 }
 
 fn redis_prefix(text: &str) -> Result<String, String> {
-    let fits = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
-    fits.then(|| text.to_owned()).ok_or_else(|| "must be at most 64 letters, digits and - _ . :".into())
+    let fits = text.len() <= 64
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "must be at most 64 letters, digits and - _ . :".into())
 }
 
 fn log_level(text: &str) -> Result<String, String> {
     tracing_subscriber::EnvFilter::try_new(text)
         .map(|_| text.to_owned())
-        .map_err(|_unparsable| "must be error, warn, info, debug, trace, or a filter such as info,pulse_core=debug".into())
+        .map_err(|_unparsable| {
+            "must be error, warn, info, debug, trace, or a filter such as info,pulse_core=debug"
+                .into()
+        })
 }
 
 fn region(text: &str) -> Result<Region, String> {
-    Region::parse(text).ok_or_else(|| "must be 1 to 32 lower-case letters, digits and hyphens".into())
+    Region::parse(text)
+        .ok_or_else(|| "must be 1 to 32 lower-case letters, digits and hyphens".into())
 }
 
 fn roles(text: &str) -> Result<BTreeSet<Role>, String> {
@@ -243,7 +298,9 @@ fn roles(text: &str) -> Result<BTreeSet<Role>, String> {
         "recorder" => Ok(Role::Recorder),
         "alerter" => Ok(Role::Alerter),
         "shipper" => Ok(Role::Shipper),
-        _ => Err("must be a list of prober, recorder, alerter and shipper, parted by commas".to_owned()),
+        _ => Err(
+            "must be a list of prober, recorder, alerter and shipper, parted by commas".to_owned(),
+        ),
     };
     text.split(',').map(role).collect()
 }
@@ -253,14 +310,26 @@ mod tests {
     use super::*;
 
     fn with(values: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::read(|name| values.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        Config::read(|name| {
+            values
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+        })
     }
 
     #[test]
     fn nothing_needs_to_be_set() {
         let config = with(&[]).unwrap();
 
-        assert_eq!((config.port, config.worker_port, config.host.to_string().as_str()), (8080, 8081, "127.0.0.1"));
+        assert_eq!(
+            (
+                config.port,
+                config.worker_port,
+                config.host.to_string().as_str()
+            ),
+            (8080, 8081, "127.0.0.1")
+        );
         assert_eq!((config.clickhouse, config.worker_roles.len()), (None, 4));
     }
 
@@ -277,7 +346,14 @@ mod tests {
         .unwrap_err()
         .to_string();
 
-        for name in ["DATABASE_URL", "PORT", "CLICKHOUSE_DSN", "WORKER_ROLES", "LOG_FORMAT", "WORKER_CONCURRENCY"] {
+        for name in [
+            "DATABASE_URL",
+            "PORT",
+            "CLICKHOUSE_DSN",
+            "WORKER_ROLES",
+            "LOG_FORMAT",
+            "WORKER_CONCURRENCY",
+        ] {
             assert!(error.contains(name), "{name} is missing in {error}");
         }
         assert!(!error.contains("hunter2"));
@@ -285,7 +361,10 @@ mod tests {
 
     #[test]
     fn redis_may_be_told_as_host_and_port() {
-        assert_eq!(with(&[("REDIS_URL", "cache:6380")]).unwrap().redis_url, "redis://cache:6380");
+        assert_eq!(
+            with(&[("REDIS_URL", "cache:6380")]).unwrap().redis_url,
+            "redis://cache:6380"
+        );
     }
 
     #[test]
@@ -294,8 +373,13 @@ mod tests {
         let listed: Vec<(&str, Option<&str>)> = example
             .lines()
             .filter_map(|line| match line.strip_prefix("# ") {
-                Some(rest) => rest.split_once('=').filter(|(name, _)| is_name(name)).map(|(name, _)| (name, None)),
-                None => line.split_once('=').map(|(name, value)| (name, Some(value))),
+                Some(rest) => rest
+                    .split_once('=')
+                    .filter(|(name, _)| is_name(name))
+                    .map(|(name, _)| (name, None)),
+                None => line
+                    .split_once('=')
+                    .map(|(name, value)| (name, Some(value))),
             })
             .collect();
 
@@ -307,6 +391,9 @@ mod tests {
     }
 
     fn is_name(text: &str) -> bool {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     }
 }

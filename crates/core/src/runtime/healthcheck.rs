@@ -16,12 +16,18 @@ pub async fn is_healthy(host: IpAddr, port: u16) -> bool {
         IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         named => named,
     };
-    timeout(LIMIT, ask(host, port)).await.ok().and_then(Result::ok).unwrap_or(false)
+    timeout(LIMIT, ask(host, port))
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .unwrap_or(false)
 }
 
 async fn ask(host: IpAddr, port: u16) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect((host, port)).await?;
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    stream
+        .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .await?;
     let mut status_line = [0; 12];
     stream.read_exact(&mut status_line).await?;
     Ok(&status_line == b"HTTP/1.1 200")

@@ -22,7 +22,10 @@ impl Lifecycle {
     /// # Errors
     /// When the system does not let signals be listened to.
     pub fn install() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// Runs until asked to stop or until `failure` resolves, then gives `drain` until `deadline`.
@@ -37,8 +40,14 @@ impl Lifecycle {
             reason = failure => Some(reason),
         };
         match &failed {
-            None => info!(deadline_s = deadline.as_secs(), "asked to stop: finishing what is in hand"),
-            Some(reason) => error!(reason, "a part of this process ended by itself: stopping the rest"),
+            None => info!(
+                deadline_s = deadline.as_secs(),
+                "asked to stop: finishing what is in hand"
+            ),
+            Some(reason) => error!(
+                reason,
+                "a part of this process ended by itself: stopping the rest"
+            ),
         }
         tokio::select! {
             done = timeout(deadline, drain) => match done {
@@ -47,7 +56,11 @@ impl Lifecycle {
             },
             () = self.asked() => warn!("asked twice: leaving at once"),
         }
-        if failed.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        if failed.is_some() {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
     }
 
     async fn asked(&mut self) {

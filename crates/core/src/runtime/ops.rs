@@ -73,7 +73,10 @@ impl Started {
     /// Now.
     #[must_use]
     pub fn now() -> Self {
-        Self { instant: Instant::now(), at: Utc::now() }
+        Self {
+            instant: Instant::now(),
+            at: Utc::now(),
+        }
     }
 }
 
@@ -137,9 +140,19 @@ impl Dependency {
             Some(None) => ("not_configured", None, None),
             Some(Some(Ok(took))) => ("up", Some(took.as_secs_f64() * 1000.0), None),
             Some(Some(Err(error))) => ("down", None, Some(chain(&error))),
-            None => ("down", None, Some(format!("no answer within {} s", PING.as_secs()))),
+            None => (
+                "down",
+                None,
+                Some(format!("no answer within {} s", PING.as_secs())),
+            ),
         };
-        Answer { name: self.name, vital: self.vital, state, latency_ms, error }
+        Answer {
+            name: self.name,
+            vital: self.vital,
+            state,
+            latency_ms,
+            error,
+        }
     }
 }
 
@@ -167,25 +180,49 @@ async fn health(State(ops): State<Arc<Ops>>) -> Response {
     if let Some(region) = &ops.region {
         body["region"] = json!(region);
     }
-    let code = if status == "down" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let code = if status == "down" {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
     (code, Json(body)).into_response()
 }
 
 async fn ready(State(ops): State<Arc<Ops>>) -> Response {
     let answers = ops.ask_all().await;
     let stores = answers.iter().filter(|it| it.vital && it.is_down());
-    let mut reasons: Vec<String> =
-        stores.map(|it| format!("{}: {}", it.name, it.error.as_deref().unwrap_or("down"))).collect();
+    let mut reasons: Vec<String> = stores
+        .map(|it| format!("{}: {}", it.name, it.error.as_deref().unwrap_or("down")))
+        .collect();
     let stale = ops.loops.states().into_iter().filter(|it| it.stale);
-    reasons.extend(stale.map(|it| format!("{} has not had a good round for {} s", it.name, it.last_good.as_secs())));
-    let code = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
+    reasons.extend(stale.map(|it| {
+        format!(
+            "{} has not had a good round for {} s",
+            it.name,
+            it.last_good.as_secs()
+        )
+    }));
+    let code = if reasons.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        code,
+        Json(json!({ "ready": reasons.is_empty(), "reasons": reasons })),
+    )
+        .into_response()
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> Response {
-    ops.metrics.uptime_seconds.set(ops.started.instant.elapsed().as_secs_f64());
+    ops.metrics
+        .uptime_seconds
+        .set(ops.started.instant.elapsed().as_secs_f64());
     for it in ops.loops.states() {
-        ops.metrics.loop_age_seconds.with_label_values(&[it.name]).set(it.last_good.as_secs_f64());
+        ops.metrics
+            .loop_age_seconds
+            .with_label_values(&[it.name])
+            .set(it.last_good.as_secs_f64());
     }
     if wants_text(&headers) {
         let content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -206,8 +243,13 @@ async fn metrics(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> Response {
 
 /// Whether the scraper asks for Prometheus' text or OpenMetrics, and not for JSON first.
 fn wants_text(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let kinds = accept
+        .split(',')
+        .map(|kind| kind.split(';').next().unwrap_or_default().trim());
     kinds
         .filter_map(|kind| match kind {
             "application/openmetrics-text" | "text/plain" | "text/*" => Some(true),
@@ -222,8 +264,15 @@ fn sum_up(reports: &[WorkerReport], process: Map<String, Value>) -> Value {
     let sum = |of: fn(&WorkerReport) -> u64| reports.iter().map(of).sum::<u64>();
     let executed = sum(|it| it.checks_executed_total);
     let latency: f64 = reports.iter().map(|it| it.latency_ms_sum).sum();
-    #[expect(clippy::cast_precision_loss, reason = "a count of runs stays far below 2^52")]
-    let average = if executed == 0 { 0.0 } else { latency / executed as f64 };
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a count of runs stays far below 2^52"
+    )]
+    let average = if executed == 0 {
+        0.0
+    } else {
+        latency / executed as f64
+    };
     // Workers of one region see the same queue.
     let mut depths: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
     for it in reports {
@@ -258,7 +307,9 @@ mod tests {
 
     #[test]
     fn scrapers_get_text_and_people_get_json() {
-        assert!(accept("application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"));
+        assert!(accept(
+            "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+        ));
         assert!(accept("text/plain"));
         assert!(!accept("*/*"));
         assert!(!accept("application/json"));
@@ -275,7 +326,10 @@ mod tests {
             ..WorkerReport::default()
         };
 
-        let body = sum_up(&[report("a", 1, 5), report("a", 2, 6), report("b", 1, 1)], Map::new());
+        let body = sum_up(
+            &[report("a", 1, 5), report("a", 2, 6), report("b", 1, 1)],
+            Map::new(),
+        );
 
         assert_eq!(body["checks_executed_total"], 4);
         assert_eq!(body["worker"]["queue_depth"], 7);

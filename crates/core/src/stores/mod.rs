@@ -61,7 +61,10 @@ impl Stores {
         };
         let redis = Redis::new(&config.redis_url, identity, options)?;
         let days = config.history_retention_days;
-        let clickhouse = config.clickhouse.as_ref().map(|dsn| ClickHouse::new(dsn, days));
+        let clickhouse = config
+            .clickhouse
+            .as_ref()
+            .map(|dsn| ClickHouse::new(dsn, days));
         let history: Arc<dyn History> = match &clickhouse {
             Some(clickhouse) => Arc::new(clickhouse.clone()),
             None => Arc::new(postgres.history(days)),

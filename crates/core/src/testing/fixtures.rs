@@ -90,7 +90,12 @@ pub fn a_result(job: &Job) -> ResultBuilder {
         observation: Some(Observation {
             started_at: job.slot.plus(5).time(),
             status_code: Some(200),
-            phases: Phases { connect_us: Some(200), first_byte_us: Some(900), total_us: Some(1_200), ..Phases::default() },
+            phases: Phases {
+                connect_us: Some(200),
+                first_byte_us: Some(900),
+                total_us: Some(1_200),
+                ..Phases::default()
+            },
             address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
             error: None,
         }),

@@ -1,11 +1,28 @@
 //! For tests: real stores of one's own, a clock that moves when told, fixtures that speak, and the
 //! contract every adapter of a port must keep.
 
-pub mod contracts;
 mod clock;
+pub mod contracts;
 mod fixtures;
 mod servers;
+
+use std::time::{Duration, Instant};
 
 pub use clock::ManualClock;
 pub use fixtures::{CheckBuilder, a_check, a_result};
 pub use servers::{HistoryIn, TestStores, config, stores, stores_with};
+
+/// Waits until `look` finds something, looking every few milliseconds; a minute at most.
+///
+/// # Panics
+/// When it does not come.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited a minute in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

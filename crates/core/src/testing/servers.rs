@@ -48,12 +48,26 @@ pub async fn stores_with(history: HistoryIn) -> TestStores {
     let database = format!("pulse_test_{}", Uuid::now_v7().simple());
     create_database(&database).await;
     let config = config(&database, history);
-    let mut stores = Stores::connect(&config, &database).expect("the servers' addresses should be readable");
+    let mut stores =
+        Stores::connect(&config, &database).expect("the servers' addresses should be readable");
     let clock = Arc::new(ManualClock::at(Slot(1_790_000_000_000)));
     stores.clock = clock.clone();
-    stores.queue_ping.ping().await.unwrap_or_else(|error| panic!("Redis: {error:?}; {NEEDS}"));
-    stores.history.prepare().await.unwrap_or_else(|error| panic!("ClickHouse: {error:?}; {NEEDS}"));
-    TestStores { stores, clock, config, database }
+    stores
+        .queue_ping
+        .ping()
+        .await
+        .unwrap_or_else(|error| panic!("Redis: {error:?}; {NEEDS}"));
+    stores
+        .history
+        .prepare()
+        .await
+        .unwrap_or_else(|error| panic!("ClickHouse: {error:?}; {NEEDS}"));
+    TestStores {
+        stores,
+        clock,
+        config,
+        database,
+    }
 }
 
 /// Settings for a database, a prefix and a history all called `database`.
@@ -66,7 +80,9 @@ pub fn config(database: &str, history: HistoryIn) -> Config {
         "DATABASE_URL" => Some(beside(&needed(name), database)),
         "REDIS_URL" => Some(needed(name)),
         "REDIS_PREFIX" => Some(database.to_owned()),
-        "CLICKHOUSE_DSN" if history == HistoryIn::ClickHouse => Some(beside(&needed(name), database)),
+        "CLICKHOUSE_DSN" if history == HistoryIn::ClickHouse => {
+            Some(beside(&needed(name), database))
+        }
         "DATABASE_POOL_SIZE" => Some("5".into()),
         "HISTORY_RETENTION_DAYS" => Some("3650".into()),
         _ => None,
@@ -87,7 +103,9 @@ fn beside(url: &str, database: &str) -> String {
 
 async fn admin() -> PgConnection {
     let url = needed("DATABASE_URL");
-    PgConnection::connect(&url).await.unwrap_or_else(|error| panic!("PostgreSQL: {error}; {NEEDS}"))
+    PgConnection::connect(&url)
+        .await
+        .unwrap_or_else(|error| panic!("PostgreSQL: {error}; {NEEDS}"))
 }
 
 /// Copies the migrated template: 20 ms instead of running the migrations each time.
@@ -96,10 +114,19 @@ async fn create_database(name: &str) {
     let template = TEMPLATE.get_or_init(make_template).await;
     let mut admin = admin().await;
     // One at a time: a template must not be copied while another copy looks at it.
-    sqlx::query("SELECT pg_advisory_lock(7402)").execute(&mut admin).await.expect("a lock");
+    sqlx::query("SELECT pg_advisory_lock(7402)")
+        .execute(&mut admin)
+        .await
+        .expect("a lock");
     let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
-    sqlx::query(AssertSqlSafe(create)).execute(&mut admin).await.expect("a database of the test's own");
-    sqlx::query("SELECT pg_advisory_unlock(7402)").execute(&mut admin).await.expect("the lock's end");
+    sqlx::query(AssertSqlSafe(create))
+        .execute(&mut admin)
+        .await
+        .expect("a database of the test's own");
+    sqlx::query("SELECT pg_advisory_unlock(7402)")
+        .execute(&mut admin)
+        .await
+        .expect("the lock's end");
     admin.close().await.expect("an orderly end");
 }
 
@@ -107,14 +134,26 @@ async fn create_database(name: &str) {
 async fn make_template() -> String {
     let name = format!("pulse_template_{}", Uuid::now_v7().simple());
     let mut admin = admin().await;
-    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.expect("a template");
+    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .execute(&mut admin)
+        .await
+        .expect("a template");
     let config = config(&name, HistoryIn::Postgres);
-    let stores = Stores::connect(&config, &name).expect("the servers' addresses should be readable");
-    stores.upkeep.migrate().await.expect("the migrations should run");
+    let stores =
+        Stores::connect(&config, &name).expect("the servers' addresses should be readable");
+    stores
+        .upkeep
+        .migrate()
+        .await
+        .expect("the migrations should run");
     drop(stores);
     // The pool's connections end in their own time; a template must have none.
     let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1";
-    sqlx::query(end).bind(&name).execute(&mut admin).await.expect("no more connections");
+    sqlx::query(end)
+        .bind(&name)
+        .execute(&mut admin)
+        .await
+        .expect("no more connections");
     admin.close().await.expect("an orderly end");
     name
 }
@@ -124,7 +163,9 @@ impl Drop for TestStores {
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database);
         // On a thread of its own: the test's runtime may be ending.
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
             if let Ok(runtime) = runtime {
                 runtime.block_on(async {
                     let mut admin = admin().await;

@@ -11,9 +11,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::check_shape::words;
+use super::check_shape::{words, words_or_null};
 use super::extract::{OfCheck, Query};
-use super::page::{List, Paging};
+use super::page::{List, Paging, PagingParams};
 use super::problem::{ApiError, OnCheck};
 use super::time::Time;
 use super::{Api, PROJECT};
@@ -26,11 +26,13 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 /// The schema of the edge an alert is about.
 pub fn kinds() -> Object {
-    words(AlertKind::ALL.iter().map(|kind| kind.as_str()))
+    let meaning = "Which edge of the incident: `opened` or `resolved`.";
+    words(meaning, AlertKind::ALL.iter().map(|kind| kind.as_str()))
 }
 
 fn resolutions() -> Object {
-    words(Resolution::ALL.iter().map(|resolution| resolution.as_str()))
+    let meaning = "Why it ended: a good run, or a person paused, deleted or edited the check; `null` while it lasts.";
+    words_or_null(meaning, Resolution::ALL.iter().map(|it| it.as_str()))
 }
 
 /// One edge of one incident.
@@ -108,7 +110,7 @@ impl From<Incident> for IncidentBody {
 ///
 /// Newest first.
 #[utoipa::path(
-    get, path = "/checks/{id}/alerts", tag = "incidents", params(OfCheck, Paging<AlertId>),
+    get, path = "/checks/{id}/alerts", tag = "incidents", params(OfCheck, PagingParams),
     responses((status = 200, description = "A page of alerts.", body = List<AlertBody>), OnCheck),
 )]
 async fn list_alerts(
@@ -131,7 +133,7 @@ async fn list_alerts(
 ///
 /// Newest first.
 #[utoipa::path(
-    get, path = "/checks/{id}/incidents", tag = "incidents", params(OfCheck, Paging<IncidentId>),
+    get, path = "/checks/{id}/incidents", tag = "incidents", params(OfCheck, PagingParams),
     responses((status = 200, description = "A page of incidents.", body = List<IncidentBody>), OnCheck),
 )]
 async fn list_incidents(

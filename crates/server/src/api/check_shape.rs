@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use pulse_core::models::check::{CheckView, METHODS, Status};
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::{Object, ObjectBuilder, RefOr, Schema, schema::Type};
+use serde_json::Value;
+use utoipa::openapi::{
+    Object, ObjectBuilder, RefOr, Schema,
+    schema::{SchemaType, Type},
+};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
@@ -12,18 +16,38 @@ use super::time::Time;
 
 /// The schema of a status.
 pub fn statuses() -> Object {
-    words(Status::ALL.iter().map(|status| status.as_str()))
+    let meaning = "`pending`: not looked at yet; `up`: well in every region that has looked; `down`: \
+        in at least one region; `paused`: a person said so.";
+    words(meaning, Status::ALL.iter().map(|status| status.as_str()))
 }
 
 fn methods() -> Object {
-    words(METHODS.into_iter())
+    words("The method of the request.", METHODS.into_iter())
 }
 
-/// The schema of a string that is one of some words.
-pub fn words(words: impl Iterator<Item = &'static str>) -> Object {
+fn method_or_null() -> Object {
+    words_or_null(
+        "The method of the request; GET when left out.",
+        METHODS.into_iter(),
+    )
+}
+
+/// The schema of a string that is one of some words. It carries its own description: a doc comment
+/// on the field would not reach the document.
+pub fn words(meaning: &str, words: impl Iterator<Item = &'static str>) -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(words))
+        .description(Some(meaning))
+        .build()
+}
+
+/// The same, or `null`.
+pub fn words_or_null(meaning: &str, words: impl Iterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .enum_values(Some(words.map(Value::from).chain([Value::Null])))
+        .description(Some(meaning))
         .build()
 }
 
@@ -72,7 +96,7 @@ pub struct CheckBody {
     next_run_at: Option<Time>,
     /// The latest slot that ended; `null` before the first.
     last_run_at: Option<Time>,
-    /// Counts the changes of what is looked at, from 1.
+    /// Counts the changes of its configuration, from 1.
     version: i32,
     /// When it was created.
     created_at: Time,
@@ -144,8 +168,8 @@ pub struct CheckInput {
     /// What to look at: absolute, `http` or `https`, no credentials.
     #[schema(max_length = 2048, example = "https://www.google.com")]
     url: String,
-    /// The method of the request.
-    #[schema(schema_with = methods, default = "GET", required = false)]
+    /// The method of the request; GET when left out.
+    #[schema(schema_with = method_or_null, required = false)]
     method: Option<String>,
     /// The status that means ok. Any 2xx when left out.
     #[schema(minimum = 100, maximum = 599, example = 200)]

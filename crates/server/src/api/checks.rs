@@ -131,7 +131,7 @@ struct ChecksQuery {
     #[param(minimum = 1, maximum = 1000, default = 50, required = false)]
     limit: u32,
     /// Where to go on: the `next_cursor` of the page before, with the same other parameters.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = String, required = false)]
     cursor: Option<CheckId>,
     /// How many items to leave out first. A cursor is faster.
     #[param(maximum = 1_000_000, default = 0, required = false)]
@@ -143,9 +143,10 @@ struct ChecksQuery {
     #[param(required = false)]
     tag: Vec<String>,
     /// Only checks that are scheduled, or only those that are paused.
+    #[param(value_type = bool, required = false)]
     enabled: Option<bool>,
     /// Only checks whose name or URL contains this, whatever the case.
-    #[param(min_length = 1, max_length = 200)]
+    #[param(value_type = String, min_length = 1, max_length = 200, required = false)]
     q: Option<String>,
 }
 
@@ -157,7 +158,7 @@ impl FromQuery for ChecksQuery {
             cursor,
             offset: offset(params),
             status: params.one("status", read_status),
-            tag: params.all("tag", read_tags),
+            tag: params.all("tag", |given| read_tags(&given)),
             enabled: params.one("enabled", read_bool),
             q: params.one("q", |text| read_text(text, LONGEST_TEXT)),
         }
@@ -165,17 +166,11 @@ impl FromQuery for ChecksQuery {
 }
 
 fn read_status(word: &str) -> Result<Status, String> {
-    let words = || {
-        Status::ALL
-            .iter()
-            .map(|status| status.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    Status::parse(word).ok_or_else(|| format!("must be one of {}", words()))
+    let words: Vec<_> = Status::ALL.iter().map(|status| status.as_str()).collect();
+    Status::parse(word).ok_or_else(|| format!("must be one of {}", words.join(", ")))
 }
 
-fn read_tags(given: Vec<String>) -> Result<Vec<String>, String> {
+fn read_tags(given: &[String]) -> Result<Vec<String>, String> {
     let mut tags = Vec::new();
     for tag in given.iter().flat_map(|given| given.split(',')) {
         tags.push(read_text(tag.trim(), LONGEST_TAG)?);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::extract::{OriginalUri, Path};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -144,19 +144,23 @@ async fn get_problem(uri: Uri) -> Result<Json<Value>, ApiError> {
 
 /// How the process and its stores are
 ///
-/// Always answered by a process that lives.
+/// For people and dashboards. What decides about traffic is `/ready`.
 #[utoipa::path(
     get, path = "/health", tag = "service",
-    responses((
-        status = 200, body = Value, content_type = "application/json",
-        description = "`status` is `ok`, `degraded` or `down`; PostgreSQL, Redis and ClickHouse each with state, \
-            latency and error; uptime, version and the time the process started.",
-    )),
+    responses(
+        (
+            status = 200, body = Value, content_type = "application/json",
+            description = "`status` is `ok` or `degraded`; `postgres`, `redis` and `clickhouse` each with `state`, \
+                `latency_ms` and `error`; `uptime_seconds`, `started_at`, `version`, and the process's loops.",
+        ),
+        (
+            status = 503, body = Value, content_type = "application/json",
+            description = "The same with `status` `down`: a store that cannot be done without is away.",
+        ),
+    ),
 )]
 #[expect(dead_code, reason = "described here, served by the runtime")]
-fn get_health() -> StatusCode {
-    StatusCode::OK
-}
+fn get_health() {}
 
 /// Whether the process can do its work
 #[utoipa::path(
@@ -166,25 +170,30 @@ fn get_health() -> StatusCode {
             status = 200, body = Value, content_type = "application/json",
             description = "PostgreSQL and Redis answer, and the process's own loops have ticked lately.",
         ),
-        (status = 503, body = Value, content_type = "application/json", description = "Not now; the body says why."),
+        (
+            status = 503, body = Value, content_type = "application/json",
+            description = "Not now; `reasons` says why.",
+        ),
     ),
 )]
 #[expect(dead_code, reason = "described here, served by the runtime")]
-fn get_ready() -> StatusCode {
-    StatusCode::OK
-}
+fn get_ready() {}
 
 /// Counters of the service
 ///
-/// JSON, or the Prometheus text format when `Accept` asks for `text/plain` or OpenMetrics.
+/// JSON, or the Prometheus text format when `Accept` asks for `text/plain` or `application/openmetrics-text`.
 #[utoipa::path(
     get, path = "/metrics", tag = "service",
-    responses((
-        status = 200, description = "The counters, summed over the live workers.",
-        content((Value = "application/json"), (String = "text/plain")),
-    )),
+    responses(
+        (
+            status = 200, description = "The counters, summed over the live workers.",
+            content((Value = "application/json"), (String = "text/plain")),
+        ),
+        (
+            status = 503, body = Value, content_type = "application/json",
+            description = "The workers cannot be asked; this process's own counters all the same.",
+        ),
+    ),
 )]
 #[expect(dead_code, reason = "described here, served by the runtime")]
-fn get_service_metrics() -> StatusCode {
-    StatusCode::OK
-}
+fn get_service_metrics() {}

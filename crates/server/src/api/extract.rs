@@ -1,6 +1,8 @@
 //! What handlers take from a request. Whatever is wrong with it becomes a problem here, so that no
 //! handler sees half-read input and no framework answers in its own words.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
@@ -11,7 +13,6 @@ use pulse_core::models::ids::{CheckId, DeliveryId};
 use pulse_core::models::text;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -19,6 +20,8 @@ use super::problem::{ApiError, Kind};
 
 /// The largest body that is read.
 pub const MOST_BODY_BYTES: usize = 1024 * 1024;
+/// Less than callers wait for an answer, so that they are told whose fault it is.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(8);
 /// How much of a body that is too large is read and thrown away, and for how long: many clients see
 /// the answer only when they could send all they wanted.
 const MOST_DRAINED_BYTES: usize = 8 * MOST_BODY_BYTES;
@@ -38,7 +41,14 @@ impl<S: Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         must_be_json(request.headers())?;
-        let bytes = read_body(request).await?;
+        let bytes = match tokio::time::timeout(LONGEST_UPLOAD, read_body(request)).await {
+            Ok(bytes) => bytes?,
+            Err(_elapsed) => {
+                let seconds = LONGEST_UPLOAD.as_secs();
+                let detail = format!("The body was not here after {seconds} s.");
+                return Err(ApiError::new(Kind::SlowBody, detail));
+            }
+        };
         if bytes.is_empty() {
             return Err(ApiError::new(
                 Kind::MalformedJson,
@@ -300,7 +310,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
 pub struct GivenKey(
     /// Makes repeating the request harmless for a day: the check is created once, and every
     /// repetition gets it. 1 to 255 visible ASCII characters.
-    #[param(min_length = 1, max_length = 255)]
+    #[param(value_type = String, min_length = 1, max_length = 255, required = false)]
     pub Option<String>,
 );
 

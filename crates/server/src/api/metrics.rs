@@ -71,7 +71,8 @@ impl Window {
 }
 
 fn windows() -> Object {
-    words(WINDOWS.iter().map(|window| window.word))
+    let meaning = "How far to look back; `24h` when left out.";
+    words(meaning, WINDOWS.iter().map(|window| window.word))
 }
 
 /// Which window.

@@ -1,4 +1,4 @@
-//! The REST API: one file per resource, its OpenAPI description beside each handler.
+//! The REST API: one file per resource, the description of each operation beside its handler.
 //!
 //! Handlers turn requests into calls of the ports and what comes back into JSON; rules live in the
 //! models. `extract` reads requests, `problem` is every error, `layers` is what all requests share.
@@ -64,13 +64,12 @@ fn no_check(id: CheckId) -> ApiError {
 /// Serves the API, its description and its documentation.
 pub fn router(api: Api) -> Router {
     let (resources, description) = resources().split_for_parts();
-    let all = resources
-        .with_state(api)
-        .merge(docs::router(&description));
+    let all = resources.with_state(api).merge(docs::router(&description));
     layers::around(Router::new().nest("/api/v1", all.clone()).merge(all))
 }
 
-/// The description of the API: OpenAPI 3.1, made from the handlers.
+/// The description of the API (`OpenAPI` 3.1), made from the handlers.
+#[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     resources().into_openapi()
 }

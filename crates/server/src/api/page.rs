@@ -9,7 +9,6 @@ use pulse_core::models::ids::{AlertId, AttemptId, CheckId, IncidentId, Region};
 use pulse_core::models::schedule::Slot;
 use pulse_core::ports::Page;
 use serde::Serialize;
-use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -92,21 +91,17 @@ pub struct Paging<P> {
     pub cursor: Option<P>,
 }
 
-impl<P> IntoParams for Paging<P> {
-    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        PagingParams::into_params(place)
-    }
-}
-
+/// The parameters that [`Paging`] reads, whatever the list, for the document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what Paging reads, whatever the list")]
-struct PagingParams {
+#[expect(dead_code, reason = "only described, never made")]
+pub struct PagingParams {
     /// How many items at most.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<u32>,
+    #[param(minimum = 1, maximum = 1000, default = 100, required = false)]
+    limit: u32,
     /// Where to go on: the `next_cursor` of the page before.
-    cursor: Option<String>,
+    #[param(required = false)]
+    cursor: String,
 }
 
 impl<P: Place> FromQuery for Paging<P> {

@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pulse_core::models::check::FieldError;
 use pulse_core::ports::StoreError;
+use pulse_core::runtime::telemetry::chain;
 use serde::Serialize;
 use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
@@ -70,6 +71,8 @@ kinds! {
         "Check the path and the id; what was deleted is found no more.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "That method does not work here",
         "The `Allow` header lists those that do.";
+    SlowBody = "slow-body", REQUEST_TIMEOUT, "The body did not arrive in time",
+        "Send the whole body within 8 s.";
     Paused = "paused", CONFLICT, "The check is paused",
         "Resume the check first: POST /checks/{id}/resume.";
     Conflict = "conflict", CONFLICT, "The check is being changed by others",
@@ -146,7 +149,11 @@ impl ApiError {
 
     /// Writes a failure of Pulse's own to the log; what callers did wrong is theirs to know.
     pub fn log(&self) {
-        let cause = self.cause.as_deref().map(chain).unwrap_or_default();
+        let cause = self
+            .cause
+            .as_deref()
+            .map(|cause| chain(cause))
+            .unwrap_or_default();
         match self.kind {
             Kind::Internal => tracing::error!(error = cause, "a request could not be served"),
             Kind::StoreUnavailable => tracing::warn!(error = cause, "a request found a store away"),
@@ -179,17 +186,6 @@ fn sentence(error: &FieldError) -> String {
     let name = error.pointer.trim_start_matches('/');
     let subject = if name.is_empty() { "The body" } else { name };
     format!("{subject} {}.", error.detail)
-}
-
-/// An error with everything that led to it, outermost first.
-fn chain(error: &(dyn Error + Send + Sync + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 impl From<StoreError> for ApiError {
@@ -257,7 +253,7 @@ pub struct Fault {
     detail: String,
 }
 
-/// Declares which problems an operation may answer with, for the OpenAPI document. Each of them may
+/// Declares which problems an operation may answer with, for the API's description. Each of them may
 /// also fail the ways any request may.
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident: $($kind:ident),+;)+) => {$(
@@ -278,10 +274,10 @@ problems! {
     /// Reading something of a check.
     OnCheck: BadQuery, NotFound;
     /// Creating a check.
-    OnCreate: MalformedJson, BadQuery, BadHeader, CrossSite, Gone, BodyTooLarge, UnsupportedMediaType, Validation,
+    OnCreate: MalformedJson, BadQuery, BadHeader, CrossSite, SlowBody, Gone, BodyTooLarge, UnsupportedMediaType, Validation,
         IdempotencyKeyReused;
     /// Changing a check by a body.
-    OnChange: MalformedJson, BadQuery, CrossSite, NotFound, Conflict, BodyTooLarge, UnsupportedMediaType, Validation;
+    OnChange: MalformedJson, BadQuery, CrossSite, NotFound, SlowBody, Conflict, BodyTooLarge, UnsupportedMediaType, Validation;
     /// Doing something to a check.
     OnAct: BadQuery, CrossSite, NotFound, Conflict;
     /// Running a check now.
@@ -379,7 +375,7 @@ mod tests {
         assert_eq!(away.into_response().headers()[header::RETRY_AFTER], "5");
         assert!(!refused.detail.contains("secret"));
         assert_eq!(
-            refused.cause.as_deref().map(chain).unwrap(),
+            chain(refused.cause.as_deref().unwrap()),
             "postgres refused: secret detail"
         );
     }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use pulse_core::models::run::{FailClass, Outcome, Phases, Run};
+use pulse_core::models::schedule::Slot;
 use pulse_core::ports::history::RunsOf;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,13 +12,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::check_shape::words;
+use super::check_shape::{words, words_or_null};
 use super::extract::{OfCheck, Query};
-use super::page::{List, Paging};
+use super::page::{List, Paging, PagingParams};
 use super::problem::{ApiError, OnCheck};
 use super::time::Time;
 use super::{Api, PROJECT};
-use pulse_core::models::schedule::Slot;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list_runs))
@@ -66,6 +66,7 @@ struct RunBody {
 /// Milliseconds that each phase took; `null` for a phase that was not reached or not needed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Phases)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to each name")]
 struct PhasesBody {
     /// From the start to the addresses.
     dns_ms: Option<f64>,
@@ -80,11 +81,17 @@ struct PhasesBody {
 }
 
 fn outcomes() -> Object {
-    words(["ok", "fail", "inconclusive", "missed"].into_iter())
+    let meaning = "`ok`: as expected; `fail`: not; `inconclusive`: looked, and could not tell; \
+        `missed`: nobody looked.";
+    words(
+        meaning,
+        ["ok", "fail", "inconclusive", "missed"].into_iter(),
+    )
 }
 
 fn classes() -> Object {
-    words(FailClass::ALL.iter().map(|class| class.as_str()))
+    let meaning = "What kind of failure; only with `fail`.";
+    words_or_null(meaning, FailClass::ALL.iter().map(|class| class.as_str()))
 }
 
 fn ms(us: Option<u32>) -> Option<f64> {
@@ -137,7 +144,7 @@ impl From<Run> for RunBody {
 ///
 /// Newest slot first. A run shows up here within a few seconds of its end.
 #[utoipa::path(
-    get, path = "/checks/{id}/runs", tag = "runs", params(OfCheck, Paging<(Slot, String)>),
+    get, path = "/checks/{id}/runs", tag = "runs", params(OfCheck, PagingParams),
     responses((status = 200, description = "A page of runs.", body = List<RunBody>), OnCheck),
 )]
 async fn list_runs(

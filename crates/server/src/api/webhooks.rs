@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::alerts::kinds;
 use super::check_shape::words;
 use super::extract::{NoQuery, OfCheck, OfDelivery, Query};
-use super::page::{List, Paging};
+use super::page::{List, Paging, PagingParams};
 use super::problem::{ApiError, Kind, OnCheck, OnRemove};
 use super::time::Time;
 use super::{Api, PROJECT};
@@ -34,7 +34,12 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 }
 
 fn states() -> Object {
-    words(DeliveryState::ALL.iter().map(|state| state.as_str()))
+    let meaning = "Where the delivery stands now: `pending`: to be tried, now or later; `delivered`: \
+        the receiver said 2xx; `dead`: given up, can be replayed.";
+    words(
+        meaning,
+        DeliveryState::ALL.iter().map(|state| state.as_str()),
+    )
 }
 
 /// One attempt to deliver one alert. It is recorded before it is made.
@@ -164,7 +169,7 @@ fn headers(stored: &Value) -> BTreeMap<String, String> {
 ///
 /// Every attempt, newest first.
 #[utoipa::path(
-    get, path = "/checks/{id}/webhooks", tag = "webhooks", params(OfCheck, Paging<AttemptId>),
+    get, path = "/checks/{id}/webhooks", tag = "webhooks", params(OfCheck, PagingParams),
     responses((status = 200, description = "A page of attempts.", body = List<AttemptBody>), OnCheck),
 )]
 async fn list_webhooks(

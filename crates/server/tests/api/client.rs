@@ -1,4 +1,4 @@
-//! A caller of the API, in process.
+//! A caller of the API, in process, who holds every answer against the description.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -7,6 +7,8 @@ use http_body_util::BodyExt;
 use pulse_server::api::{Api, router};
 use serde_json::Value;
 use tower::ServiceExt;
+
+use crate::schema::surprises;
 
 #[derive(Clone)]
 pub struct Client {
@@ -23,19 +25,23 @@ pub struct Answer {
 impl Client {
     pub fn of(api: Api) -> Self {
         Self {
-            router: router(api),
+            router: router(api, axum::Router::new()),
         }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer {
+        let answer = Answer {
             status: parts.status,
             headers: parts.headers,
             body,
-        }
+        };
+        let surprises = surprises(&method, &path, &answer);
+        assert!(surprises.is_empty(), "{method} {path}: {surprises:#?}");
+        answer
     }
 
     /// A request without a body: `GET /checks`.

@@ -12,6 +12,9 @@ use crate::fake::Fake;
 const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
 const MANUAL: &str = include_str!("../../../../docs/API.md");
 
+/// Described here, served by the runtime, the same on every process.
+const OF_THE_PROCESS: [&str; 3] = ["GET /health", "GET /ready", "GET /metrics"];
+
 fn document() -> Value {
     serde_json::to_value(pulse_server::api::openapi()).unwrap()
 }
@@ -96,7 +99,7 @@ fn the_description_is_complete() {
                     .is_empty(),
                 "{line} {status}"
             );
-            if !line.ends_with("/ready") && !status.starts_with('2') {
+            if !OF_THE_PROCESS.contains(&line.as_str()) && !status.starts_with('2') {
                 let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
                 assert_eq!(schema, "#/components/schemas/Problem", "{line} {status}");
             }
@@ -110,6 +113,27 @@ fn the_description_is_complete() {
                 .iter()
                 .any(|p| p["name"] == name && p["in"] == "path" && p["required"] == true);
             assert!(described, "{line}: {name}");
+        }
+    }
+}
+
+#[test]
+fn every_field_is_explained() {
+    let document = document();
+
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let parts = schema["allOf"].as_array().cloned().unwrap_or_default();
+        let whole_and_parts = std::iter::once(schema).chain(&parts);
+        for (field, rule) in whole_and_parts
+            .filter_map(|it| it["properties"].as_object())
+            .flatten()
+        {
+            let inside = rule["oneOf"].as_array().and_then(|rules| rules.first());
+            let told = [Some(rule), inside]
+                .into_iter()
+                .flatten()
+                .any(|it| it["description"].is_string());
+            assert!(told, "{name}.{field}");
         }
     }
 }
@@ -145,13 +169,12 @@ fn every_reference_leads_somewhere() {
 #[tokio::test]
 async fn every_described_operation_is_served_at_both_places() {
     let client = Client::of(Fake::Empty.api());
-    let elsewhere = ["/health", "/ready", "/metrics"];
 
     for (line, _) in operations(&document()) {
-        let (method, path) = line.split_once(' ').unwrap();
-        if elsewhere.contains(&path) {
+        if OF_THE_PROCESS.contains(&line.as_str()) {
             continue;
         }
+        let (method, path) = line.split_once(' ').unwrap();
         let path = path.replace("{name}", "paused");
         for prefix in ["", "/api/v1"] {
             let answer = client.ask(&format!("{method} {prefix}{path}")).await;
@@ -197,11 +220,15 @@ async fn the_pages_load_nothing_from_outside() {
                 .ask(&format!("GET {base}/{}", file.trim_start_matches("./")))
                 .await;
             assert_eq!(answer.status, 200, "{file}");
-            if file.ends_with(".css") {
+            if answer.header("content-type") == "text/css" {
                 let css = text(&answer);
-                let outside = css
+                let loads = css
                     .match_indices("url(")
-                    .find(|(at, _)| !css[at + 4..].starts_with("data:"));
+                    .map(|(at, url)| &css[at + url.len()..]);
+                let outside = loads
+                    .map(|url| url.trim_start_matches(['"', '\'']))
+                    .find(|url| !url.starts_with("data:"))
+                    .map(|url| &url[..url.len().min(80)]);
                 assert_eq!(outside, None, "{file}");
                 assert!(!css.contains("@import"), "{file}");
             }
@@ -246,25 +273,40 @@ fn text(answer: &Answer) -> String {
     text
 }
 
-#[tokio::test]
-async fn the_manual_names_every_operation_and_every_problem() {
-    for (line, _) in operations(&document()) {
+#[test]
+fn the_manual_names_every_operation_and_every_problem_it_may_end_in() {
+    for (line, operation) in operations(&document()) {
         let path = line.split_once(' ').unwrap().1;
         assert!(MANUAL.contains(path), "docs/API.md does not mention {line}");
-    }
-    let client = Client::of(Fake::Empty.api());
-    for name in MANUAL
-        .split("`/problems/")
-        .skip(1)
-        .filter_map(|rest| rest.split('`').next())
-    {
-        if name.starts_with('{') {
-            continue;
+        for response in operation["responses"].as_object().unwrap().values() {
+            let said = response["description"].as_str().unwrap();
+            let quoted = said.split('`').skip(1).step_by(2);
+            for problem in quoted.filter(|quoted| quoted.starts_with("/problems/")) {
+                let row = format!("| `{problem}` |");
+                assert!(
+                    MANUAL.contains(&row),
+                    "docs/API.md does not explain {problem}"
+                );
+            }
         }
-        let problem = client.ask(&format!("GET /problems/{name}")).await;
+    }
+}
+
+#[tokio::test]
+async fn every_problem_of_the_manual_exists() {
+    let client = Client::of(Fake::Empty.api());
+
+    let rows = MANUAL
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `/problems/"));
+    let names: Vec<_> = rows.filter_map(|row| row.split('`').next()).collect();
+
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
         assert_eq!(
-            problem.status, 200,
-            "docs/API.md explains {name}, which does not exist"
+            client.ask(&format!("GET /problems/{name}")).await.status,
+            200,
+            "{name}"
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{StatusCode, header};
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, asking, telling};
@@ -23,125 +24,70 @@ fn shows(answer: &Answer, status: u16, name: &str, pointers: &[&str]) {
     );
 }
 
+/// Holds creations and a replacement of a check with this body to one fault, there and because of that.
+async fn is_refused(body: &Value, pointer: &str, reason: &str) {
+    let put = format!("PUT /checks/{SOME_ID}");
+    for line in ["POST /checks", "POST /api/v1/checks", &put] {
+        let answer = nobody().tell(line, body).await;
+
+        shows(&answer, 422, "validation", &[pointer]);
+        let problem = answer.json();
+        let detail = problem["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(reason), "{body}: {detail}");
+    }
+}
+
 #[tokio::test]
-async fn each_field_at_fault_is_named_with_what_it_may_be() {
-    let client = nobody();
-    let with = |field: &str, value: Value| {
-        let mut body = json!({"name": "a", "url": "http://h"});
-        body[field] = value;
-        body
-    };
+async fn each_value_at_fault_is_told_with_what_it_may_be() {
+    let with_credentials = json!("https://user:pass@h");
+    let injected = json!({"a": "b\r\nc: d"});
     let table = [
-        ("/name", "is required", json!({"url": "http://h"})),
-        ("/name", "1 to 200", with("name", json!(""))),
-        ("/name", "U+0000", with("name", json!("a\0b"))),
-        ("/name", "wrong type", with("name", json!(7))),
-        ("/url", "is required", json!({"name": "a"})),
-        (
-            "/url",
-            "http:// or https://",
-            with("url", json!("www.google.com")),
-        ),
-        ("/url", "http:// or https://", with("url", json!("ftp://h"))),
-        ("/url", "name a host", with("url", json!("https://"))),
-        (
-            "/url",
-            "credentials",
-            with("url", json!("https://user:pass@h")),
-        ),
-        ("/url", "U+0000", with("url", json!("http://h/\0"))),
-        ("/method", "GET, POST", with("method", json!("BREW"))),
-        (
-            "/expected_status",
-            "100 to 599",
-            with("expected_status", json!(99)),
-        ),
-        (
-            "/expected_status",
-            "wrong type",
-            with("expected_status", json!("200")),
-        ),
-        (
-            "/interval_seconds",
-            "1 to 604800",
-            with("interval_seconds", json!(0)),
-        ),
-        (
-            "/interval_seconds",
-            "1 to 604800",
-            with("interval_seconds", json!(604_801)),
-        ),
-        (
-            "/interval_seconds",
-            "wrong type",
-            with("interval_seconds", json!(1.5)),
-        ),
-        (
-            "/interval_seconds",
-            "wrong type",
-            with("interval_seconds", json!(-1)),
-        ),
-        (
-            "/alert_threshold",
-            "1 to 100",
-            with("alert_threshold", json!(0)),
-        ),
-        (
-            "/timeout_ms",
-            "less than the interval",
-            with("timeout_ms", json!(60_000)),
-        ),
-        (
-            "/timeout_ms",
-            "less than the interval",
-            with("timeout_ms", json!(0)),
-        ),
-        (
-            "/webhook_url",
-            "http:// or https://",
-            with("webhook_url", json!("mailto:a@b")),
-        ),
-        (
-            "/webhook_secret",
-            "whsec_",
-            with("webhook_secret", json!("hush")),
-        ),
-        (
-            "/headers",
-            "header name",
-            with("headers", json!({"a b": "c"})),
-        ),
-        (
-            "/headers",
-            "control characters",
-            with("headers", json!({"a": "b\r\nc: d"})),
-        ),
-        ("/body", "wrong type", with("body", json!({}))),
-        ("/enabled", "wrong type", with("enabled", json!("yes"))),
-        ("/tags", "1 to 64", with("tags", json!([""]))),
-        ("/regions", "1 to 20", with("regions", json!([]))),
-        ("/colour", "not a field", with("colour", json!("red"))),
-        ("/a~1b~0", "not a field", with("a/b~", json!(1))),
-        ("", "JSON object", json!([1])),
-        ("", "JSON object", json!("text")),
+        ("name", json!(""), "1 to 200"),
+        ("name", json!("a\0b"), "U+0000"),
+        ("name", json!(7), "wrong type"),
+        ("url", json!("www.google.com"), "http:// or https://"),
+        ("url", json!("ftp://h"), "http:// or https://"),
+        ("url", json!("https://"), "name a host"),
+        ("url", with_credentials, "credentials"),
+        ("url", json!("http://h/\0"), "U+0000"),
+        ("method", json!("BREW"), "GET, POST"),
+        ("expected_status", json!(99), "100 to 599"),
+        ("expected_status", json!("200"), "wrong type"),
+        ("interval_seconds", json!(0), "1 to 604800"),
+        ("interval_seconds", json!(604_801), "1 to 604800"),
+        ("interval_seconds", json!(1.5), "wrong type"),
+        ("interval_seconds", json!(-1), "wrong type"),
+        ("interval_seconds", json!(1e300), "wrong type"),
+        ("alert_threshold", json!(0), "1 to 100"),
+        ("timeout_ms", json!(60_000), "less than the interval"),
+        ("timeout_ms", json!(60_001), "less than the interval"),
+        ("timeout_ms", json!(0), "less than the interval"),
+        ("webhook_url", json!("mailto:a@b"), "http:// or https://"),
+        ("webhook_secret", json!("hush"), "whsec_"),
+        ("headers", json!({"a b": "c"}), "header name"),
+        ("headers", injected, "control characters"),
+        ("body", json!({}), "wrong type"),
+        ("enabled", json!("yes"), "wrong type"),
+        ("tags", json!([""]), "1 to 64"),
+        ("regions", json!([]), "1 to 20"),
+        ("colour", json!("red"), "not a field"),
     ];
 
-    for (pointer, reason, body) in table {
-        for line in [
-            "POST /checks",
-            "POST /api/v1/checks",
-            &format!("PUT /checks/{SOME_ID}"),
-        ] {
-            let answer = client.tell(line, &body).await;
-
-            shows(&answer, 422, "validation", &[pointer]);
-            let detail = answer.json()["errors"][0]["detail"]
-                .as_str()
-                .unwrap()
-                .to_owned();
-            assert!(detail.contains(reason), "{body}: {detail}");
-        }
+    for (field, value, reason) in table {
+        let mut body = json!({"name": "a", "url": "http://h"});
+        body[field] = value;
+        is_refused(&body, &format!("/{field}"), reason).await;
     }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_check_is_told_what_is_missing() {
+    is_refused(&json!({"url": "http://h"}), "/name", "is required").await;
+    is_refused(&json!({"name": "a", "url": null}), "/url", "is required").await;
+    is_refused(&json!([1]), "", "JSON object").await;
+    is_refused(&json!("text"), "", "JSON object").await;
+    let odd = json!({"name": "a", "url": "http://h", "a/b~": 1});
+    is_refused(&odd, "/a~1b~0", "not a field").await;
 }
 
 #[tokio::test]
@@ -304,6 +250,31 @@ async fn a_body_over_one_mebibyte_is_refused_announced_or_not() {
         assert_eq!(whole.problem(status).0, kind);
         assert_eq!(chunked.problem(status).0, kind);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_ends_is_given_up() {
+    let began = futures_util::stream::once(async { Ok::<_, String>("{") });
+    let body = Body::from_stream(began.chain(futures_util::stream::pending()));
+
+    let answer = nobody()
+        .send(asking("POST /checks").body(body).unwrap())
+        .await;
+
+    shows(&answer, 408, "slow-body", &[]);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_no_json() {
+    let broken = futures_util::stream::iter([Ok("{"), Err("reset by peer")]);
+    let request = asking("POST /checks").body(Body::from_stream(broken));
+
+    shows(
+        &nobody().send(request.unwrap()).await,
+        400,
+        "malformed-json",
+        &[],
+    );
 }
 
 #[tokio::test]

@@ -61,7 +61,10 @@ impl Egress {
 
     fn assemble(names: Names, roots: RootCertStore) -> Result<Self, EgressError> {
         let tls = trust::client_config(roots).map_err(EgressError::Tls)?;
-        Ok(Self { names: Arc::new(names), tls: TlsConnector::from(Arc::new(tls)) })
+        Ok(Self {
+            names: Arc::new(names),
+            tls: TlsConnector::from(Arc::new(tls)),
+        })
     }
 
     /// The addresses of a host, in the order in which they are worth trying. A literal answers
@@ -80,7 +83,11 @@ impl Egress {
     ///
     /// Dropping it resets the connection instead of closing it, so that no port waits in `TIME_WAIT`:
     /// thousands of fresh connections a second to one target would run out of them.
-    pub async fn connect(&self, addresses: &Addresses, port: u16) -> io::Result<(TcpStream, IpAddr)> {
+    pub async fn connect(
+        &self,
+        addresses: &Addresses,
+        port: u16,
+    ) -> io::Result<(TcpStream, IpAddr)> {
         let (stream, address) = race::connect(addresses.as_slice(), port).await?;
         stream.set_nodelay(true)?;
         stream.set_zero_linger()?;
@@ -89,7 +96,11 @@ impl Egress {
 
     /// Verifies the server as `name` and encrypts. The error holds a [`rustls::Error`] where TLS,
     /// and not the connection, was at fault.
-    pub async fn secure(&self, name: ServerName<'static>, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub async fn secure(
+        &self,
+        name: ServerName<'static>,
+        stream: TcpStream,
+    ) -> io::Result<TlsStream<TcpStream>> {
         self.tls.connect(name, stream).await
     }
 
@@ -113,7 +124,11 @@ impl reqwest::dns::Resolve for ClientNames {
         let names = Arc::clone(&self.0);
         Box::pin(async move {
             let found = names.resolve(name.as_str()).await?;
-            let sockets: Vec<_> = found.as_slice().iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
+            let sockets: Vec<_> = found
+                .as_slice()
+                .iter()
+                .map(|ip| SocketAddr::new(*ip, 0))
+                .collect();
             Ok(Box::new(sockets.into_iter()) as reqwest::dns::Addrs)
         })
     }
@@ -132,7 +147,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_name_server_costs_a_run_its_timeout_and_no_more() {
-        let egress = Egress::assemble(names::tests::silent_names().await, RootCertStore::empty()).unwrap();
+        let egress =
+            Egress::assemble(names::tests::silent_names().await, RootCertStore::empty()).unwrap();
         let spec = ProbeSpec {
             url: "http://shop.example/".to_owned(),
             method: "GET".to_owned(),
@@ -142,11 +158,16 @@ mod tests {
         };
         let target = PreparedHttp::new(&spec).unwrap();
 
-        let sight = HttpProbe::default().look(&egress, &target, None, Duration::from_millis(200)).await;
+        let sight = HttpProbe::default()
+            .look(&egress, &target, None, Duration::from_millis(200))
+            .await;
 
         let (outcome, seen) = judge(sight, None);
         assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
-        assert_eq!(seen.error.as_deref(), Some("timed out after 200 ms while resolving the name"));
+        assert_eq!(
+            seen.error.as_deref(),
+            Some("timed out after 200 ms while resolving the name")
+        );
         assert!((200_000..1_000_000).contains(&seen.phases.total_us.unwrap()));
     }
 }

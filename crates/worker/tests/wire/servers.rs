@@ -56,7 +56,11 @@ impl Server {
                 tokio::spawn(talk(stream));
             }
         });
-        Ok(Self { address, requests: Requests::default(), accepting: accepting.abort_handle() })
+        Ok(Self {
+            address,
+            requests: Requests::default(),
+            accepting: accepting.abort_handle(),
+        })
     }
 
     /// Reads one request, answers these bytes, and closes.
@@ -126,10 +130,10 @@ pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut text = String::new();
     let mut chunk = [0; 4096];
     loop {
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            if body.len() >= content_length(head) {
-                return text;
-            }
+        if let Some((head, body)) = text.split_once("\r\n\r\n")
+            && body.len() >= content_length(head)
+        {
+            return text;
         }
         let read = stream.read(&mut chunk).await.unwrap();
         assert!(read > 0, "the request ended early: {text:?}");
@@ -138,13 +142,14 @@ pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 fn content_length(head: &str) -> usize {
-    let lengths = head.lines().filter_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-    lengths.last().unwrap_or(0)
+    header(head, "content-length").map_or(0, |length| length.parse().unwrap())
 }
 
 /// The value of a header in a request.
 pub fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
     let lines = request.split("\r\n\r\n").next().unwrap().lines().skip(1);
     let mut headers = lines.filter_map(|line| line.split_once(": "));
-    headers.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    headers
+        .find(|(found, _)| found.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }

@@ -15,7 +15,9 @@ use super::ids::{CheckId, ProjectId, Region};
 use super::job::ProbeSpec;
 use super::schedule::{Schedule, Slot};
 
-pub use rules::{DEFAULT_INTERVAL_SECONDS, DEFAULT_THRESHOLD, DEFAULT_TIMEOUT_MS, METHODS, default_timeout_ms};
+pub use rules::{
+    DEFAULT_INTERVAL_SECONDS, DEFAULT_THRESHOLD, DEFAULT_TIMEOUT_MS, METHODS, default_timeout_ms,
+};
 
 /// One thing wrong with a request, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +109,7 @@ pub struct Check {
     pub config: CheckConfig,
     /// Signs the webhooks; there is one when `webhook_url` is set.
     pub webhook_secret: Option<String>,
-    /// Counts the changes of what is looked at, from 1.
+    /// Counts the changes, from 1. Whoever changes a check says which version was read.
     pub version: i32,
     /// When it was created.
     pub created_at: DateTime<Utc>,

@@ -14,7 +14,10 @@ impl CheckDraft {
         let Value::Object(fields) = body else {
             return Err(vec![error("", "must be a JSON object")]);
         };
-        let mut reader = Reader { fields, errors: Vec::new() };
+        let mut reader = Reader {
+            fields,
+            errors: Vec::new(),
+        };
         let draft = reader.draft();
         reader.finish(draft)
     }
@@ -83,22 +86,35 @@ impl Reader {
                 expected_status,
                 interval_seconds: interval,
                 alert_threshold: self
-                    .or("alert_threshold", rules::DEFAULT_THRESHOLD, rules::within(&rules::THRESHOLDS, ""))
+                    .or(
+                        "alert_threshold",
+                        rules::DEFAULT_THRESHOLD,
+                        rules::within(&rules::THRESHOLDS, ""),
+                    )
                     .unwrap_or_default(),
                 timeout_ms: self
-                    .or("timeout_ms", rules::default_timeout_ms(interval), |ms| rules::timeout(interval, ms))
+                    .or("timeout_ms", rules::default_timeout_ms(interval), |ms| {
+                        rules::timeout(interval, ms)
+                    })
                     .unwrap_or_default(),
                 webhook_url: self.optional("webhook_url", rules::url),
-                headers: self.or("headers", std::collections::BTreeMap::new(), rules::headers).unwrap_or_default(),
+                headers: self
+                    .or("headers", std::collections::BTreeMap::new(), rules::headers)
+                    .unwrap_or_default(),
                 body: self.optional("body", rules::body),
                 enabled: self.or("enabled", true, Ok).unwrap_or_default(),
                 tags: self.or("tags", Vec::new(), rules::tags).unwrap_or_default(),
-                regions: self.or("regions", vec![Region::DEFAULT.to_owned()], rules::regions).unwrap_or_default(),
+                regions: self
+                    .or("regions", vec![Region::DEFAULT.to_owned()], rules::regions)
+                    .unwrap_or_default(),
             },
             webhook_secret: self.optional("webhook_secret", rules::webhook_secret),
         };
         for (name, _) in std::mem::take(&mut self.fields) {
-            self.errors.push(error(&format!("/{}", escape(&name)), "is not a field of a check"));
+            self.errors.push(error(
+                &format!("/{}", escape(&name)),
+                "is not a field of a check",
+            ));
         }
         self.errors.is_empty().then_some(draft)
     }
@@ -107,7 +123,11 @@ impl Reader {
         draft.ok_or(self.errors)
     }
 
-    fn required<T: DeserializeOwned, U>(&mut self, name: &str, rule: impl Fn(T) -> Result<U, String>) -> Option<U> {
+    fn required<T: DeserializeOwned, U>(
+        &mut self,
+        name: &str,
+        rule: impl Fn(T) -> Result<U, String>,
+    ) -> Option<U> {
         let missing = self.fields.get(name).is_none_or(Value::is_null);
         if missing {
             self.fields.remove(name);
@@ -131,14 +151,22 @@ impl Reader {
     }
 
     /// The field's value; `None` when it is absent, `null` or at fault.
-    fn optional<T: DeserializeOwned, U>(&mut self, name: &str, rule: impl Fn(T) -> Result<U, String>) -> Option<U> {
+    fn optional<T: DeserializeOwned, U>(
+        &mut self,
+        name: &str,
+        rule: impl Fn(T) -> Result<U, String>,
+    ) -> Option<U> {
         let value = self.fields.remove(name).filter(|value| !value.is_null())?;
         let checked = if holds_nul(&value) {
             Err("must not contain the character U+0000".to_owned())
         } else {
-            serde_json::from_value(value).map_err(|wrong| plain(&wrong)).and_then(rule)
+            serde_json::from_value(value)
+                .map_err(|wrong| plain(&wrong))
+                .and_then(rule)
         };
-        checked.map_err(|detail| self.errors.push(error(&format!("/{name}"), &detail))).ok()
+        checked
+            .map_err(|detail| self.errors.push(error(&format!("/{name}"), &detail)))
+            .ok()
     }
 }
 
@@ -146,7 +174,9 @@ fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| name.contains('\0') || holds_nul(value)),
         _ => false,
     }
 }
@@ -156,11 +186,16 @@ fn plain(wrong: &serde_json::Error) -> String {
 }
 
 fn escape(name: &str) -> String {
-    super::super::text::tame(name, 100).replace('~', "~0").replace('/', "~1")
+    super::super::text::tame(name, 100)
+        .replace('~', "~0")
+        .replace('/', "~1")
 }
 
 fn error(pointer: &str, detail: &str) -> FieldError {
-    FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() }
+    FieldError {
+        pointer: pointer.to_owned(),
+        detail: detail.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -179,14 +214,29 @@ mod tests {
         let draft = CheckDraft::read(json!({"name": "a", "url": "http://example.com"})).unwrap();
 
         let config = draft.config;
-        assert_eq!((config.method.as_str(), config.expected_status), ("GET", None));
-        assert_eq!((config.interval_seconds, config.alert_threshold, config.timeout_ms), (60, 3, 10_000));
-        assert_eq!((config.enabled, config.regions), (true, vec![Region::default()]));
+        assert_eq!(
+            (config.method.as_str(), config.expected_status),
+            ("GET", None)
+        );
+        assert_eq!(
+            (
+                config.interval_seconds,
+                config.alert_threshold,
+                config.timeout_ms
+            ),
+            (60, 3, 10_000)
+        );
+        assert_eq!(
+            (config.enabled, config.regions),
+            (true, vec![Region::default()])
+        );
     }
 
     #[test]
     fn a_short_interval_gets_a_timeout_that_fits() {
-        let draft = CheckDraft::read(json!({"name": "a", "url": "http://h", "interval_seconds": 1})).unwrap();
+        let draft =
+            CheckDraft::read(json!({"name": "a", "url": "http://h", "interval_seconds": 1}))
+                .unwrap();
 
         assert_eq!(draft.config.timeout_ms, 800);
     }
@@ -200,8 +250,21 @@ mod tests {
         });
 
         let expected = [
-            "/name", "/url", "/method", "/expected_status", "/interval_seconds", "/alert_threshold", "/timeout_ms",
-            "/webhook_url", "/headers", "/body", "/enabled", "/tags", "/regions", "/webhook_secret", "/nmae",
+            "/name",
+            "/url",
+            "/method",
+            "/expected_status",
+            "/interval_seconds",
+            "/alert_threshold",
+            "/timeout_ms",
+            "/webhook_url",
+            "/headers",
+            "/body",
+            "/enabled",
+            "/tags",
+            "/regions",
+            "/webhook_secret",
+            "/nmae",
         ];
         assert_eq!(faults(body), expected);
     }
@@ -225,13 +288,18 @@ mod tests {
             ("http://h/\u{0}", "U+0000"),
         ] {
             let errors = CheckDraft::read(json!({"name": "a", "url": url})).expect_err(url);
-            assert!(errors[0].detail.contains(reason), "{url}: {}", errors[0].detail);
+            assert!(
+                errors[0].detail.contains(reason),
+                "{url}: {}",
+                errors[0].detail
+            );
         }
     }
 
     #[test]
     fn a_run_must_end_before_the_next_begins() {
-        let body = |ms| json!({"name": "a", "url": "http://h", "interval_seconds": 10, "timeout_ms": ms});
+        let body =
+            |ms| json!({"name": "a", "url": "http://h", "interval_seconds": 10, "timeout_ms": ms});
 
         assert!(CheckDraft::read(body(9_999)).is_ok());
         assert_eq!(faults(body(10_000)), ["/timeout_ms"]);
@@ -249,16 +317,26 @@ mod tests {
         let patch = json!({"name": "b", "webhook_url": null, "headers": {"a": null}});
         let after = CheckDraft::patch(&before, patch).unwrap().config;
 
-        assert_eq!((after.name.as_str(), after.webhook_url.as_deref()), ("b", None));
-        assert_eq!(after.headers.into_iter().collect::<Vec<_>>(), [("b".to_owned(), "2".to_owned())]);
+        assert_eq!(
+            (after.name.as_str(), after.webhook_url.as_deref()),
+            ("b", None)
+        );
+        assert_eq!(
+            after.headers.into_iter().collect::<Vec<_>>(),
+            [("b".to_owned(), "2".to_owned())]
+        );
         assert_eq!(after.url, before.url);
     }
 
     #[test]
     fn a_timeout_nobody_chose_follows_the_interval() {
-        let before = CheckDraft::read(json!({"name": "a", "url": "http://h"})).unwrap().config;
+        let before = CheckDraft::read(json!({"name": "a", "url": "http://h"}))
+            .unwrap()
+            .config;
 
-        let after = CheckDraft::patch(&before, json!({"interval_seconds": 5})).unwrap().config;
+        let after = CheckDraft::patch(&before, json!({"interval_seconds": 5}))
+            .unwrap()
+            .config;
 
         assert_eq!(after.timeout_ms, 4_000);
     }

@@ -26,14 +26,25 @@ const LONGEST_URL: usize = 2048;
 
 /// Headers that belong to the connection or to Pulse, not to the user.
 const RESERVED_HEADERS: [&str; 8] = [
-    "connection", "content-length", "keep-alive", "pulse-run", "te", "trailer", "transfer-encoding", "upgrade",
+    "connection",
+    "content-length",
+    "keep-alive",
+    "pulse-run",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// The limit that fits an interval: 10 s, or four fifths of a shorter interval.
 #[must_use]
 pub const fn default_timeout_ms(interval_seconds: u32) -> u32 {
     let room = interval_seconds.saturating_mul(800);
-    if room < DEFAULT_TIMEOUT_MS { room } else { DEFAULT_TIMEOUT_MS }
+    if room < DEFAULT_TIMEOUT_MS {
+        room
+    } else {
+        DEFAULT_TIMEOUT_MS
+    }
 }
 
 pub(super) fn name(name: String) -> Result<String, String> {
@@ -53,7 +64,10 @@ pub(super) fn url(text: String) -> Result<String, String> {
         return Err("must not contain control characters or surrounding spaces".into());
     }
     let has_scheme = text.to_ascii_lowercase();
-    let Some(rest) = ["http://", "https://"].iter().find_map(|scheme| has_scheme.strip_prefix(scheme)) else {
+    let Some(rest) = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| has_scheme.strip_prefix(scheme))
+    else {
         return Err("must be an absolute URL that begins with http:// or https://".into());
     };
     if rest.is_empty() || rest.starts_with(['/', '?', '#', ':']) {
@@ -79,7 +93,10 @@ pub(super) fn method(method: String) -> Result<String, String> {
     Err(format!("must be one of {}", METHODS.join(", ")))
 }
 
-pub(super) fn within<T>(range: &std::ops::RangeInclusive<T>, unit: &str) -> impl Fn(T) -> Result<T, String>
+pub(super) fn within<T>(
+    range: &std::ops::RangeInclusive<T>,
+    unit: &str,
+) -> impl Fn(T) -> Result<T, String>
 where
     T: PartialOrd + Copy + std::fmt::Display,
 {
@@ -87,7 +104,11 @@ where
         if range.contains(&value) {
             return Ok(value);
         }
-        Err(format!("must be from {} to {}{unit}", range.start(), range.end()))
+        Err(format!(
+            "must be from {} to {}{unit}",
+            range.start(),
+            range.end()
+        ))
     }
 }
 
@@ -101,10 +122,17 @@ pub(super) fn timeout(interval_seconds: u32, timeout_ms: u32) -> Result<u32, Str
     ))
 }
 
-pub(super) fn headers(headers: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
-    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+pub(super) fn headers(
+    headers: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, String> {
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
     if headers.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
-        return Err(format!("must be at most {MOST_HEADERS} headers and {MOST_HEADER_BYTES} bytes in all"));
+        return Err(format!(
+            "must be at most {MOST_HEADERS} headers and {MOST_HEADER_BYTES} bytes in all"
+        ));
     }
     for (name, value) in &headers {
         if !is_token(name) {
@@ -114,7 +142,9 @@ pub(super) fn headers(headers: BTreeMap<String, String>) -> Result<BTreeMap<Stri
             return Err(format!("{name} is set by Pulse itself"));
         }
         if value.chars().any(|c| c.is_control() && c != '\t') {
-            return Err(format!("the value of {name} must not contain control characters"));
+            return Err(format!(
+                "the value of {name} must not contain control characters"
+            ));
         }
     }
     Ok(headers)
@@ -122,7 +152,10 @@ pub(super) fn headers(headers: BTreeMap<String, String>) -> Result<BTreeMap<Stri
 
 /// RFC 9110, section 5.6.2.
 fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 pub(super) fn body(body: String) -> Result<String, String> {
@@ -133,9 +166,13 @@ pub(super) fn body(body: String) -> Result<String, String> {
 }
 
 pub(super) fn tags(mut tags: Vec<String>) -> Result<Vec<String>, String> {
-    let fits = |tag: &String| (1..=64).contains(&tag.chars().count()) && !tag.chars().any(char::is_control);
+    let fits = |tag: &String| {
+        (1..=64).contains(&tag.chars().count()) && !tag.chars().any(char::is_control)
+    };
     if tags.len() > MOST_TAGS || !tags.iter().all(fits) {
-        return Err(format!("must be at most {MOST_TAGS} tags of 1 to 64 characters"));
+        return Err(format!(
+            "must be at most {MOST_TAGS} tags of 1 to 64 characters"
+        ));
     }
     tags.sort();
     tags.dedup();
@@ -143,7 +180,10 @@ pub(super) fn tags(mut tags: Vec<String>) -> Result<Vec<String>, String> {
 }
 
 pub(super) fn regions(names: Vec<String>) -> Result<Vec<super::Region>, String> {
-    let mut regions: Vec<_> = names.iter().filter_map(|name| super::Region::parse(name)).collect();
+    let mut regions: Vec<_> = names
+        .iter()
+        .filter_map(|name| super::Region::parse(name))
+        .collect();
     if regions.len() != names.len() || !(1..=20).contains(&regions.len()) {
         return Err("must be 1 to 20 names of lower-case letters, digits and hyphens, 32 characters at most".into());
     }
@@ -154,7 +194,9 @@ pub(super) fn regions(names: Vec<String>) -> Result<Vec<super::Region>, String> 
 
 /// The form of the Standard Webhooks specification: `whsec_` and 24 to 64 bytes in base64.
 pub(super) fn webhook_secret(secret: String) -> Result<String, String> {
-    let bytes = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
+    let bytes = secret
+        .strip_prefix("whsec_")
+        .and_then(|text| STANDARD.decode(text).ok());
     match bytes.map(|bytes| bytes.len()) {
         Some(24..=64) => Ok(secret),
         _ => Err("must be whsec_ followed by 24 to 64 bytes in base64".into()),

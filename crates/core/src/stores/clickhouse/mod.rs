@@ -47,7 +47,9 @@ pub struct ClickHouse {
 
 impl std::fmt::Debug for ClickHouse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClickHouse").field("database", &self.database).finish_non_exhaustive()
+        f.debug_struct("ClickHouse")
+            .field("database", &self.database)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,12 +57,22 @@ impl ClickHouse {
     /// Speaks to `dsn`; runs are kept for `retention_days`. Connects when first used.
     #[must_use]
     pub fn new(dsn: &Dsn, retention_days: u32) -> Self {
-        let mut bare = base_client(dsn).with_url(&dsn.endpoint).with_user(&dsn.user);
+        let mut bare = base_client(dsn)
+            .with_url(&dsn.endpoint)
+            .with_user(&dsn.user);
         if let Some(password) = &dsn.password {
             bare = bare.with_password(password);
         }
-        let client = bare.clone().with_database(&dsn.database).with_setting("max_execution_time", "6");
-        Self { client, bare, database: dsn.database.clone(), retention_days }
+        let client = bare
+            .clone()
+            .with_database(&dsn.database)
+            .with_setting("max_execution_time", "6");
+        Self {
+            client,
+            bare,
+            database: dsn.database.clone(),
+            retention_days,
+        }
     }
 
     async fn execute(&self, client: &Client, sql: &str) -> StoreResult<()> {
@@ -96,7 +108,9 @@ fn base_client(dsn: &Dsn) -> Client {
     connector.set_connect_timeout(Some(PING));
     connector.set_keepalive(Some(Duration::from_secs(60)));
     // Shorter than the server's own limit, so that no request is sent into a closing connection.
-    let http = HttpClient::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(2)).build(connector);
+    let http = HttpClient::builder(TokioExecutor::new())
+        .pool_idle_timeout(Duration::from_secs(2))
+        .build(connector);
     Client::with_http_client(http)
 }
 
@@ -114,9 +128,17 @@ impl Ping for ClickHouse {
 impl History for ClickHouse {
     async fn prepare(&self) -> StoreResult<()> {
         let database = self.database.replace('`', "");
-        self.execute(&self.bare, &format!("CREATE DATABASE IF NOT EXISTS `{database}`")).await?;
+        self.execute(
+            &self.bare,
+            &format!("CREATE DATABASE IF NOT EXISTS `{database}`"),
+        )
+        .await?;
         let schema = SCHEMA.replace("{retention_days}", &self.retention_days.to_string());
-        for statement in schema.split(';').map(without_comments).filter(|statement| !statement.is_empty()) {
+        for statement in schema
+            .split(';')
+            .map(without_comments)
+            .filter(|statement| !statement.is_empty())
+        {
             self.execute(&self.client, &statement).await?;
         }
         self.adjust_retention().await
@@ -133,7 +155,9 @@ impl History for ClickHouse {
                 .with_setting("input_format_parallel_parsing", "0")
                 .with_setting("date_time_input_format", "best_effort")
                 .with_setting("max_execution_time", "25");
-            insert.send(Bytes::copy_from_slice(shipment.rows.as_bytes())).await?;
+            insert
+                .send(Bytes::copy_from_slice(shipment.rows.as_bytes()))
+                .await?;
             insert.end().await
         };
         within(INSERT, send).await
@@ -156,11 +180,17 @@ impl History for ClickHouse {
             .bind(page.limit)
             .bind(page.offset);
         let rows: Vec<ResultRow> = within(QUERY, query.fetch_all()).await?;
-        Ok(rows.into_iter().filter_map(|row| HistoryRow::from(row).into_run()).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| HistoryRow::from(row).into_run())
+            .collect())
     }
 
     async fn metrics(&self, of: MetricsOf) -> StoreResult<Metrics> {
-        let resolution = RESOLUTIONS.into_iter().find(|width| of.bucket_seconds % width == 0).unwrap_or(60);
+        let resolution = RESOLUTIONS
+            .into_iter()
+            .find(|width| of.bucket_seconds % width == 0)
+            .unwrap_or(60);
         let query = self
             .client
             .query(
@@ -199,10 +229,16 @@ impl History for ClickHouse {
     }
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = clickhouse::error::Result<T>>) -> StoreResult<T> {
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = clickhouse::error::Result<T>>,
+) -> StoreResult<T> {
     match timeout(limit, work).await {
         Ok(done) => done.map_err(error),
-        Err(elapsed) => Err(StoreError::Unavailable { store: STORE, source: elapsed.into() }),
+        Err(elapsed) => Err(StoreError::Unavailable {
+            store: STORE,
+            source: elapsed.into(),
+        }),
     }
 }
 
@@ -216,13 +252,25 @@ fn error(source: clickhouse::error::Error) -> StoreError {
             let start = text.ceil_char_boundary(text.len().saturating_sub(LONGEST_ERROR));
             let told = tame(&text[start..], LONGEST_ERROR);
             if is_passing(&text) {
-                StoreError::Unavailable { store: STORE, source: told.into() }
+                StoreError::Unavailable {
+                    store: STORE,
+                    source: told.into(),
+                }
             } else {
-                StoreError::Refused { store: STORE, source: told.into() }
+                StoreError::Refused {
+                    store: STORE,
+                    source: told.into(),
+                }
             }
         }
-        source @ (Error::Network(_) | Error::TimedOut) => StoreError::Unavailable { store: STORE, source: source.into() },
-        source => StoreError::Refused { store: STORE, source: source.into() },
+        source @ (Error::Network(_) | Error::TimedOut) => StoreError::Unavailable {
+            store: STORE,
+            source: source.into(),
+        },
+        source => StoreError::Refused {
+            store: STORE,
+            source: source.into(),
+        },
     }
 }
 
@@ -231,11 +279,14 @@ fn error(source: clickhouse::error::Error) -> StoreError {
 fn is_passing(text: &str) -> bool {
     const CODES: [&str; 9] = ["60", "81", "159", "164", "202", "236", "241", "252", "394"];
     let code = text.find("Code: ").map(|at| &text[at + 6..]);
-    code.and_then(|rest| rest.split('.').next()).is_some_and(|code| CODES.contains(&code))
+    code.and_then(|rest| rest.split('.').next())
+        .is_some_and(|code| CODES.contains(&code))
 }
 
 fn without_comments(statement: &str) -> String {
-    let lines = statement.lines().filter(|line| !line.trim_start().starts_with("--"));
+    let lines = statement
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("--"));
     lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
@@ -313,13 +364,23 @@ impl SumRow {
     }
 
     fn latency(&self) -> Option<Latency> {
-        let [p50, p95, p99] = self.quantiles_us[..] else { return None };
+        let [p50, p95, p99] = self.quantiles_us[..] else {
+            return None;
+        };
         if self.answers == 0 {
             return None;
         }
-        #[expect(clippy::cast_precision_loss, reason = "sums of microseconds stay far below 2^52 in a window")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "sums of microseconds stay far below 2^52 in a window"
+        )]
         let mean_us = self.us as f64 / self.answers as f64;
         let ms = |us: f32| f64::from(us) / 1000.0;
-        Some(Latency { mean_ms: mean_us / 1000.0, p50_ms: ms(p50), p95_ms: ms(p95), p99_ms: ms(p99) })
+        Some(Latency {
+            mean_ms: mean_us / 1000.0,
+            p50_ms: ms(p50),
+            p95_ms: ms(p95),
+            p99_ms: ms(p99),
+        })
     }
 }

@@ -7,7 +7,9 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Postgres, error, incidents, unreadable};
-use crate::models::alert::{Alert, AlertKind, AttemptReportView, AttemptView, DeliveryState, Incident};
+use crate::models::alert::{
+    Alert, AlertKind, AttemptReportView, AttemptView, DeliveryState, Incident,
+};
 use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId};
 use crate::models::schedule::Slot;
 use crate::ports::checks::AlertLog;
@@ -67,7 +69,8 @@ impl TryFrom<AttemptRow> for AttemptView {
     type Error = StoreError;
 
     fn try_from(row: AttemptRow) -> StoreResult<Self> {
-        let state = DeliveryState::parse(&row.state).ok_or_else(|| unreadable("a delivery's state"))?;
+        let state =
+            DeliveryState::parse(&row.state).ok_or_else(|| unreadable("a delivery's state"))?;
         Ok(Self {
             id: AttemptId(row.id),
             delivery_id: DeliveryId(row.delivery_id),
@@ -122,7 +125,12 @@ impl AlertLog for Postgres {
         rows.into_iter().map(Incident::try_from).collect()
     }
 
-    async fn alerts(&self, project: ProjectId, check: CheckId, page: Page<AlertId>) -> StoreResult<Vec<Alert>> {
+    async fn alerts(
+        &self,
+        project: ProjectId,
+        check: CheckId,
+        page: Page<AlertId>,
+    ) -> StoreResult<Vec<Alert>> {
         let rows: Vec<AlertRow> = sqlx::query_as(
             "-- alert_log.alerts
              SELECT a.*, d.* FROM alerts a,
@@ -170,7 +178,13 @@ impl AlertLog for Postgres {
         rows.into_iter().map(AttemptView::try_from).collect()
     }
 
-    async fn replay(&self, project: ProjectId, check: CheckId, delivery: DeliveryId, now: Slot) -> StoreResult<bool> {
+    async fn replay(
+        &self,
+        project: ProjectId,
+        check: CheckId,
+        delivery: DeliveryId,
+        now: Slot,
+    ) -> StoreResult<bool> {
         let done = sqlx::query(
             "-- alert_log.replay
              UPDATE deliveries SET state = 'pending', next_attempt_at = $4, schedule_step = 0

@@ -46,7 +46,10 @@ impl TryFrom<Row> for CheckRegion {
             threshold: u32::try_from(row.threshold).unwrap_or(1),
             ledger: Ledger {
                 next: row.next_slot.map(Slot),
-                outstanding: outstanding.map(|(slot, until)| Outstanding { slot: Slot(slot), until: Slot(until) }),
+                outstanding: outstanding.map(|(slot, until)| Outstanding {
+                    slot: Slot(slot),
+                    until: Slot(until),
+                }),
                 last: row.last_slot.map(Slot),
             },
             health: Health {
@@ -88,7 +91,9 @@ pub(super) async fn insert(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()>
 
 /// Copies the configured part of a check, which edits alone change, into its regions.
 pub(super) async fn reconfigure(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()> {
-    let Some(row) = rows.first() else { return Ok(()) };
+    let Some(row) = rows.first() else {
+        return Ok(());
+    };
     sqlx::query(
         "-- check_regions.reconfigure
          UPDATE check_regions SET version = $2, interval_ms = $3, timeout_ms = $4, threshold = $5
@@ -194,7 +199,8 @@ impl<'a> Columns<'a> {
         self.until.push(row.ledger.outstanding.map(|o| o.until.0));
         self.last.push(row.ledger.last.map(|s| s.0));
         self.state.push(row.health.state.as_str());
-        self.failures.push(i32::try_from(row.health.failures).unwrap_or(i32::MAX));
+        self.failures
+            .push(i32::try_from(row.health.failures).unwrap_or(i32::MAX));
         self.since.push(row.health.failing_since.map(|s| s.0));
     }
 }

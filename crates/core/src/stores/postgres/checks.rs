@@ -63,7 +63,12 @@ impl TryFrom<ViewRow> for CheckView {
 
 #[async_trait]
 impl CheckStore for Postgres {
-    async fn create(&self, check: Check, key: Option<IdempotencyKey>, now: Slot) -> StoreResult<Creation> {
+    async fn create(
+        &self,
+        check: Check,
+        key: Option<IdempotencyKey>,
+        now: Slot,
+    ) -> StoreResult<Creation> {
         let mut tx = self.begin().await?;
         if let Some(key) = &key
             && let Some(earlier) = remember(&mut tx, key, &check, now).await?
@@ -72,19 +77,29 @@ impl CheckStore for Postgres {
             return self.replay(key, check.project_id, earlier).await;
         }
         insert(&mut tx, &check).await?;
-        let regions: Vec<_> =
-            check.config.regions.iter().map(|region| CheckRegion::new(&check, region.clone(), now)).collect();
+        let regions: Vec<_> = check
+            .config
+            .regions
+            .iter()
+            .map(|region| CheckRegion::new(&check, region.clone(), now))
+            .collect();
         check_regions::insert(&mut tx, &regions).await?;
         let view = view(&mut *tx, check.project_id, check.id).await?;
         tx.commit().await.map_err(error)?;
-        view.map(Creation::Created).ok_or_else(|| unreadable("a check that vanished in its own transaction"))
+        view.map(Creation::Created)
+            .ok_or_else(|| unreadable("a check that vanished in its own transaction"))
     }
 
     async fn get(&self, project: ProjectId, id: CheckId) -> StoreResult<Option<CheckView>> {
         view(&self.pool, project, id).await
     }
 
-    async fn list(&self, project: ProjectId, filter: &CheckFilter, page: Page<CheckId>) -> StoreResult<Vec<CheckView>> {
+    async fn list(
+        &self,
+        project: ProjectId,
+        filter: &CheckFilter,
+        page: Page<CheckId>,
+    ) -> StoreResult<Vec<CheckView>> {
         let rows: Vec<ViewRow> = sqlx::query_as(
             "-- checks.list
              SELECT c.*, s.* FROM checks c,
@@ -140,7 +155,12 @@ impl CheckStore for Postgres {
 
 impl Postgres {
     /// Answers a request that was served before.
-    async fn replay(&self, key: &IdempotencyKey, project: ProjectId, (hash, id): (Vec<u8>, Uuid)) -> StoreResult<Creation> {
+    async fn replay(
+        &self,
+        key: &IdempotencyKey,
+        project: ProjectId,
+        (hash, id): (Vec<u8>, Uuid),
+    ) -> StoreResult<Creation> {
         if hash != key.request_hash {
             return Ok(Creation::KeyReused);
         }
@@ -151,7 +171,12 @@ impl Postgres {
 
 /// Remembers the key; the earlier request's hash and check when it is known already. A rival request
 /// with the same key waits here until this one has committed.
-async fn remember(tx: &mut Tx, key: &IdempotencyKey, check: &Check, now: Slot) -> StoreResult<Option<(Vec<u8>, Uuid)>> {
+async fn remember(
+    tx: &mut Tx,
+    key: &IdempotencyKey,
+    check: &Check,
+    now: Slot,
+) -> StoreResult<Option<(Vec<u8>, Uuid)>> {
     let added = sqlx::query(
         "-- checks.remember
          INSERT INTO idempotency_keys (project_id, key, request_hash, check_id, created_at)
@@ -168,12 +193,14 @@ async fn remember(tx: &mut Tx, key: &IdempotencyKey, check: &Check, now: Slot) -
     if added.rows_affected() == 1 {
         return Ok(None);
     }
-    sqlx::query_as("SELECT request_hash, check_id FROM idempotency_keys WHERE project_id = $1 AND key = $2")
-        .bind(check.project_id.0)
-        .bind(&key.key)
-        .fetch_optional(&mut **tx)
-        .await
-        .map_err(error)
+    sqlx::query_as(
+        "SELECT request_hash, check_id FROM idempotency_keys WHERE project_id = $1 AND key = $2",
+    )
+    .bind(check.project_id.0)
+    .bind(&key.key)
+    .fetch_optional(&mut **tx)
+    .await
+    .map_err(error)
 }
 
 async fn insert(tx: &mut Tx, check: &Check) -> StoreResult<()> {
@@ -196,7 +223,11 @@ async fn insert(tx: &mut Tx, check: &Check) -> StoreResult<()> {
 }
 
 /// A check and where it stands, as the caller's transaction sees it.
-pub(super) async fn view(db: impl PgExecutor<'_>, project: ProjectId, id: CheckId) -> StoreResult<Option<CheckView>> {
+pub(super) async fn view(
+    db: impl PgExecutor<'_>,
+    project: ProjectId,
+    id: CheckId,
+) -> StoreResult<Option<CheckView>> {
     let row: Option<ViewRow> = sqlx::query_as(
         "-- checks.get
          SELECT c.*, s.* FROM checks c,

@@ -24,7 +24,12 @@ struct Row {
 
 #[async_trait]
 impl DeliveryStore for Postgres {
-    async fn claim(&self, now: Slot, limit: u32, lease_ms: i64) -> StoreResult<Vec<LeasedDelivery>> {
+    async fn claim(
+        &self,
+        now: Slot,
+        limit: u32,
+        lease_ms: i64,
+    ) -> StoreResult<Vec<LeasedDelivery>> {
         let mut tx = self.begin().await?;
         let rows: Vec<Row> = sqlx::query_as(
             // A delivery waits for the earlier alerts of its incident at the same channel. Of each
@@ -126,7 +131,12 @@ fn lease(row: Row) -> LeasedDelivery {
     }
 }
 
-async fn complete(tx: &mut super::Tx, lease: &LeasedDelivery, report: &AttemptReport, now: Slot) -> StoreResult<()> {
+async fn complete(
+    tx: &mut super::Tx,
+    lease: &LeasedDelivery,
+    report: &AttemptReport,
+    now: Slot,
+) -> StoreResult<()> {
     sqlx::query(
         "-- deliveries.complete
          UPDATE attempts SET finished_at = $2, request_headers = $3, status = $4, response_headers = $5,

@@ -27,38 +27,57 @@ pub(super) async fn replace(
 ) -> StoreResult<Change> {
     let mut tx = store.begin().await?;
     let regions = check_regions::lock_check(&mut tx, id).await?;
-    let Some(before) = lock_check(&mut tx, project, id).await? else { return Ok(Change::NotFound) };
+    let Some(before) = lock_check(&mut tx, project, id).await? else {
+        return Ok(Change::NotFound);
+    };
     if before.version != version {
         return Ok(Change::Stale);
     }
     let after = Check {
         config: draft.config,
-        webhook_secret: draft.webhook_secret.or_else(|| before.webhook_secret.clone()),
+        webhook_secret: draft
+            .webhook_secret
+            .or_else(|| before.webhook_secret.clone()),
         version: before.version.wrapping_add(1),
         updated_at: now.time(),
         ..before.clone()
     };
     update(&mut tx, &after).await?;
-    let was_down = regions.iter().any(|region| region.health.state == State::Down);
+    let was_down = regions
+        .iter()
+        .any(|region| region.health.state == State::Down);
     let moved = Moved::new(regions, &before, &after, now);
     moved.write(&mut tx).await?;
     if was_down && !moved.is_down() {
-        let resolution = if after.config.enabled { Resolution::Edited } else { Resolution::Paused };
+        let resolution = if after.config.enabled {
+            Resolution::Edited
+        } else {
+            Resolution::Paused
+        };
         resolve(&mut tx, id, resolution, now).await?;
     }
     outbox::seal(&mut tx, &moved.runs).await?;
     let seen = view(&mut *tx, project, id).await?;
     tx.commit().await.map_err(error)?;
-    seen.map(Change::Done).ok_or_else(|| unreadable("a check that vanished in its own transaction"))
+    seen.map(Change::Done)
+        .ok_or_else(|| unreadable("a check that vanished in its own transaction"))
 }
 
-pub(super) async fn delete(store: &Postgres, project: ProjectId, id: CheckId, now: Slot) -> StoreResult<bool> {
+pub(super) async fn delete(
+    store: &Postgres,
+    project: ProjectId,
+    id: CheckId,
+    now: Slot,
+) -> StoreResult<bool> {
     let mut tx = store.begin().await?;
     let mut regions = check_regions::lock_check(&mut tx, id).await?;
     if lock_check(&mut tx, project, id).await?.is_none() {
         return Ok(false);
     }
-    let runs: Vec<Run> = regions.iter_mut().filter_map(|region| region.stop(MissedReason::Deleted)).collect();
+    let runs: Vec<Run> = regions
+        .iter_mut()
+        .filter_map(|region| region.stop(MissedReason::Deleted))
+        .collect();
     check_regions::save(&mut tx, &regions).await?;
     resolve(&mut tx, id, Resolution::Deleted, now).await?;
     outbox::seal(&mut tx, &runs).await?;
@@ -72,18 +91,28 @@ pub(super) async fn delete(store: &Postgres, project: ProjectId, id: CheckId, no
     Ok(true)
 }
 
-pub(super) async fn run_now(store: &Postgres, project: ProjectId, id: CheckId, now: Slot) -> StoreResult<RunNow> {
+pub(super) async fn run_now(
+    store: &Postgres,
+    project: ProjectId,
+    id: CheckId,
+    now: Slot,
+) -> StoreResult<RunNow> {
     let mut tx = store.begin().await?;
     let mut regions = check_regions::lock_check(&mut tx, id).await?;
-    let Some(check) = lock_check(&mut tx, project, id).await? else { return Ok(RunNow::NotFound) };
+    let Some(check) = lock_check(&mut tx, project, id).await? else {
+        return Ok(RunNow::NotFound);
+    };
     if !check.config.enabled {
         return Ok(RunNow::Paused);
     }
-    regions.iter_mut().for_each(|region| region.ledger.make_due(now));
+    regions
+        .iter_mut()
+        .for_each(|region| region.ledger.make_due(now));
     check_regions::save(&mut tx, &regions).await?;
     let seen = view(&mut *tx, project, id).await?;
     tx.commit().await.map_err(error)?;
-    seen.map(RunNow::Due).ok_or_else(|| unreadable("a check that vanished in its own transaction"))
+    seen.map(RunNow::Due)
+        .ok_or_else(|| unreadable("a check that vanished in its own transaction"))
 }
 
 async fn lock_check(tx: &mut Tx, project: ProjectId, id: CheckId) -> StoreResult<Option<Check>> {
@@ -115,8 +144,22 @@ async fn update(tx: &mut Tx, check: &Check) -> StoreResult<()> {
     Ok(())
 }
 
-async fn resolve(tx: &mut Tx, check: CheckId, resolution: Resolution, now: Slot) -> StoreResult<()> {
-    incidents::apply(tx, vec![Edge::Resolve { check, at: now, resolution }], now).await?;
+async fn resolve(
+    tx: &mut Tx,
+    check: CheckId,
+    resolution: Resolution,
+    now: Slot,
+) -> StoreResult<()> {
+    incidents::apply(
+        tx,
+        vec![Edge::Resolve {
+            check,
+            at: now,
+            resolution,
+        }],
+        now,
+    )
+    .await?;
     Ok(())
 }
 
@@ -132,25 +175,47 @@ impl Moved {
     fn new(regions: Vec<CheckRegion>, before: &Check, after: &Check, now: Slot) -> Self {
         let wanted = &after.config.regions;
         let known: Vec<_> = regions.iter().map(|region| region.region.clone()).collect();
-        let (mut kept, mut removed): (Vec<_>, Vec<_>) =
-            regions.into_iter().partition(|region| wanted.contains(&region.region));
-        let mut runs: Vec<Run> = removed.iter_mut().filter_map(|r| r.stop(MissedReason::Edited)).collect();
-        runs.extend(kept.iter_mut().filter_map(|r| r.reconfigure(&before.config, after, now)));
+        let (mut kept, mut removed): (Vec<_>, Vec<_>) = regions
+            .into_iter()
+            .partition(|region| wanted.contains(&region.region));
+        let mut runs: Vec<Run> = removed
+            .iter_mut()
+            .filter_map(|r| r.stop(MissedReason::Edited))
+            .collect();
+        runs.extend(
+            kept.iter_mut()
+                .filter_map(|r| r.reconfigure(&before.config, after, now)),
+        );
         let new = wanted.iter().filter(|region| !known.contains(region));
-        let added = new.map(|region| CheckRegion::new(after, region.clone(), now)).collect();
-        Self { kept, added, removed, runs }
+        let added = new
+            .map(|region| CheckRegion::new(after, region.clone(), now))
+            .collect();
+        Self {
+            kept,
+            added,
+            removed,
+            runs,
+        }
     }
 
     fn is_down(&self) -> bool {
-        self.kept.iter().any(|region| region.health.state == State::Down)
+        self.kept
+            .iter()
+            .any(|region| region.health.state == State::Down)
     }
 
     async fn write(&self, tx: &mut Tx) -> StoreResult<()> {
         check_regions::reconfigure(tx, &self.kept).await?;
         check_regions::save(tx, &self.kept).await?;
         check_regions::insert(tx, &self.added).await?;
-        let Some(first) = self.removed.first() else { return Ok(()) };
-        let removed: Vec<&str> = self.removed.iter().map(|region| region.region.as_str()).collect();
+        let Some(first) = self.removed.first() else {
+            return Ok(());
+        };
+        let removed: Vec<&str> = self
+            .removed
+            .iter()
+            .map(|region| region.region.as_str())
+            .collect();
         sqlx::query("-- edits.leave_regions\n DELETE FROM check_regions WHERE check_id = $1 AND region = ANY($2)")
             .bind(first.check_id.0)
             .bind(removed)

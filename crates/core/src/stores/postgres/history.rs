@@ -33,7 +33,10 @@ pub struct PostgresHistory {
 
 impl PostgresHistory {
     pub(super) const fn new(pool: PgPool, retention_days: u32) -> Self {
-        Self { pool, retention_days }
+        Self {
+            pool,
+            retention_days,
+        }
     }
 }
 
@@ -45,8 +48,13 @@ impl History for PostgresHistory {
     }
 
     async fn append(&self, shipment: &Shipment) -> StoreResult<()> {
-        let rows = read_lines(&shipment.rows).map_err(|_not_rows| unreadable("a shipment's rows"))?;
-        for day in rows.iter().map(|row| day_of(&row.slot)).collect::<BTreeSet<_>>() {
+        let rows =
+            read_lines(&shipment.rows).map_err(|_not_rows| unreadable("a shipment's rows"))?;
+        for day in rows
+            .iter()
+            .map(|row| day_of(&row.slot))
+            .collect::<BTreeSet<_>>()
+        {
             self.ensure_partition(day).await?;
         }
         let mut tx = self.pool.begin().await.map_err(error)?;
@@ -67,7 +75,9 @@ impl History for PostgresHistory {
     }
 
     async fn runs(&self, of: RunsOf, page: Page<(Slot, String)>) -> StoreResult<Vec<Run>> {
-        let (slot, region) = page.after.map_or((None, None), |(slot, region)| (Some(slot.0), Some(region)));
+        let (slot, region) = page
+            .after
+            .map_or((None, None), |(slot, region)| (Some(slot.0), Some(region)));
         let rows: Vec<RunRow> = sqlx::query_as(
             "-- history.runs
              SELECT * FROM runs
@@ -83,13 +93,19 @@ impl History for PostgresHistory {
         .fetch_all(&self.pool)
         .await
         .map_err(error)?;
-        Ok(rows.into_iter().filter_map(|row| HistoryRow::from(row).into_run()).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| HistoryRow::from(row).into_run())
+            .collect())
     }
 
     async fn metrics(&self, of: MetricsOf) -> StoreResult<Metrics> {
         let widths = RESOLUTIONS.iter().rev().map(|(seconds, _)| *seconds);
         let bucket = i32::try_from(of.bucket_seconds).unwrap_or(i32::MAX);
-        let resolution = widths.into_iter().find(|seconds| bucket % seconds == 0).unwrap_or(60);
+        let resolution = widths
+            .into_iter()
+            .find(|seconds| bucket % seconds == 0)
+            .unwrap_or(60);
         let rows: Vec<SumRow> = sqlx::query_as(
             "-- history.metrics
              SELECT bucket, ok, failed, inconclusive, missed, latency_us_sum, latency_count, histogram
@@ -117,10 +133,16 @@ impl History for PostgresHistory {
         .fetch_all(&self.pool)
         .await
         .map_err(error)?;
-        for name in partitions.iter().filter(|name| partition_day(name).is_some_and(|day| day < oldest)) {
+        for name in partitions
+            .iter()
+            .filter(|name| partition_day(name).is_some_and(|day| day < oldest))
+        {
             // The name is our own: `partition_day` has just read it back.
             let drop = format!("DROP TABLE IF EXISTS {name}");
-            sqlx::query(AssertSqlSafe(drop)).execute(&self.pool).await.map_err(error)?;
+            sqlx::query(AssertSqlSafe(drop))
+                .execute(&self.pool)
+                .await
+                .map_err(error)?;
         }
         for (seconds, days) in RESOLUTIONS {
             sqlx::query("-- history.retain: sums\n DELETE FROM run_metrics WHERE resolution_s = $1 AND bucket < $2")
@@ -130,11 +152,13 @@ impl History for PostgresHistory {
                 .await
                 .map_err(error)?;
         }
-        sqlx::query("-- history.retain: arrivals\n DELETE FROM history_arrivals WHERE arrived_at < $1")
-            .bind(now.0 - ARRIVALS_MS)
-            .execute(&self.pool)
-            .await
-            .map_err(error)?;
+        sqlx::query(
+            "-- history.retain: arrivals\n DELETE FROM history_arrivals WHERE arrived_at < $1",
+        )
+        .bind(now.0 - ARRIVALS_MS)
+        .execute(&self.pool)
+        .await
+        .map_err(error)?;
         Ok(())
     }
 }
@@ -158,7 +182,12 @@ impl PostgresHistory {
         let created = sqlx::query(AssertSqlSafe(create)).execute(&self.pool).await;
         match created {
             // Another shipper was first: that is as good.
-            Err(sqlx::Error::Database(e)) if e.code().is_some_and(|code| code == "42P07" || code == "23505") => Ok(()),
+            Err(sqlx::Error::Database(e))
+                if e.code()
+                    .is_some_and(|code| code == "42P07" || code == "23505") =>
+            {
+                Ok(())
+            }
             done => done.map(drop).map_err(error),
         }
     }
@@ -309,9 +338,17 @@ impl Sum {
 
     fn latency(&self) -> Option<Latency> {
         let ms = |q| self.histogram.quantile(q).map(|us| us / 1000.0);
-        #[expect(clippy::cast_precision_loss, reason = "sums of microseconds stay far below 2^52 in a bucket")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "sums of microseconds stay far below 2^52 in a bucket"
+        )]
         let mean_ms = self.latency_us as f64 / self.latency_count.max(1) as f64 / 1000.0;
-        Some(Latency { mean_ms, p50_ms: ms(0.5)?, p95_ms: ms(0.95)?, p99_ms: ms(0.99)? })
+        Some(Latency {
+            mean_ms,
+            p50_ms: ms(0.5)?,
+            p95_ms: ms(0.95)?,
+            p99_ms: ms(0.99)?,
+        })
     }
 }
 
@@ -349,8 +386,14 @@ fn sum(rows: Vec<SumRow>, bucket_ms: i64) -> Metrics {
         total.add(&one);
         buckets.entry(start).or_default().add(&one);
     }
-    let buckets = buckets.into_iter().map(|(start, sum)| (Slot(start).time(), sum.summary())).collect();
-    Metrics { total: total.summary(), buckets }
+    let buckets = buckets
+        .into_iter()
+        .map(|(start, sum)| (Slot(start).time(), sum.summary()))
+        .collect();
+    Metrics {
+        total: total.summary(),
+        buckets,
+    }
 }
 
 type Bucket = (Uuid, i32, i64, String);
@@ -364,7 +407,10 @@ async fn sum_up(tx: &mut Tx, rows: &[HistoryRow]) -> StoreResult<()> {
             let at = row.slot.timestamp_millis();
             let bucket = at - at.rem_euclid(i64::from(seconds) * 1000);
             let key = (row.check_id, seconds, bucket, row.region.clone());
-            sums.entry(key).or_insert_with(|| (row.project_id, Sum::default())).1.count(row);
+            sums.entry(key)
+                .or_insert_with(|| (row.project_id, Sum::default()))
+                .1
+                .count(row);
         }
     }
     let keys: Vec<Bucket> = sums.keys().cloned().collect();
@@ -378,7 +424,11 @@ async fn sum_up(tx: &mut Tx, rows: &[HistoryRow]) -> StoreResult<()> {
 }
 
 /// Makes sure every bucket has a row, so that reading them can lock them.
-async fn claim_buckets(tx: &mut Tx, keys: &[Bucket], sums: &BTreeMap<Bucket, (Uuid, Sum)>) -> StoreResult<()> {
+async fn claim_buckets(
+    tx: &mut Tx,
+    keys: &[Bucket],
+    sums: &BTreeMap<Bucket, (Uuid, Sum)>,
+) -> StoreResult<()> {
     let projects: Vec<Uuid> = sums.values().map(|(project, _)| *project).collect();
     let (checks, seconds, buckets, regions) = columns(keys);
     sqlx::query(
@@ -425,7 +475,15 @@ async fn read_buckets(tx: &mut Tx, keys: &[Bucket]) -> StoreResult<Vec<(Bucket, 
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
-    Ok(rows.into_iter().map(|row| ((row.check_id, row.resolution_s, row.sum.bucket, row.region), row.sum.into())).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            (
+                (row.check_id, row.resolution_s, row.sum.bucket, row.region),
+                row.sum.into(),
+            )
+        })
+        .collect())
 }
 
 async fn write_buckets(tx: &mut Tx, sums: &BTreeMap<Bucket, (Uuid, Sum)>) -> StoreResult<()> {

@@ -50,7 +50,9 @@ impl Postgres {
     /// # Errors
     /// [`StoreError::Refused`] when `url` is no PostgreSQL URL.
     pub fn new(url: &str, connections: u32) -> StoreResult<Self> {
-        let without_deadlines = PgConnectOptions::from_str(url).map_err(error)?.application_name("pulse");
+        let without_deadlines = PgConnectOptions::from_str(url)
+            .map_err(error)?
+            .application_name("pulse");
         let options = without_deadlines.clone().options([
             ("statement_timeout", "5s"),
             ("lock_timeout", "2s"),
@@ -62,7 +64,11 @@ impl Postgres {
             .acquire_timeout(Duration::from_secs(3))
             .idle_timeout(Duration::from_secs(300))
             .connect_lazy_with(options);
-        Ok(Self { pool, without_deadlines, clock: Arc::new(StoreClock::unset()) })
+        Ok(Self {
+            pool,
+            without_deadlines,
+            clock: Arc::new(StoreClock::unset()),
+        })
     }
 
     /// The store's time; right once [`StateUpkeep::sync_clock`] has succeeded.
@@ -86,10 +92,11 @@ impl Postgres {
 impl StateUpkeep for Postgres {
     async fn sync_clock(&self) -> StoreResult<()> {
         let asked = Instant::now();
-        let now: i64 = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(error)?;
+        let now: i64 =
+            sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(error)?;
         self.clock.set(now, asked);
         Ok(())
     }
@@ -105,23 +112,32 @@ impl StateUpkeep for Postgres {
         pool.close().await;
         migrated.map_err(|source| match source {
             sqlx::migrate::MigrateError::Execute(source) => error(source),
-            source => StoreError::Refused { store: STORE, source: source.into() },
+            source => StoreError::Refused {
+                store: STORE,
+                source: source.into(),
+            },
         })
     }
 
     async fn is_migrated(&self) -> StoreResult<bool> {
-        let expected = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or_default();
-        let table: Option<String> = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations')::text")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(error)?;
+        let expected = MIGRATIONS
+            .iter()
+            .map(|m| m.version)
+            .max()
+            .unwrap_or_default();
+        let table: Option<String> =
+            sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations')::text")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(error)?;
         if table.is_none() {
             return Ok(false);
         }
-        let version: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(error)?;
+        let version: Option<i64> =
+            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(error)?;
         Ok(version.is_some_and(|version| version >= expected))
     }
 }
@@ -130,7 +146,10 @@ impl StateUpkeep for Postgres {
 impl Ping for Postgres {
     async fn ping(&self) -> StoreResult<Duration> {
         let asked = Instant::now();
-        sqlx::query("SELECT 1").execute(&self.pool).await.map_err(error)?;
+        sqlx::query("SELECT 1")
+            .execute(&self.pool)
+            .await
+            .map_err(error)?;
         Ok(asked.elapsed())
     }
 }
@@ -149,9 +168,15 @@ fn error(source: sqlx::Error) -> StoreError {
         _ => false,
     };
     if passing {
-        StoreError::Unavailable { store: STORE, source: source.into() }
+        StoreError::Unavailable {
+            store: STORE,
+            source: source.into(),
+        }
     } else {
-        StoreError::Refused { store: STORE, source: source.into() }
+        StoreError::Refused {
+            store: STORE,
+            source: source.into(),
+        }
     }
 }
 
@@ -164,5 +189,8 @@ fn is_passing(code: &str) -> bool {
 }
 
 fn unreadable(what: impl Into<String>) -> StoreError {
-    StoreError::Unreadable { store: STORE, what: what.into() }
+    StoreError::Unreadable {
+        store: STORE,
+        what: what.into(),
+    }
 }

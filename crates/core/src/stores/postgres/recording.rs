@@ -44,7 +44,10 @@ impl RecordStore for Postgres {
 }
 
 async fn lock(tx: &mut Tx, results: &[RunResult]) -> StoreResult<Vec<CheckRegion>> {
-    let wanted: BTreeSet<(Uuid, &str)> = results.iter().map(|r| (r.check_id.0, r.region.as_str())).collect();
+    let wanted: BTreeSet<(Uuid, &str)> = results
+        .iter()
+        .map(|r| (r.check_id.0, r.region.as_str()))
+        .collect();
     let (checks, regions): (Vec<Uuid>, Vec<&str>) = wanted.into_iter().unzip();
     let rows = sqlx::query_as(
         "-- recording.lock
@@ -82,16 +85,25 @@ impl Batch {
     fn fold(rows: Vec<CheckRegion>, results: &[RunResult]) -> Self {
         let mut by_region: HashMap<(CheckId, &str), Vec<&RunResult>> = HashMap::new();
         for result in results {
-            by_region.entry((result.check_id, result.region.as_str())).or_default().push(result);
+            by_region
+                .entry((result.check_id, result.region.as_str()))
+                .or_default()
+                .push(result);
         }
         let mut batch = Self::default();
         for mut row in rows {
-            let mut results = by_region.get(&(row.check_id, row.region.as_str())).cloned().unwrap_or_default();
+            let mut results = by_region
+                .get(&(row.check_id, row.region.as_str()))
+                .cloned()
+                .unwrap_or_default();
             results.sort_by_key(|result| result.slot);
             if row.health.state == State::Down {
                 batch.were_down.push((row.check_id, row.region.clone()));
             }
-            let applied = results.into_iter().filter(|result| batch.settle(&mut row, result)).count();
+            let applied = results
+                .into_iter()
+                .filter(|result| batch.settle(&mut row, result))
+                .count();
             if applied > 0 {
                 batch.rows.push(row);
             }
@@ -103,13 +115,28 @@ impl Batch {
     }
 
     fn settle(&mut self, row: &mut CheckRegion, result: &RunResult) -> bool {
-        let Some(settled) = row.settle(result.clone()) else { return false };
+        let Some(settled) = row.settle(result.clone()) else {
+            return false;
+        };
         self.recorded.applied += 1;
-        self.recorded.missed +=
-            settled.runs.iter().filter(|r| matches!(r.outcome, Outcome::Missed(_))).map(|r| u64::from(r.slots)).sum::<u64>();
+        self.recorded.missed += settled
+            .runs
+            .iter()
+            .filter(|r| matches!(r.outcome, Outcome::Missed(_)))
+            .map(|r| u64::from(r.slots))
+            .sum::<u64>();
         if let Some(transition) = settled.transition {
-            let cause = result.observation.as_ref().and_then(|seen| seen.error.clone()).unwrap_or_default();
-            self.moved.push(Moved { check: row.check_id, region: row.region.clone(), transition, cause });
+            let cause = result
+                .observation
+                .as_ref()
+                .and_then(|seen| seen.error.clone())
+                .unwrap_or_default();
+            self.moved.push(Moved {
+                check: row.check_id,
+                region: row.region.clone(),
+                transition,
+                cause,
+            });
         }
         self.runs.extend(settled.runs);
         true
@@ -141,7 +168,11 @@ async fn edges(tx: &mut Tx, batch: &Batch) -> StoreResult<Vec<Edge>> {
     .await
     .map_err(error)?;
 
-    let ours: BTreeSet<(CheckId, &Region)> = batch.rows.iter().map(|row| (row.check_id, &row.region)).collect();
+    let ours: BTreeSet<(CheckId, &Region)> = batch
+        .rows
+        .iter()
+        .map(|row| (row.check_id, &row.region))
+        .collect();
     let elsewhere = down
         .into_iter()
         .filter_map(|(check, region)| Some((CheckId(check), Region::parse(&region)?)))
@@ -152,9 +183,9 @@ async fn edges(tx: &mut Tx, batch: &Batch) -> StoreResult<Vec<Edge>> {
     }
     let mut outages: BTreeMap<CheckId, Outage> = BTreeMap::new();
     let edge = |moved: &Moved| {
-        let outage = outages
-            .entry(moved.check)
-            .or_insert_with(|| Outage::new(moved.check, down.remove(&moved.check).unwrap_or_default()));
+        let outage = outages.entry(moved.check).or_insert_with(|| {
+            Outage::new(moved.check, down.remove(&moved.check).unwrap_or_default())
+        });
         outage.observe(&moved.region, moved.transition, &moved.cause)
     };
     Ok(batch.moved.iter().filter_map(edge).collect())

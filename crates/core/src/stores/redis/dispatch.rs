@@ -46,7 +46,12 @@ impl Dispatch for Redis {
 }
 
 impl Redis {
-    async fn push_region(&self, region: &Region, jobs: &[&Job], pushed: &mut Pushed) -> StoreResult<()> {
+    async fn push_region(
+        &self,
+        region: &Region,
+        jobs: &[&Job],
+        pushed: &mut Pushed,
+    ) -> StoreResult<()> {
         let mut connection = self.connection().await?;
         // The recorder looks for results wherever jobs have gone.
         let () = redis::cmd("SADD")
@@ -68,8 +73,13 @@ impl Redis {
         }
         let answer: Vec<u64> = call.invoke_async(&mut connection).await.map_err(error)?;
         pushed.dropped += answer.first().copied().unwrap_or_default();
-        let lacking = answer.iter().skip(1).filter_map(|place| jobs.get(usize::try_from(*place).ok()?));
-        pushed.lacking_spec.extend(lacking.map(|job| (*job).clone()));
+        let lacking = answer
+            .iter()
+            .skip(1)
+            .filter_map(|place| jobs.get(usize::try_from(*place).ok()?));
+        pushed
+            .lacking_spec
+            .extend(lacking.map(|job| (*job).clone()));
         Ok(())
     }
 }

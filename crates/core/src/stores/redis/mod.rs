@@ -40,7 +40,11 @@ pub struct QueueOptions {
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self { prefix: "pulse".into(), queue_limit: 100_000, results_limit: 200_000 }
+        Self {
+            prefix: "pulse".into(),
+            queue_limit: 100_000,
+            results_limit: 200_000,
+        }
     }
 }
 
@@ -54,7 +58,9 @@ pub struct Redis {
 
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Redis").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Redis")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,8 +70,9 @@ impl Redis {
     /// # Errors
     /// [`StoreError::Refused`] when `url` is no Redis URL.
     pub fn new(url: &str, identity: &str, options: QueueOptions) -> StoreResult<Self> {
-        let config =
-            AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE)).set_connection_timeout(Some(CONNECT));
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(Some(RESPONSE))
+            .set_connection_timeout(Some(CONNECT));
         let manager = Manager::new_with_config(url, config).map_err(error)?;
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
@@ -74,14 +81,24 @@ impl Redis {
             .recycle_timeout(Some(RESPONSE))
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|source| StoreError::Refused { store: STORE, source: source.into() })?;
-        Ok(Self { pool, options: Arc::new(options), consumer: Arc::new(Consumer::new(identity)) })
+            .map_err(|source| StoreError::Refused {
+                store: STORE,
+                source: source.into(),
+            })?;
+        Ok(Self {
+            pool,
+            options: Arc::new(options),
+            consumer: Arc::new(Consumer::new(identity)),
+        })
     }
 
     async fn connection(&self) -> StoreResult<Connection> {
         self.pool.get().await.map_err(|source| match source {
             PoolError::Backend(source) => error(source),
-            source => StoreError::Unavailable { store: STORE, source: source.into() },
+            source => StoreError::Unavailable {
+                store: STORE,
+                source: source.into(),
+            },
         })
     }
 
@@ -99,7 +116,10 @@ impl Ping for Redis {
     async fn ping(&self) -> StoreResult<Duration> {
         let asked = Instant::now();
         let mut connection = self.connection().await?;
-        let () = redis::cmd("PING").query_async(&mut connection).await.map_err(error)?;
+        let () = redis::cmd("PING")
+            .query_async(&mut connection)
+            .await
+            .map_err(error)?;
         Ok(asked.elapsed())
     }
 }
@@ -107,17 +127,29 @@ impl Ping for Redis {
 fn error(source: RedisError) -> StoreError {
     let refused = matches!(
         source.kind(),
-        ErrorKind::InvalidClientConfig | ErrorKind::UnexpectedReturnType | ErrorKind::Parse | ErrorKind::Client
+        ErrorKind::InvalidClientConfig
+            | ErrorKind::UnexpectedReturnType
+            | ErrorKind::Parse
+            | ErrorKind::Client
     );
     if refused {
-        StoreError::Refused { store: STORE, source: source.into() }
+        StoreError::Refused {
+            store: STORE,
+            source: source.into(),
+        }
     } else {
-        StoreError::Unavailable { store: STORE, source: source.into() }
+        StoreError::Unavailable {
+            store: STORE,
+            source: source.into(),
+        }
     }
 }
 
 fn unreadable(what: &str) -> StoreError {
-    StoreError::Unreadable { store: STORE, what: what.into() }
+    StoreError::Unreadable {
+        store: STORE,
+        what: what.into(),
+    }
 }
 
 /// A job's id in the queue: the same for the same slot, however often it is pushed.

@@ -46,9 +46,16 @@ impl Presence for Redis {
             return Ok(Vec::new());
         }
         let keys: Vec<String> = names.iter().map(|name| self.worker_key(name)).collect();
-        let bodies: Vec<Option<String>> =
-            redis::cmd("MGET").arg(keys).query_async(&mut connection).await.map_err(error)?;
-        let gone: Vec<&String> = names.iter().zip(&bodies).filter_map(|(name, body)| body.is_none().then_some(name)).collect();
+        let bodies: Vec<Option<String>> = redis::cmd("MGET")
+            .arg(keys)
+            .query_async(&mut connection)
+            .await
+            .map_err(error)?;
+        let gone: Vec<&String> = names
+            .iter()
+            .zip(&bodies)
+            .filter_map(|(name, body)| body.is_none().then_some(name))
+            .collect();
         if !gone.is_empty() {
             let () = redis::cmd("SREM")
                 .arg(self.shared_key("workers"))
@@ -57,7 +64,10 @@ impl Presence for Redis {
                 .await
                 .map_err(error)?;
         }
-        let reports = bodies.into_iter().flatten().filter_map(|body| serde_json::from_str(&body).ok());
+        let reports = bodies
+            .into_iter()
+            .flatten()
+            .filter_map(|body| serde_json::from_str(&body).ok());
         Ok(reports.collect())
     }
 }

@@ -32,12 +32,18 @@ pub(super) struct Consumer {
 
 impl Consumer {
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), looked: Mutex::new(None) }
+        Self {
+            name: name.to_owned(),
+            looked: Mutex::new(None),
+        }
     }
 
     /// Whether it is time to look again; if so, the time is taken.
     fn looks_now(&self) -> bool {
-        let mut looked = self.looked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut looked = self
+            .looked
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let due = looked.is_none_or(|at| at.elapsed() >= LOOK_FOR_ABANDONED);
         if due {
             *looked = Some(Instant::now());
@@ -89,7 +95,9 @@ impl ResultQueue for Redis {
                     .query_async(&mut connection)
                     .await
                     .map_err(error)?;
-                let Some((_, fields)) = found.into_iter().next() else { continue };
+                let Some((_, fields)) = found.into_iter().next() else {
+                    continue;
+                };
                 let () = redis::cmd("XADD")
                     .arg(self.key(region, "buried"))
                     .arg("MAXLEN")
@@ -127,24 +135,52 @@ impl Redis {
             .query_async(connection)
             .await
             .map_err(error)?;
-        Ok(names.iter().filter_map(|name| Region::parse(name)).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| Region::parse(name))
+            .collect())
     }
 
-    async fn read_new(&self, connection: &mut Connection, region: &Region, limit: usize) -> StoreResult<Vec<Entry>> {
+    async fn read_new(
+        &self,
+        connection: &mut Connection,
+        region: &Region,
+        limit: usize,
+    ) -> StoreResult<Vec<Entry>> {
         let key = self.key(region, "results");
         let mut read = redis::cmd("XREADGROUP");
-        read.arg("GROUP").arg(GROUP).arg(&self.consumer.name).arg("COUNT").arg(limit).arg("STREAMS").arg(&key).arg(">");
-        let mut reply: Result<Option<StreamReadReply>, RedisError> = read.query_async(connection).await;
+        read.arg("GROUP")
+            .arg(GROUP)
+            .arg(&self.consumer.name)
+            .arg("COUNT")
+            .arg(limit)
+            .arg("STREAMS")
+            .arg(&key)
+            .arg(">");
+        let mut reply: Result<Option<StreamReadReply>, RedisError> =
+            read.query_async(connection).await;
         if reply.as_ref().is_err_and(lacks_group) {
             create_group(connection, &key).await?;
             reply = read.query_async(connection).await;
         }
-        let streams = reply.map_err(error)?.map(|reply| reply.keys).unwrap_or_default();
-        Ok(streams.into_iter().flat_map(|stream| stream.ids).map(|id| entry(region, id)).collect())
+        let streams = reply
+            .map_err(error)?
+            .map(|reply| reply.keys)
+            .unwrap_or_default();
+        Ok(streams
+            .into_iter()
+            .flat_map(|stream| stream.ids)
+            .map(|id| entry(region, id))
+            .collect())
     }
 
     /// Takes over what a dead consumer left lying, and forgets consumers long gone.
-    async fn take_over(&self, connection: &mut Connection, region: &Region, limit: usize) -> StoreResult<Vec<Entry>> {
+    async fn take_over(
+        &self,
+        connection: &mut Connection,
+        region: &Region,
+        limit: usize,
+    ) -> StoreResult<Vec<Entry>> {
         let key = self.key(region, "results");
         let reply: Result<StreamAutoClaimReply, RedisError> = redis::cmd("XAUTOCLAIM")
             .arg(&key)
@@ -161,9 +197,18 @@ impl Redis {
             return Ok(Vec::new());
         }
         let abandoned = reply.map_err(error)?.claimed;
-        let consumers: StreamInfoConsumersReply =
-            redis::cmd("XINFO").arg("CONSUMERS").arg(&key).arg(GROUP).query_async(connection).await.map_err(error)?;
-        for gone in consumers.consumers.iter().filter(|c| c.pending == 0 && c.idle > FORGOTTEN_MS) {
+        let consumers: StreamInfoConsumersReply = redis::cmd("XINFO")
+            .arg("CONSUMERS")
+            .arg(&key)
+            .arg(GROUP)
+            .query_async(connection)
+            .await
+            .map_err(error)?;
+        for gone in consumers
+            .consumers
+            .iter()
+            .filter(|c| c.pending == 0 && c.idle > FORGOTTEN_MS)
+        {
             let () = redis::cmd("XGROUP")
                 .arg("DELCONSUMER")
                 .arg(&key)
@@ -178,12 +223,19 @@ impl Redis {
 }
 
 fn entry(region: &Region, id: StreamId) -> Entry {
-    let result = id.get::<String>("r").and_then(|text| serde_json::from_str(&text).ok());
-    Entry { region: region.clone(), id: id.id, result }
+    let result = id
+        .get::<String>("r")
+        .and_then(|text| serde_json::from_str(&text).ok());
+    Entry {
+        region: region.clone(),
+        id: id.id,
+        result,
+    }
 }
 
 fn by_region(entries: &[Entry]) -> Vec<(&Region, Vec<&str>)> {
-    let mut grouped: std::collections::BTreeMap<&Region, Vec<&str>> = std::collections::BTreeMap::new();
+    let mut grouped: std::collections::BTreeMap<&Region, Vec<&str>> =
+        std::collections::BTreeMap::new();
     for entry in entries {
         grouped.entry(&entry.region).or_default().push(&entry.id);
     }

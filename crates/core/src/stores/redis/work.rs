@@ -12,8 +12,10 @@ use crate::ports::queue::WorkQueue;
 use crate::ports::{StoreError, StoreResult};
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/lease.lua")));
-static COMPLETE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/complete.lua")));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/release.lua")));
+static COMPLETE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/complete.lua")));
+static RELEASE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/release.lua")));
 
 /// A lease lasts the job's timeout and this. Less than the ledger's grace, so that a job whose worker
 /// died is looked at again before its slot is given up.
@@ -36,13 +38,23 @@ impl WorkQueue for Redis {
             .invoke_async(&mut connection)
             .await
             .map_err(error)?;
-        let words: Vec<String> =
-            answer.into_iter().skip(1).map(redis::from_redis_value).collect::<Result<_, _>>().map_err(|e| error(e.into()))?;
+        let words: Vec<String> = answer
+            .into_iter()
+            .skip(1)
+            .map(redis::from_redis_value)
+            .collect::<Result<_, _>>()
+            .map_err(|e| error(e.into()))?;
         let (jobs, _) = words.as_chunks::<3>();
         let leased = |[id, token, body]: &[String; 3]| {
-            Some(LeasedJob { job: read_job(region, id, body)?, token: token.parse().ok()? })
+            Some(LeasedJob {
+                job: read_job(region, id, body)?,
+                token: token.parse().ok()?,
+            })
         };
-        jobs.iter().map(leased).collect::<Option<Vec<_>>>().ok_or_else(|| unreadable("a job"))
+        jobs.iter()
+            .map(leased)
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| unreadable("a job"))
     }
 
     async fn complete(&self, region: &Region, results: &[RunResult]) -> StoreResult<usize> {
@@ -55,9 +67,13 @@ impl WorkQueue for Redis {
             .key(self.key(region, "results"))
             .arg(self.options.results_limit);
         for result in results {
-            let body = serde_json::to_string(result)
-                .map_err(|source| StoreError::Refused { store: super::STORE, source: source.into() })?;
-            call.arg(job_id(result.check_id, result.slot)).arg(result.attempt).arg(body);
+            let body = serde_json::to_string(result).map_err(|source| StoreError::Refused {
+                store: super::STORE,
+                source: source.into(),
+            })?;
+            call.arg(job_id(result.check_id, result.slot))
+                .arg(result.attempt)
+                .arg(body);
         }
         let mut connection = self.connection().await?;
         let stale: i64 = call.invoke_async(&mut connection).await.map_err(error)?;
@@ -72,15 +88,22 @@ impl WorkQueue for Redis {
             return Ok(());
         }
         let mut call = RELEASE.prepare_invoke();
-        call.key(self.key(region, "ready")).key(self.key(region, "jobs")).key(self.key(region, "leases"));
+        call.key(self.key(region, "ready"))
+            .key(self.key(region, "jobs"))
+            .key(self.key(region, "leases"));
         for leased in jobs {
-            call.arg(job_id(leased.job.check_id, leased.job.slot)).arg(leased.token);
+            call.arg(job_id(leased.job.check_id, leased.job.slot))
+                .arg(leased.token);
         }
         let mut connection = self.connection().await?;
         call.invoke_async(&mut connection).await.map_err(error)
     }
 
-    async fn specs(&self, region: &Region, wanted: &[(CheckId, i32)]) -> StoreResult<Vec<VersionedSpec>> {
+    async fn specs(
+        &self,
+        region: &Region,
+        wanted: &[(CheckId, i32)],
+    ) -> StoreResult<Vec<VersionedSpec>> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
@@ -89,17 +112,28 @@ impl WorkQueue for Redis {
             .map(|(check, version)| self.key(region, "spec:") + &spec_suffix(*check, *version))
             .collect();
         let mut connection = self.connection().await?;
-        let bodies: Vec<Option<String>> =
-            redis::cmd("MGET").arg(keys).query_async(&mut connection).await.map_err(error)?;
+        let bodies: Vec<Option<String>> = redis::cmd("MGET")
+            .arg(keys)
+            .query_async(&mut connection)
+            .await
+            .map_err(error)?;
         let spec = |((check_id, version), body): (&(CheckId, i32), Option<String>)| {
             let spec: ProbeSpec = serde_json::from_str(&body?).ok()?;
-            Some(VersionedSpec { check_id: *check_id, version: *version, spec: Arc::new(spec) })
+            Some(VersionedSpec {
+                check_id: *check_id,
+                version: *version,
+                spec: Arc::new(spec),
+            })
         };
         Ok(wanted.iter().zip(bodies).filter_map(spec).collect())
     }
 
     async fn depth(&self, region: &Region) -> StoreResult<u64> {
         let mut connection = self.connection().await?;
-        redis::cmd("LLEN").arg(self.key(region, "ready")).query_async(&mut connection).await.map_err(error)
+        redis::cmd("LLEN")
+            .arg(self.key(region, "ready"))
+            .query_async(&mut connection)
+            .await
+            .map_err(error)
     }
 }

@@ -20,6 +20,8 @@ use crate::probes::ProbeFailure;
 
 /// Of a body no more is read than this.
 const MOST_BODY: usize = 64 * 1024;
+/// A chunk counts for no less than this, because each costs a turn of the task however small it is.
+const LEAST_CHUNK: usize = 64;
 /// Real answers with more headers than hyper's hundred exist, and are not down.
 pub(super) const MOST_HEADERS: usize = 500;
 pub(super) const MOST_HEAD: usize = 256 * 1024;
@@ -36,7 +38,9 @@ impl Default for Exchange {
     fn default() -> Self {
         let mut http = http1::Builder::new();
         // Names in the usual case: some servers and filters know no other.
-        http.title_case_headers(true).max_headers(MOST_HEADERS).max_header_size(MOST_HEAD);
+        http.title_case_headers(true)
+            .max_headers(MOST_HEADERS)
+            .max_header_size(MOST_HEAD);
         Self { http }
     }
 }
@@ -53,8 +57,11 @@ impl Exchange {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let io = TokioIo::new(Metered::new(stream, MOST_WIRE));
-        let (mut sender, connection) =
-            self.http.handshake(io).await.map_err(|error| failures::before_head(&error))?;
+        let (mut sender, connection) = self
+            .http
+            .handshake(io)
+            .await
+            .map_err(|error| failures::before_head(&error))?;
         let talk = async {
             trace.asked();
             let answer = sender.send_request(request).await;
@@ -69,9 +76,14 @@ impl Exchange {
 async fn read_some(mut body: Incoming) -> Result<(), ProbeFailure> {
     let mut room = MOST_BODY;
     while room > 0 {
-        let Some(frame) = body.frame().await else { break };
+        let Some(frame) = body.frame().await else {
+            break;
+        };
         match frame {
-            Ok(frame) => room = room.saturating_sub(frame.data_ref().map_or(0, Bytes::len)),
+            Ok(frame) => {
+                let read = frame.data_ref().map_or(0, Bytes::len);
+                room = room.saturating_sub(read.max(LEAST_CHUNK));
+            }
             Err(error) if failures::is_used_up(&error) => break,
             Err(error) => return Err(failures::in_body(&error)),
         }
@@ -93,7 +105,10 @@ where
         // request or takes in the head, the second the body.
         for _ in 0..2 {
             // Without shutdown, because the end of a run is a reset; see `Egress::connect`.
-            if connection.as_mut().is_some_and(|running| running.poll_without_shutdown(cx).is_ready()) {
+            if connection
+                .as_mut()
+                .is_some_and(|running| running.poll_without_shutdown(cx).is_ready())
+            {
                 connection = None;
             }
             if let Poll::Ready(ended) = talk.as_mut().poll(cx) {

@@ -50,7 +50,9 @@ pub(super) fn connect(error: &io::Error) -> ProbeFailure {
 }
 
 fn exhausted(error: &io::Error) -> ProbeFailure {
-    ProbeFailure::of_worker(format!("this worker has run out of something of its own: {error}"))
+    ProbeFailure::of_worker(format!(
+        "this worker has run out of something of its own: {error}"
+    ))
 }
 
 pub(super) fn tls(error: &io::Error) -> ProbeFailure {
@@ -62,7 +64,9 @@ pub(super) fn tls(error: &io::Error) -> ProbeFailure {
     }
     let sentence = match error.kind() {
         ErrorKind::UnexpectedEof => "the connection was closed during the TLS handshake".to_owned(),
-        ErrorKind::ConnectionReset => "the connection was reset during the TLS handshake".to_owned(),
+        ErrorKind::ConnectionReset => {
+            "the connection was reset during the TLS handshake".to_owned()
+        }
         _ => format!("the TLS handshake failed: {error}"),
     };
     ProbeFailure::of_target(FailClass::Tls, sentence)
@@ -78,7 +82,9 @@ fn untrusted(error: &rustls::Error) -> ProbeFailure {
         rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
             "the TLS handshake failed: what came back is not TLS".to_owned()
         }
-        rustls::Error::AlertReceived(alert) => format!("the server refused the TLS handshake: {alert:?}"),
+        rustls::Error::AlertReceived(alert) => {
+            format!("the server refused the TLS handshake: {alert:?}")
+        }
         error => format!("the TLS handshake failed: {error}"),
     };
     ProbeFailure::of_target(FailClass::Tls, sentence)
@@ -96,7 +102,10 @@ fn bad_certificate(error: &CertificateError) -> String {
         }
         CertificateError::NotValidForName => "the certificate is for another host".to_owned(),
         CertificateError::NotValidForNameContext { expected, .. } => {
-            format!("the certificate is for another host, not for {}", expected.to_str())
+            format!(
+                "the certificate is for another host, not for {}",
+                expected.to_str()
+            )
         }
         CertificateError::UnknownIssuer => {
             "the certificate is self-signed or from an unknown authority".to_owned()
@@ -107,8 +116,13 @@ fn bad_certificate(error: &CertificateError) -> String {
 }
 
 fn day(at: UnixTime) -> String {
-    let time = i64::try_from(at.as_secs()).ok().and_then(|secs| DateTime::from_timestamp(secs, 0));
-    time.map_or_else(|| "an impossible day".to_owned(), |time| time.format("%Y-%m-%d").to_string())
+    let time = i64::try_from(at.as_secs())
+        .ok()
+        .and_then(|secs| DateTime::from_timestamp(secs, 0));
+    time.map_or_else(
+        || "an impossible day".to_owned(),
+        |time| time.format("%Y-%m-%d").to_string(),
+    )
 }
 
 /// The exchange failed before there was a status.
@@ -127,7 +141,9 @@ pub(super) fn before_head(error: &hyper::Error) -> ProbeFailure {
     if error.is_parse() {
         return protocol(format!("what came back is not HTTP/1.1: {error}"));
     }
-    let innermost = chain(error).last().map_or_else(String::new, ToString::to_string);
+    let innermost = chain(error)
+        .last()
+        .map_or_else(String::new, ToString::to_string);
     protocol(format!("the exchange failed: {innermost}"))
 }
 
@@ -151,7 +167,9 @@ fn broken_off(error: &io::Error) -> ProbeFailure {
 pub(super) fn in_body(error: &hyper::Error) -> ProbeFailure {
     match io_cause(error) {
         Some(cause) if is_local_exhaustion(cause) => exhausted(cause),
-        Some(cause) if cause.kind() == ErrorKind::UnexpectedEof => protocol("the body ended too early"),
+        Some(cause) if cause.kind() == ErrorKind::UnexpectedEof => {
+            protocol("the body ended too early")
+        }
         Some(cause) if cause.kind() == ErrorKind::ConnectionReset => {
             protocol("the connection was reset in the middle of the body")
         }
@@ -173,5 +191,7 @@ fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
 }
 
 fn chain(error: &hyper::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    successors(Some(error as &(dyn Error + 'static)), |error| (*error).source())
+    successors(Some(error as &(dyn Error + 'static)), |error| {
+        (*error).source()
+    })
 }

@@ -121,9 +121,8 @@ fn server_name(host: &Host<String>) -> Result<ServerName<'static>, PrepareError>
         Host::Ipv4(address) => Ok(ServerName::from(std::net::IpAddr::from(*address))),
         Host::Ipv6(address) => Ok(ServerName::from(std::net::IpAddr::from(*address))),
         // The final dot of an absolute name is no part of it in TLS (RFC 6066, section 3).
-        Host::Domain(name) => {
-            ServerName::try_from(name.trim_end_matches('.').to_owned()).map_err(PrepareError::ServerName)
-        }
+        Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned())
+            .map_err(PrepareError::ServerName),
     }
 }
 
@@ -137,8 +136,12 @@ fn headers(spec: &ProbeSpec, authority: &str) -> Result<HeaderMap, PrepareError>
     let host = HeaderValue::from_str(authority).map_err(PrepareError::HeaderValue)?;
     headers.entry(HOST).or_insert(host);
     headers.entry(USER_AGENT).or_insert(OURS);
-    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-    headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+    headers
+        .entry(ACCEPT)
+        .or_insert(HeaderValue::from_static("*/*"));
+    headers
+        .entry(ACCEPT_ENCODING)
+        .or_insert(HeaderValue::from_static("identity"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     if let Some(length) = content_length(spec) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -178,10 +181,16 @@ mod tests {
     fn an_address_is_taken_apart_once() {
         let target = prepared("https://Shop.Example:8443/a b?q=1#part");
 
-        assert_eq!((target.host.to_string().as_str(), target.port), ("shop.example", 8443));
+        assert_eq!(
+            (target.host.to_string().as_str(), target.port),
+            ("shop.example", 8443)
+        );
         assert_eq!(target.uri.to_string(), "/a%20b?q=1");
         assert_eq!(target.headers[HOST], "shop.example:8443");
-        assert_eq!(target.server_name, Some(ServerName::try_from("shop.example").unwrap()));
+        assert_eq!(
+            target.server_name,
+            Some(ServerName::try_from("shop.example").unwrap())
+        );
     }
 
     #[test]
@@ -205,9 +214,13 @@ mod tests {
     #[test]
     fn headers_of_the_check_come_before_our_own() {
         let mut spec = spec("http://shop.example/");
-        spec.headers = [("user-agent", "me"), ("Host", "other"), ("X-Städte", "Köln")]
-            .map(|(name, value)| (name.replace('ä', "ae"), value.to_owned()))
-            .into();
+        spec.headers = [
+            ("user-agent", "me"),
+            ("Host", "other"),
+            ("X-Städte", "Köln"),
+        ]
+        .map(|(name, value)| (name.replace('ä', "ae"), value.to_owned()))
+        .into();
 
         let target = PreparedHttp::new(&spec).unwrap();
 
@@ -221,10 +234,24 @@ mod tests {
 
     #[test]
     fn what_cannot_be_probed_is_said_and_never_panics() {
-        for url in ["", "shop.example", "ftp://shop.example/", "data:x", "https://[::1", "https://a..b/", "http://"] {
+        for url in [
+            "",
+            "shop.example",
+            "ftp://shop.example/",
+            "data:x",
+            "https://[::1",
+            "https://a..b/",
+            "http://",
+        ] {
             assert!(PreparedHttp::new(&spec(url)).is_err(), "{url:?}");
         }
-        assert!(PreparedHttp::new(&ProbeSpec { method: "GE T".to_owned(), ..spec("http://a/") }).is_err());
+        assert!(
+            PreparedHttp::new(&ProbeSpec {
+                method: "GE T".to_owned(),
+                ..spec("http://a/")
+            })
+            .is_err()
+        );
         let bad = |name: &str, value: &str| ProbeSpec {
             headers: [(name.to_owned(), value.to_owned())].into(),
             ..spec("http://a/")

@@ -1,0 +1,40 @@
+//! The contract of the state store's ports, kept by PostgreSQL.
+
+use pulse_core::testing::{contracts::state, stores};
+
+macro_rules! keeps {
+    ($($contract:ident,)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $contract() {
+                state::$contract(stores().await).await;
+            }
+        )+
+    };
+}
+
+keeps! {
+    a_new_check_is_due_at_once,
+    the_same_idempotency_key_makes_one_check,
+    lists_are_newest_first_filtered_and_paged,
+    a_change_of_a_version_long_gone_is_stale,
+    an_edit_of_what_is_looked_at_runs_at_once_and_closes_the_slot_under_way,
+    an_edit_of_the_name_leaves_the_schedule_alone,
+    a_paused_check_is_never_due_and_its_incident_is_over,
+    a_deleted_check_is_gone_and_its_last_alert_is_still_delivered,
+    a_run_asked_for_is_due_now_and_takes_no_slot_away,
+    rival_schedulers_never_claim_a_slot_twice,
+    a_claim_that_is_not_committed_never_happened,
+    a_slot_without_a_result_and_slots_behind_are_told_as_missed,
+    a_result_of_a_claim_that_was_rolled_back_counts_once,
+    rival_recorders_apply_each_result_once,
+    three_failures_in_a_row_open_one_incident_and_a_good_run_resolves_it,
+    regions_share_one_incident,
+    deliveries_keep_their_order_and_their_bytes,
+    a_delivery_whose_alerter_died_is_sent_again_and_the_dead_settle_nothing,
+    a_slow_channel_never_takes_all_places,
+    a_dead_delivery_can_be_replayed_from_the_start_of_its_schedule,
+    a_shipment_that_was_begun_comes_again_with_the_same_bytes,
+    waiting_history_has_a_bound_and_what_is_dropped_is_counted,
+    what_nobody_needs_is_forgotten_and_the_rest_is_kept,
+}

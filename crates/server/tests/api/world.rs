@@ -1,0 +1,126 @@
+//! The API on real stores, with the duties of the other roles done by hand.
+
+use pulse_core::models::alert::{AttemptReport, LeasedDelivery, Settlement};
+use pulse_core::models::job::Job;
+use pulse_core::testing::{TestStores, a_result};
+use pulse_server::api::Api;
+use serde_json::{Value, json};
+
+use crate::client::Client;
+
+pub struct World {
+    pub stores: TestStores,
+    pub client: Client,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let stores = pulse_core::testing::stores().await;
+        let client = Client::of(Api {
+            checks: stores.stores.checks.clone(),
+            alerts: stores.stores.alerts.clone(),
+            history: stores.stores.history.clone(),
+            clock: stores.stores.clock.clone(),
+        });
+        Self { stores, client }
+    }
+
+    /// Creates a check and returns its path: `/checks/{id}`.
+    pub async fn a_check(&self, more: &Value) -> String {
+        let mut body = json!({"name": "Shop", "url": "http://shop.test/"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        self.client.tell("POST /checks", &body).await.good(201);
+        let answer = self.client.ask("GET /checks?limit=1").await.good(200);
+        format!("/checks/{}", answer["items"][0]["id"].as_str().unwrap())
+    }
+
+    /// Moves on by `ms`, and runs what is due then, well or not.
+    pub async fn later(&self, ms: i64, good: bool) -> Vec<Job> {
+        let now = self.stores.clock.advance(ms);
+        let claim = self
+            .stores
+            .stores
+            .schedule
+            .claim_due(now, 100)
+            .await
+            .unwrap();
+        let jobs = claim.jobs().to_vec();
+        claim.commit().await.unwrap();
+        let results: Vec<_> = jobs
+            .iter()
+            .map(|job| {
+                if good {
+                    a_result(job)
+                } else {
+                    a_result(job).failed()
+                }
+                .build()
+            })
+            .collect();
+        self.stores
+            .stores
+            .records
+            .record(&results, now)
+            .await
+            .unwrap();
+        self.ship().await;
+        jobs
+    }
+
+    async fn ship(&self) {
+        let now = self.stores.stores.clock.now();
+        while let Some(shipment) = self.stores.stores.outbox.next(now, 30_000).await.unwrap() {
+            self.stores.stores.history.append(&shipment).await.unwrap();
+            self.stores.stores.outbox.settle(shipment.id).await.unwrap();
+        }
+    }
+
+    /// Takes the deliveries that are due.
+    pub async fn deliveries(&self) -> Vec<LeasedDelivery> {
+        let now = self.stores.stores.clock.now();
+        self.stores
+            .stores
+            .deliveries
+            .claim(now, 10, 30_000)
+            .await
+            .unwrap()
+    }
+
+    /// Ends an attempt.
+    pub async fn settle(
+        &self,
+        lease: &LeasedDelivery,
+        report: AttemptReport,
+        settlement: Settlement,
+    ) {
+        let now = self.stores.stores.clock.now();
+        let in_time = self
+            .stores
+            .stores
+            .deliveries
+            .settle(lease, &report, settlement, now)
+            .await
+            .unwrap();
+        assert!(in_time);
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.client.ask(&format!("GET {path}")).await.good(200)
+    }
+
+    pub async fn post(&self, path: &str, status: u16) -> Value {
+        self.client.ask(&format!("POST {path}")).await.good(status)
+    }
+}
+
+/// The items of a page, by one field.
+pub fn each(page: &Value, field: &str) -> Vec<Value> {
+    page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item[field].clone())
+        .collect()
+}
