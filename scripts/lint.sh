@@ -14,8 +14,6 @@ step() {
     "$@" || failed+=("$name")
 }
 
-has() { type -P "$1" >/dev/null; }
-
 compose_files() {
     local file
     for file in docker-compose.yml docker-compose.infrastructure.yml; do
@@ -33,8 +31,8 @@ step clippy cargo clippy --workspace --all-targets -- -D warnings
 step docs docs
 step deny dependencies
 step shellcheck shellcheck scripts/*.sh .ci/run
-if has hadolint; then step hadolint hadolint Dockerfile.server Dockerfile.worker; fi
-if has docker-compose; then step compose compose_files; fi
+step hadolint hadolint Dockerfile.server Dockerfile.worker
+step compose compose_files
 
 if ((${#failed[@]})); then
     printf 'lint: failed: %s\n' "${failed[*]}"

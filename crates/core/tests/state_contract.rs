@@ -16,7 +16,8 @@ macro_rules! keeps {
 keeps! {
     a_new_check_is_due_at_once,
     the_same_idempotency_key_makes_one_check,
-    lists_are_newest_first_filtered_and_paged,
+    lists_are_newest_first_and_paged,
+    lists_show_what_the_filter_lets_through,
     a_change_of_a_version_long_gone_is_stale,
     an_edit_of_what_is_looked_at_runs_at_once_and_closes_the_slot_under_way,
     an_edit_of_the_name_leaves_the_schedule_alone,

@@ -25,7 +25,7 @@ use tracing::info;
 use scheduler::Scheduler;
 
 const TIME: Duration = Duration::from_secs(1);
-const UPKEEP: Duration = Duration::from_secs(60);
+const UPKEEP: Duration = Duration::from_mins(1);
 
 /// Serves and schedules until asked to stop.
 ///
@@ -80,7 +80,6 @@ pub async fn run(
 }
 
 /// The API and the operators' pages.
-#[must_use]
 pub fn app(stores: &Stores, metrics: Metrics, loops: Loops) -> Router {
     let api = api::Api {
         checks: stores.checks.clone(),

@@ -60,8 +60,14 @@ impl Alerter {
             return Ok(Pace::Rest);
         }
         let limit = u32::try_from(room).unwrap_or(u32::MAX);
-        for lease in self.deliveries.claim(self.clock.now(), limit, LEASE_MS).await? {
-            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { break };
+        for lease in self
+            .deliveries
+            .claim(self.clock.now(), limit, LEASE_MS)
+            .await?
+        {
+            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+                break;
+            };
             let alerter = self.clone();
             self.tasks.spawn(async move {
                 alerter.deliver(&lease).await;
@@ -88,8 +94,10 @@ impl Alerter {
     async fn settle(&self, lease: &LeasedDelivery, outcome: &AttemptOutcome) {
         let mut pause = Duration::from_millis(100);
         for _ in 0..SETTLING {
-            let settled =
-                self.deliveries.settle(lease, &outcome.report, outcome.settlement, self.clock.now()).await;
+            let settled = self
+                .deliveries
+                .settle(lease, &outcome.report, outcome.settlement, self.clock.now())
+                .await;
             match settled {
                 Ok(_) => return,
                 Err(error) => {

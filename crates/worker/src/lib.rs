@@ -7,8 +7,8 @@ pub mod alerter;
 pub mod egress;
 pub mod judge;
 pub mod notifiers;
-pub mod probes;
 pub mod prober;
+pub mod probes;
 pub mod recorder;
 mod roles;
 pub mod shipper;
@@ -30,9 +30,16 @@ use roles::Roles;
 ///
 /// # Errors
 /// When the address of the operators' pages is taken, or the way out cannot be set up.
-pub async fn run(config: &Config, stores: &Stores, identity: &str, lifecycle: Lifecycle) -> anyhow::Result<ExitCode> {
+pub async fn run(
+    config: &Config,
+    stores: &Stores,
+    identity: &str,
+    lifecycle: Lifecycle,
+) -> anyhow::Result<ExitCode> {
     let address = SocketAddr::new(config.host, config.worker_port);
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
     info!(
         address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), worker = identity,
         region = %config.worker_region, roles = ?config.worker_roles, "worker is at work",

@@ -24,7 +24,11 @@ async fn try_main() -> anyhow::Result<ExitCode> {
     let config = Config::from_env()?;
     if std::env::args().any(|argument| argument == "--healthcheck") {
         let healthy = is_healthy(config.host, config.worker_port).await;
-        return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        return Ok(if healthy {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        });
     }
     telemetry::init(&config);
     let lifecycle = Lifecycle::install()?;

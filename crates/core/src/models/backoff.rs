@@ -9,17 +9,17 @@ use chrono::{DateTime, Utc};
 pub const RETRY_DELAYS: [Duration; 9] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
-    Duration::from_secs(60),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(30 * 60),
-    Duration::from_secs(2 * 3600),
-    Duration::from_secs(5 * 3600),
-    Duration::from_secs(10 * 3600),
-    Duration::from_secs(24 * 3600),
+    Duration::from_mins(1),
+    Duration::from_mins(5),
+    Duration::from_mins(30),
+    Duration::from_hours(2),
+    Duration::from_hours(5),
+    Duration::from_hours(10),
+    Duration::from_hours(24),
 ];
 
 /// The longest `Retry-After` that is honoured as asked.
-pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+pub const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// How long to wait after attempt number `attempt` (from 1) failed; `None` when the schedule has ended.
 ///
@@ -59,7 +59,7 @@ mod tests {
     fn waits_grow_are_spread_and_end() {
         assert_eq!(next_delay(1, None, 0.5), Some(Duration::from_secs(5)));
         assert_eq!(next_delay(1, None, 0.0), Some(Duration::from_secs(4)));
-        assert_eq!(next_delay(9, None, 0.5), Some(Duration::from_secs(86_400)));
+        assert_eq!(next_delay(9, None, 0.5), Some(Duration::from_hours(24)));
         assert_eq!(next_delay(10, None, 0.5), None);
     }
 

@@ -2,7 +2,7 @@
 //! adding up, to within 2.5 %.
 //!
 //! Bucket `i` holds values in `(g^(i-1), g^i]` microseconds with `g = 1.05`, as in `DDSketch`
-//! (Masson, Rim, Lee: "DDSketch", VLDB 2019) without its collapsing: latencies from 1 us to an hour
+//! (Masson, Rim, Lee: "`DDSketch`", VLDB 2019) without its collapsing: latencies from 1 us to an hour
 //! need fewer than 460 buckets.
 
 use std::collections::BTreeMap;
@@ -119,9 +119,9 @@ mod tests {
         );
         for us in [0, 1, 17, 900, 40_000, u32::MAX] {
             if us % 2 == 0 {
-                even.record(us)
+                even.record(us);
             } else {
-                odd.record(us)
+                odd.record(us);
             }
             all.record(us);
         }

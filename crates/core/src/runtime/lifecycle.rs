@@ -50,10 +50,7 @@ impl Lifecycle {
             ),
         }
         tokio::select! {
-            done = timeout(deadline, drain) => match done {
-                Ok(()) => info!("stopped"),
-                Err(_) => warn!("stopped at the deadline; what was in hand goes to others when its lease is over"),
-            },
+            done = timeout(deadline, drain) => if let Ok(()) = done { info!("stopped") } else { warn!("stopped at the deadline; what was in hand goes to others when its lease is over") },
             () = self.asked() => warn!("asked twice: leaving at once"),
         }
         if failed.is_some() {

@@ -152,10 +152,10 @@ impl Loops {
         let mut trouble = Trouble::new(name, metrics);
         while !stop.is_cancelled() {
             match round().await {
-                Ok(pace) => {
+                Ok(next) => {
                     self.good(place);
                     trouble.over();
-                    match pace {
+                    match next {
                         Pace::Rest => rest(pause, stop).await,
                         // A loop with much to do lets others have their turn.
                         Pace::Again => tokio::task::yield_now().await,

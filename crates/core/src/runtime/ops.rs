@@ -9,14 +9,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use chrono::{DateTime, SecondsFormat, Utc};
+use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::loops::Loops;
 use super::telemetry::chain;
 use crate::metrics::Metrics;
+use crate::ports::Ping;
 use crate::ports::presence::{Presence, WorkerReport};
-use crate::ports::{Ping, StoreResult};
 
 /// A store does not get longer than this to answer for its health.
 const PING: Duration = Duration::from_secs(2);
@@ -109,21 +110,7 @@ impl Answer {
 
 impl Ops {
     async fn ask_all(&self) -> Vec<Answer> {
-        // Each in its own task: asked at the same time, and none dropped in mid-conversation.
-        let asked: Vec<_> = self
-            .dependencies
-            .iter()
-            .map(|it| {
-                let ping = it.ping.clone();
-                (it, tokio::spawn(async move { Some(ping?.ping().await) }))
-            })
-            .collect();
-        let mut answers = Vec::with_capacity(asked.len());
-        for (dependency, task) in asked {
-            let answer = timeout(PING, task).await.ok().and_then(Result::ok);
-            answers.push(dependency.answer(answer));
-        }
-        answers
+        join_all(self.dependencies.iter().map(Dependency::ask)).await
     }
 
     fn loops_json(&self) -> Vec<Value> {
@@ -135,16 +122,13 @@ impl Ops {
 }
 
 impl Dependency {
-    fn answer(&self, answer: Option<Option<StoreResult<Duration>>>) -> Answer {
-        let (state, latency_ms, error) = match answer {
-            Some(None) => ("not_configured", None, None),
-            Some(Some(Ok(took))) => ("up", Some(took.as_secs_f64() * 1000.0), None),
-            Some(Some(Err(error))) => ("down", None, Some(chain(&error))),
-            None => (
-                "down",
-                None,
-                Some(format!("no answer within {} s", PING.as_secs())),
-            ),
+    async fn ask(&self) -> Answer {
+        let (state, latency_ms, error) = match &self.ping {
+            None => ("not_configured", None, None),
+            Some(ping) => match answer_of(Arc::clone(ping)).await {
+                Ok(took) => ("up", Some(took.as_secs_f64() * 1000.0), None),
+                Err(reason) => ("down", None, Some(reason)),
+            },
         };
         Answer {
             name: self.name,
@@ -153,6 +137,17 @@ impl Dependency {
             latency_ms,
             error,
         }
+    }
+}
+
+/// Asked in a task of its own, so that a slow answer is not waited for and yet never cut off in
+/// mid-conversation.
+async fn answer_of(ping: Arc<dyn Ping>) -> Result<Duration, String> {
+    let asked = tokio::spawn(async move { ping.ping().await });
+    match timeout(PING, asked).await {
+        Ok(Ok(answer)) => answer.map_err(|error| chain(&error)),
+        Ok(Err(panic)) => Err(panic.to_string()),
+        Err(_elapsed) => Err(format!("no answer within {} s", PING.as_secs())),
     }
 }
 
@@ -238,7 +233,7 @@ async fn metrics(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> Response {
             }
         },
     };
-    Json(sum_up(&reports, ops.metrics.samples())).into_response()
+    Json(sum_up(&reports, &ops.metrics.samples())).into_response()
 }
 
 /// Whether the scraper asks for Prometheus' text or OpenMetrics, and not for JSON first.
@@ -247,20 +242,19 @@ fn wants_text(headers: &HeaderMap) -> bool {
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let kinds = accept
+    let mut kinds = accept
         .split(',')
         .map(|kind| kind.split(';').next().unwrap_or_default().trim());
     kinds
-        .filter_map(|kind| match kind {
+        .find_map(|kind| match kind {
             "application/openmetrics-text" | "text/plain" | "text/*" => Some(true),
             "application/json" => Some(false),
             _ => None,
         })
-        .next()
         .unwrap_or(false)
 }
 
-fn sum_up(reports: &[WorkerReport], process: Map<String, Value>) -> Value {
+fn sum_up(reports: &[WorkerReport], process: &Map<String, Value>) -> Value {
     let sum = |of: fn(&WorkerReport) -> u64| reports.iter().map(of).sum::<u64>();
     let executed = sum(|it| it.checks_executed_total);
     let latency: f64 = reports.iter().map(|it| it.latency_ms_sum).sum();
@@ -318,17 +312,17 @@ mod tests {
 
     #[test]
     fn workers_of_one_region_share_a_queue() {
-        let report = |region: &str, executed, depth| WorkerReport {
+        let report = |region: &str, executed: u32, depth| WorkerReport {
             region: region.into(),
-            checks_executed_total: executed,
+            checks_executed_total: executed.into(),
             queue_depth: depth,
-            latency_ms_sum: 10.0 * executed as f64,
+            latency_ms_sum: 10.0 * f64::from(executed),
             ..WorkerReport::default()
         };
 
         let body = sum_up(
             &[report("a", 1, 5), report("a", 2, 6), report("b", 1, 1)],
-            Map::new(),
+            &Map::new(),
         );
 
         assert_eq!(body["checks_executed_total"], 4);

@@ -17,7 +17,7 @@ pub use servers::{HistoryIn, TestStores, config, stores, stores_with};
 /// # Panics
 /// When it does not come.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         if let Some(found) = look().await {
             return found;

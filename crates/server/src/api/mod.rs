@@ -61,10 +61,13 @@ fn no_check(id: CheckId) -> ApiError {
     )
 }
 
-/// Serves the API, its description and its documentation.
-pub fn router(api: Api) -> Router {
+/// Serves the API, its description, its documentation and, beside them, the operators' `pages`.
+pub fn router(api: Api, pages: Router) -> Router {
     let (resources, description) = resources().split_for_parts();
-    let all = resources.with_state(api).merge(docs::router(&description));
+    let all = resources
+        .with_state(api)
+        .merge(docs::router(&description))
+        .merge(pages);
     layers::around(Router::new().nest("/api/v1", all.clone()).merge(all))
 }
 

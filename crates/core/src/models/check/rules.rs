@@ -47,6 +47,10 @@ pub const fn default_timeout_ms(interval_seconds: u32) -> u32 {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a rule takes what was read and gives what is kept"
+)]
 pub(super) fn name(name: String) -> Result<String, String> {
     let trimmed = name.trim();
     match trimmed.chars().count() {
@@ -179,6 +183,10 @@ pub(super) fn tags(mut tags: Vec<String>) -> Result<Vec<String>, String> {
     Ok(tags)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a rule takes what was read and gives what is kept"
+)]
 pub(super) fn regions(names: Vec<String>) -> Result<Vec<super::Region>, String> {
     let mut regions: Vec<_> = names
         .iter()

@@ -106,7 +106,7 @@ fn base_client(dsn: &Dsn) -> Client {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(PING));
-    connector.set_keepalive(Some(Duration::from_secs(60)));
+    connector.set_keepalive(Some(Duration::from_mins(1)));
     // Shorter than the server's own limit, so that no request is sent into a closing connection.
     let http = HttpClient::builder(TokioExecutor::new())
         .pool_idle_timeout(Duration::from_secs(2))
@@ -189,7 +189,7 @@ impl History for ClickHouse {
     async fn metrics(&self, of: MetricsOf) -> StoreResult<Metrics> {
         let resolution = RESOLUTIONS
             .into_iter()
-            .find(|width| of.bucket_seconds % width == 0)
+            .find(|width| of.bucket_seconds.is_multiple_of(*width))
             .unwrap_or(60);
         let query = self
             .client

@@ -134,7 +134,9 @@ pub(super) async fn save(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()> {
         return Ok(());
     }
     let mut c = Columns::with_capacity(rows.len());
-    rows.iter().for_each(|row| c.push(row));
+    for row in rows {
+        c.push(row);
+    }
     let done = sqlx::query(
         "-- check_regions.save
          UPDATE check_regions AS r SET

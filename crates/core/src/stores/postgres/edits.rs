@@ -105,9 +105,9 @@ pub(super) async fn run_now(
     if !check.config.enabled {
         return Ok(RunNow::Paused);
     }
-    regions
-        .iter_mut()
-        .for_each(|region| region.ledger.make_due(now));
+    for region in &mut regions {
+        region.ledger.make_due(now);
+    }
     check_regions::save(&mut tx, &regions).await?;
     let seen = view(&mut *tx, project, id).await?;
     tx.commit().await.map_err(error)?;

@@ -204,114 +204,105 @@ pub async fn the_same_idempotency_key_makes_one_check(t: TestStores) {
     assert_eq!(create(1).await, Creation::Gone);
 }
 
-pub async fn lists_are_newest_first_filtered_and_paged(t: TestStores) {
-    let shop = t
-        .add(
-            a_check()
-                .with("name", json!("Shop"))
-                .with("tags", json!(["eu", "prod"])),
-        )
-        .await;
-    let blog = t
-        .add(
-            a_check()
-                .with("name", json!("Blog 100%_"))
-                .with("tags", json!(["eu"])),
-        )
-        .await;
-    let idle = t
-        .add(
-            a_check()
-                .with("name", json!("Idle"))
-                .with("enabled", json!(false)),
-        )
-        .await;
-    let list = async |filter: CheckFilter, page| {
-        let found = t.stores.checks.list(PROJECT, &filter, page).await.unwrap();
-        found
-            .into_iter()
-            .map(|view| view.check.id)
-            .collect::<Vec<_>>()
-    };
-    let all = CheckFilter::default;
+async fn listed(t: &TestStores, filter: CheckFilter, page: Page<CheckId>) -> Vec<CheckId> {
+    let found = t.stores.checks.list(PROJECT, &filter, page).await.unwrap();
+    found.into_iter().map(|view| view.check.id).collect()
+}
 
-    assert_eq!(list(all(), page(10)).await, [idle.id, blog.id, shop.id]);
+pub async fn lists_are_newest_first_and_paged(t: TestStores) {
+    let first = t.add(a_check()).await.id;
+    let second = t.add(a_check()).await.id;
+    let third = t.add(a_check()).await.id;
+    let list = async |page| listed(&t, CheckFilter::default(), page).await;
+
+    assert_eq!(list(page(10)).await, [third, second, first]);
     assert_eq!(
-        list(
-            all(),
-            Page {
-                after: Some(idle.id),
-                ..page(1)
-            }
-        )
+        list(Page {
+            after: Some(third),
+            ..page(1)
+        })
         .await,
-        [blog.id]
+        [second]
     );
     assert_eq!(
-        list(
-            all(),
-            Page {
-                offset: 2,
-                ..page(10)
-            }
-        )
+        list(Page {
+            offset: 2,
+            ..page(10)
+        })
         .await,
-        [shop.id]
+        [first]
+    );
+}
+
+pub async fn lists_show_what_the_filter_lets_through(t: TestStores) {
+    let shop = a_check()
+        .with("name", json!("Shop"))
+        .with("tags", json!(["eu", "prod"]));
+    let blog = a_check()
+        .with("name", json!("Blog 100%_"))
+        .with("tags", json!(["eu"]));
+    let shop = t.add(shop).await.id;
+    let blog = t.add(blog).await.id;
+    let idle = t.add(a_check().with("enabled", json!(false))).await.id;
+    let list = async |filter| listed(&t, filter, page(10)).await;
+    let any = CheckFilter::default;
+
+    assert_eq!(
+        list(CheckFilter {
+            tags: vec!["eu".into(), "prod".into()],
+            ..any()
+        })
+        .await,
+        [shop]
     );
     assert_eq!(
-        list(
-            CheckFilter {
-                tags: vec!["eu".into(), "prod".into()],
-                ..all()
-            },
-            page(10)
-        )
+        list(CheckFilter {
+            enabled: Some(false),
+            ..any()
+        })
         .await,
-        [shop.id]
+        [idle]
     );
     assert_eq!(
-        list(
-            CheckFilter {
-                enabled: Some(false),
-                ..all()
-            },
-            page(10)
-        )
+        list(CheckFilter {
+            status: Some(Status::Paused),
+            ..any()
+        })
         .await,
-        [idle.id]
+        [idle]
     );
     assert_eq!(
-        list(
-            CheckFilter {
-                status: Some(Status::Paused),
-                ..all()
-            },
-            page(10)
-        )
+        list(CheckFilter {
+            status: Some(Status::Pending),
+            ..any()
+        })
         .await,
-        [idle.id]
+        [blog, shop]
     );
     assert_eq!(
-        list(
-            CheckFilter {
-                text: Some("100%_".into()),
-                ..all()
-            },
-            page(10)
-        )
+        list(CheckFilter {
+            text: Some("100%_".into()),
+            ..any()
+        })
         .await,
-        [blog.id]
+        [blog]
     );
     assert_eq!(
-        list(
-            CheckFilter {
-                text: Some("%".into()),
-                ..all()
-            },
-            page(10)
-        )
+        list(CheckFilter {
+            text: Some("sHoP".into()),
+            ..any()
+        })
         .await,
-        [blog.id]
+        [shop]
+    );
+    assert_eq!(
+        list(CheckFilter {
+            text: Some("%".into()),
+            ..any()
+        })
+        .await,
+        [blog],
+        "% is a character"
     );
 }
 
