@@ -21,6 +21,7 @@ pub fn init(config: &Config) {
             .try_init(),
         LogFormat::Pretty => builder
             .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
             .try_init(),
     };
