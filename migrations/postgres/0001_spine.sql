@@ -47,6 +47,21 @@ CREATE TABLE check_regions (
 
 CREATE INDEX check_regions_next ON check_regions (next_slot) WHERE next_slot IS NOT NULL;
 
+-- A check and where it stands over all its regions.
+CREATE VIEW check_views AS
+SELECT c.*, r.next_slot, r.last_slot,
+       CASE WHEN NOT (c.config ->> 'enabled')::boolean THEN 'paused'
+            WHEN r.any_down THEN 'down'
+            WHEN r.any_up THEN 'up'
+            ELSE 'pending' END AS status
+FROM checks c,
+LATERAL (
+    SELECT min(next_slot) AS next_slot, max(last_slot) AS last_slot,
+           bool_or(state = 'down') AS any_down, bool_or(state = 'up') AS any_up
+    FROM check_regions WHERE check_id = c.id
+) r
+WHERE c.deleted_at IS NULL;
+
 CREATE TABLE incidents (
     id            UUID PRIMARY KEY,
     project_id    UUID NOT NULL,

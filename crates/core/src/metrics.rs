@@ -7,9 +7,8 @@ use prometheus::{
 use serde_json::{Map, Value, json};
 
 /// Delays and durations from a millisecond to half a minute.
-const SECONDS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
+const SECONDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 macro_rules! metrics {
     ($($(#[$doc:meta])* $field:ident: $kind:ident($name:literal, $help:literal $(, [$($label:literal),+])?);)+) => {
@@ -85,10 +84,8 @@ impl Metrics {
     #[must_use]
     pub fn samples(&self) -> Map<String, Value> {
         let mut samples = Map::new();
-        for line in self
-            .text()
-            .lines()
-            .filter(|line| !line.starts_with('#') && !line.contains("_bucket{"))
+        for line in
+            self.text().lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket{"))
         {
             if let Some((name, value)) = line.rsplit_once(' ')
                 && let Ok(value) = value.parse::<f64>()
@@ -118,9 +115,7 @@ mod make {
     }
 
     maker!(IntCounter, |opts, _labels| IntCounter::with_opts(opts));
-    maker!(IntCounterVec, |opts, labels| IntCounterVec::new(
-        opts, labels
-    ));
+    maker!(IntCounterVec, |opts, labels| IntCounterVec::new(opts, labels));
     maker!(IntGauge, |opts, _labels| IntGauge::with_opts(opts));
     maker!(Gauge, |opts, _labels| Gauge::with_opts(opts));
     maker!(GaugeVec, |opts, labels| GaugeVec::new(opts, labels));
@@ -142,9 +137,6 @@ mod tests {
         let samples = metrics.samples();
 
         assert_eq!(samples["pulse_slots_claimed_total"], json!(3.0));
-        assert_eq!(
-            samples["pulse_loop_errors_total{role=\"prober\"}"],
-            json!(1.0)
-        );
+        assert_eq!(samples["pulse_loop_errors_total{role=\"prober\"}"], json!(1.0));
     }
 }

@@ -166,12 +166,7 @@ impl Api {
     /// Creates a check on the first server. Not tried again elsewhere: it might be made twice.
     pub async fn create(&self, check: &NewCheck) -> anyhow::Result<Check> {
         let base = self.bases.first().context("a client needs a server")?;
-        let answer = self
-            .http
-            .post(format!("{base}/checks"))
-            .json(check)
-            .send()
-            .await?;
+        let answer = self.http.post(format!("{base}/checks")).json(check).send().await?;
         let status = answer.status();
         let body = answer.text().await?;
         if status != 201 {
@@ -225,9 +220,7 @@ impl Api {
         let mut page: Page<T> = self.get(&format!("{path}?limit={PAGE}")).await?;
         let mut rows = page.items;
         while let Some(cursor) = page.next_cursor {
-            page = self
-                .get(&format!("{path}?limit={PAGE}&cursor={cursor}"))
-                .await?;
+            page = self.get(&format!("{path}?limit={PAGE}&cursor={cursor}")).await?;
             rows.append(&mut page.items);
         }
         Ok(rows)
@@ -246,10 +239,7 @@ impl Api {
     }
 
     async fn get_from<T: DeserializeOwned>(&self, base: &str, path: &str) -> anyhow::Result<T> {
-        let asked = self
-            .http
-            .get(format!("{base}{path}"))
-            .header("accept", "application/json");
+        let asked = self.http.get(format!("{base}{path}")).header("accept", "application/json");
         let answer = asked.send().await?;
         let status = answer.status();
         let body = answer.text().await?;

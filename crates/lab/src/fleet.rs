@@ -73,11 +73,7 @@ impl Fleet {
     /// A fleet without members, whose logs go to `directory`.
     #[must_use]
     pub fn new(directory: &Path, stores: &[(String, String)]) -> Self {
-        Self {
-            directory: directory.to_owned(),
-            stores: stores.to_vec(),
-            members: Vec::new(),
-        }
+        Self { directory: directory.to_owned(), stores: stores.to_vec(), members: Vec::new() }
     }
 
     /// Starts `servers` and `workers` more, all at once, and waits until the last is ready.
@@ -103,9 +99,7 @@ impl Fleet {
     /// Asks one process with SIGTERM to leave, and waits at most `deadline` until it has.
     pub async fn term(&mut self, role: Role, number: usize, wait: Duration) -> anyhow::Result<()> {
         let member = self.member(role, number)?;
-        let Some(child) = &mut member.child else {
-            bail!("{member} does not run")
-        };
+        let Some(child) = &mut member.child else { bail!("{member} does not run") };
         process::signal(child.id(), "TERM")?;
         eventually("a polite end", wait, async || Ok(child.try_wait()?)).await?;
         member.child = None;
@@ -123,18 +117,12 @@ impl Fleet {
     /// How many processes of a role there are, dead or alive.
     #[must_use]
     pub fn count(&self, role: Role) -> usize {
-        self.members
-            .iter()
-            .filter(|member| member.role == role)
-            .count()
+        self.members.iter().filter(|member| member.role == role).count()
     }
 
     /// A client that asks any server which answers.
     pub fn api(&self) -> anyhow::Result<Api> {
-        let servers = self
-            .members
-            .iter()
-            .filter(|member| member.role == Role::Server);
+        let servers = self.members.iter().filter(|member| member.role == Role::Server);
         Api::new(servers.map(Member::base).collect())
     }
 
@@ -153,23 +141,14 @@ impl Fleet {
     fn enlist(&mut self, role: Role) -> anyhow::Result<()> {
         let number = self.count(role);
         let log = self.directory.join(format!("{role}-{number}.log"));
-        let mut member = Member {
-            role,
-            number,
-            port: free_port()?,
-            log,
-            child: None,
-        };
+        let mut member = Member { role, number, port: free_port()?, log, child: None };
         member.child = Some(self.spawn(&member)?);
         self.members.push(member);
         Ok(())
     }
 
     fn spawn(&self, member: &Member) -> anyhow::Result<Child> {
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&member.log)?;
+        let log = OpenOptions::new().create(true).append(true).open(&member.log)?;
         let mut command = Command::new(binary(member.role)?);
         command
             .env_clear()
@@ -182,9 +161,7 @@ impl Fleet {
             .stdin(Stdio::null())
             .stdout(File::try_clone(&log)?)
             .stderr(log);
-        command
-            .spawn()
-            .with_context(|| format!("starting {member}"))
+        command.spawn().with_context(|| format!("starting {member}"))
     }
 
     async fn ready(&mut self, index: usize) -> anyhow::Result<()> {

@@ -45,10 +45,7 @@ pub struct Connection {
 
 impl Connection {
     fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            unread: BytesMut::with_capacity(2048),
-        }
+        Self { stream, unread: BytesMut::with_capacity(2048) }
     }
 
     /// The next request; `None` when the peer closed between two.
@@ -66,11 +63,7 @@ impl Connection {
         };
         let (path, headers) = parse_head(&self.unread.split_to(head_length))?;
         let body = self.body(&headers).await?;
-        Ok(Some(Request {
-            path,
-            headers,
-            body,
-        }))
+        Ok(Some(Request { path, headers, body }))
     }
 
     async fn body(&mut self, headers: &HeaderMap) -> io::Result<Bytes> {
@@ -95,21 +88,11 @@ impl Connection {
 
     /// Answers with a short body, and `extra` header lines each ending in CRLF.
     pub async fn answer(&mut self, status: u16, extra: &str, asked: &Request) -> io::Result<After> {
-        let body = if matches!(status, 204 | 304) {
-            ""
-        } else {
-            "hello\n"
-        };
-        let answer = format!(
-            "HTTP/1.1 {status} lab\r\ncontent-length: {}\r\n{extra}\r\n{body}",
-            body.len()
-        );
+        let body = if matches!(status, 204 | 304) { "" } else { "hello\n" };
+        let answer =
+            format!("HTTP/1.1 {status} lab\r\ncontent-length: {}\r\n{extra}\r\n{body}", body.len());
         self.stream.write_all(answer.as_bytes()).await?;
-        Ok(if wants_close(&asked.headers) {
-            After::Close
-        } else {
-            After::KeepOpen
-        })
+        Ok(if wants_close(&asked.headers) { After::Close } else { After::KeepOpen })
     }
 
     /// Ends the connection with RST instead of FIN.
@@ -178,10 +161,7 @@ async fn converse<O: Oracle>(oracle: Arc<O>, stream: TcpStream) -> io::Result<()
 }
 
 fn end_of_head(unread: &[u8]) -> Option<usize> {
-    unread
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .map(|start| start + 4)
+    unread.windows(4).position(|window| window == b"\r\n\r\n").map(|start| start + 4)
 }
 
 fn parse_head(mut head: &[u8]) -> io::Result<(String, HeaderMap)> {
@@ -208,10 +188,7 @@ fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
 
 /// Takes the next line off `head`, without its CRLF.
 fn line<'a>(head: &mut &'a [u8]) -> &'a [u8] {
-    let end = head
-        .windows(2)
-        .position(|window| window == b"\r\n")
-        .unwrap_or(head.len());
+    let end = head.windows(2).position(|window| window == b"\r\n").unwrap_or(head.len());
     let line = &head[..end];
     head.advance((end + 2).min(head.len()));
     line

@@ -41,33 +41,20 @@ pub struct Lab {
 
 impl Lab {
     async fn start(cast: Cast) -> anyhow::Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("pulse-lab-")
-            .tempdir()
-            .context("a directory")?;
+        let directory =
+            tempfile::Builder::new().prefix("pulse-lab-").tempdir().context("a directory")?;
         // Postgres runs as a user of its own under root, and must be able to walk in.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
-        let (stores, logs) = (
-            directory.path().join("stores"),
-            directory.path().join("logs"),
-        );
+        let (stores, logs) = (directory.path().join("stores"), directory.path().join("logs"));
         fs::create_dir(&stores)?;
         fs::create_dir(&logs)?;
         let directory = kept(directory, cast.keep);
 
-        let services = Services::up(&stores, cast.keep)
-            .await
-            .context("starting the stores")?;
+        let services = Services::up(&stores, cast.keep).await.context("starting the stores")?;
         let mut fleet = Fleet::new(&logs, services.addresses());
         fleet.grow(cast.servers, cast.workers).await?;
         let (target, sink) = (Target::start().await?, Sink::start().await?);
-        Ok(Self {
-            target,
-            sink,
-            fleet,
-            services,
-            _directory: directory,
-        })
+        Ok(Self { target, sink, fleet, services, _directory: directory })
     }
 }
 

@@ -16,10 +16,7 @@ pub struct Log<T> {
 
 impl<T> Default for Log<T> {
     fn default() -> Self {
-        Self {
-            entries: Mutex::default(),
-            grown: watch::Sender::new(()),
-        }
+        Self { entries: Mutex::default(), grown: watch::Sender::new(()) }
     }
 }
 
@@ -82,11 +79,8 @@ mod tests {
         let writer = Arc::clone(&log);
 
         tokio::spawn(async move { writer.push(7) });
-        let found = log
-            .wait_for("seven", Duration::from_secs(5), |entries| {
-                entries.first().copied()
-            })
-            .await;
+        let found =
+            log.wait_for("seven", Duration::from_secs(5), |entries| entries.first().copied()).await;
 
         assert_eq!(found.unwrap(), 7);
     }
@@ -95,9 +89,7 @@ mod tests {
     async fn a_wait_in_vain_says_what_was_waited_for() {
         let log: Log<u8> = Log::default();
 
-        let found = log
-            .wait_for("a hit", Duration::ZERO, |entries| entries.first().copied())
-            .await;
+        let found = log.wait_for("a hit", Duration::ZERO, |entries| entries.first().copied()).await;
 
         assert!(found.unwrap_err().to_string().contains("a hit"));
     }

@@ -44,13 +44,7 @@ async fn play(show: Show, options: &Options) -> anyhow::Result<Report> {
                 watched: options.lasting(30),
             };
             let interval_s = options.interval_s.unwrap_or(5);
-            shows::walk(&Walk {
-                interval_s,
-                crowd: Some(crowd),
-                on_time_ms: 250,
-                keep,
-            })
-            .await
+            shows::walk(&Walk { interval_s, crowd: Some(crowd), on_time_ms: 250, keep }).await
         }
         Show::Calm => {
             let calm = Calm {

@@ -13,9 +13,7 @@ use crate::clock::eventually;
 pub fn recorded_pid(file: &Path) -> anyhow::Result<u32> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let first = text.lines().next().unwrap_or_default().trim();
-    first
-        .parse()
-        .with_context(|| format!("{} does not begin with a pid", file.display()))
+    first.parse().with_context(|| format!("{} does not begin with a pid", file.display()))
 }
 
 /// Sends a signal (`KILL`, `TERM`, `STOP`, `CONT`) to one process.
@@ -27,21 +25,16 @@ pub fn signal(pid: u32, signal: &str) -> anyhow::Result<()> {
         .args(["-c", &format!("kill -{signal} {pid}")])
         .status()
         .context("running sh")?;
-    ensure!(
-        sent.success(),
-        "kill -{signal} {pid} failed: is it gone already?"
-    );
+    ensure!(sent.success(), "kill -{signal} {pid} failed: is it gone already?");
     Ok(())
 }
 
 /// Sends SIGKILL and waits until the process is no more.
 pub async fn kill_and_wait(pid: u32) -> anyhow::Result<()> {
     signal(pid, "KILL")?;
-    eventually(
-        &format!("process {pid} to die"),
-        Duration::from_secs(10),
-        async || Ok((!is_alive(pid)).then_some(())),
-    )
+    eventually(&format!("process {pid} to die"), Duration::from_secs(10), async || {
+        Ok((!is_alive(pid)).then_some(()))
+    })
     .await
 }
 
@@ -51,13 +44,7 @@ fn is_alive(pid: u32) -> bool {
         return false;
     };
     // pid (name) state ...: the name may hold anything, so look behind its last bracket.
-    let state = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .trim_start()
-        .chars()
-        .next();
+    let state = stat.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
     !matches!(state, Some('Z' | 'X') | None)
 }
 

@@ -25,11 +25,7 @@ impl Report {
     /// An empty table.
     #[must_use]
     pub fn new(title: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            figures: Vec::new(),
-            complaints: Vec::new(),
-        }
+        Self { title: title.into(), figures: Vec::new(), complaints: Vec::new() }
     }
 
     /// A figure without a pass line.
@@ -63,37 +59,22 @@ impl Report {
     /// Whether every figure with a pass line is on its right side.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.figures
-            .iter()
-            .all(|figure| figure.verdict.as_ref().is_none_or(|(_, good)| *good))
+        self.figures.iter().all(|figure| figure.verdict.as_ref().is_none_or(|(_, good)| *good))
     }
 
     fn push(&mut self, name: &str, value: impl fmt::Display, verdict: Option<(String, bool)>) {
-        self.figures.push(Figure {
-            name: name.to_owned(),
-            value: value.to_string(),
-            verdict,
-        });
+        self.figures.push(Figure { name: name.to_owned(), value: value.to_string(), verdict });
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = |text: fn(&Figure) -> &str| {
-            self.figures
-                .iter()
-                .map(|figure| text(figure).chars().count())
-                .max()
-                .unwrap_or(0)
+            self.figures.iter().map(|figure| text(figure).chars().count()).max().unwrap_or(0)
         };
         let (names, values) = (width(|figure| &figure.name), width(|figure| &figure.value));
         writeln!(f, "{}", self.title)?;
-        for Figure {
-            name,
-            value,
-            verdict,
-        } in &self.figures
-        {
+        for Figure { name, value, verdict } in &self.figures {
             write!(f, "  {name:<names$}  {value:>values$}")?;
             match verdict {
                 Some((line, true)) => writeln!(f, "  {line}  ok")?,
@@ -105,11 +86,7 @@ impl fmt::Display for Report {
             writeln!(f, "  ! {complaint}")?;
         }
         if self.complaints.len() > COMPLAINTS_SHOWN {
-            writeln!(
-                f,
-                "  ! and {} more",
-                self.complaints.len() - COMPLAINTS_SHOWN
-            )?;
+            writeln!(f, "  ! and {} more", self.complaints.len() - COMPLAINTS_SHOWN)?;
         }
         write!(f, "{}", if self.passed() { "passed" } else { "FAILED" })
     }

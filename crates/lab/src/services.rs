@@ -76,20 +76,16 @@ impl Services {
     /// Kills one store with SIGKILL, and returns when it is dead.
     pub async fn kill(&self, store: Store) -> anyhow::Result<()> {
         let pid = process::recorded_pid(&self.directory.join(format!("{store}.pid")))?;
-        process::kill_and_wait(pid)
-            .await
-            .with_context(|| format!("killing {store}"))
+        process::kill_and_wait(pid).await.with_context(|| format!("killing {store}"))
     }
 
     /// Starts one store again on its old port and data, and returns when it answers.
     pub async fn start(&self, store: Store) -> anyhow::Result<()> {
         // After kill -9 of its postmaster, Postgres refuses to start for a second or two: the
         // children it left behind still hold the shared memory.
-        eventually(
-            &format!("{store} to start again"),
-            Duration::from_secs(30),
-            async || self.script(&["start", store.name()]).await.map(Some),
-        )
+        eventually(&format!("{store} to start again"), Duration::from_secs(30), async || {
+            self.script(&["start", store.name()]).await.map(Some)
+        })
         .await?;
         Ok(())
     }
@@ -97,23 +93,12 @@ impl Services {
     /// Runs `services.sh WORD DIRECTORY REST...`.
     async fn script(&self, words: &[&str]) -> anyhow::Result<Output> {
         let mut command = tokio::process::Command::new(&self.script);
-        command
-            .arg(words[0])
-            .arg(&self.directory)
-            .args(&words[1..])
-            .stdin(Stdio::null());
+        command.arg(words[0]).arg(&self.directory).args(&words[1..]).stdin(Stdio::null());
         // The stores inherit these; pipes that they keep open would never come to an end.
-        let (out, err) = (
-            self.directory.with_extension("out"),
-            self.directory.with_extension("err"),
-        );
-        command
-            .stdout(std::fs::File::create(&out)?)
-            .stderr(std::fs::File::create(&err)?);
-        let status = command
-            .status()
-            .await
-            .context("running scripts/services.sh")?;
+        let (out, err) =
+            (self.directory.with_extension("out"), self.directory.with_extension("err"));
+        command.stdout(std::fs::File::create(&out)?).stderr(std::fs::File::create(&err)?);
+        let status = command.status().await.context("running scripts/services.sh")?;
         let (stdout, stderr) = (std::fs::read(&out)?, std::fs::read(&err)?);
         ensure!(
             status.success(),
@@ -121,11 +106,7 @@ impl Services {
             words.join(" "),
             String::from_utf8_lossy(&stderr).trim_end()
         );
-        Ok(Output {
-            status,
-            stdout,
-            stderr,
-        })
+        Ok(Output { status, stdout, stderr })
     }
 }
 

@@ -70,8 +70,7 @@ impl Delivery {
     /// Whether the sink took it, so that the sender may rest.
     #[must_use]
     pub fn accepted(&self) -> bool {
-        self.status
-            .is_some_and(|status| (200..300).contains(&status))
+        self.status.is_some_and(|status| (200..300).contains(&status))
     }
 }
 
@@ -123,11 +122,7 @@ impl Sink {
     pub async fn start() -> io::Result<Self> {
         let desk = Arc::new(Desk::default());
         let (address, accepting) = http1::serve(Arc::clone(&desk)).await?;
-        Ok(Self {
-            address,
-            desk,
-            accepting,
-        })
+        Ok(Self { address, desk, accepting })
     }
 
     /// Where the hook of this name is found.
@@ -169,10 +164,7 @@ impl Drop for Sink {
 #[must_use]
 pub fn new_secret() -> String {
     let bytes = [Uuid::now_v7().into_bytes(), Uuid::now_v7().into_bytes()].concat();
-    format!(
-        "whsec_{}",
-        base64::engine::general_purpose::STANDARD.encode(bytes)
-    )
+    format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes))
 }
 
 impl Desk {
@@ -185,10 +177,7 @@ impl Desk {
         let mut hooks = self.hooks();
         let hook = hooks.entry(name.to_owned()).or_default();
         let play = hook.play;
-        if let Play::Refuse {
-            times: Some(left), ..
-        } = &mut hook.play
-        {
+        if let Play::Refuse { times: Some(left), .. } = &mut hook.play {
             if *left == 0 {
                 hook.play = Play::Accept;
                 return (hook.secret.clone(), Play::Accept);
@@ -210,18 +199,12 @@ impl Oracle for Desk {
             return connection.answer(404, "", &request).await;
         };
         let (secret, play) = self.turn(name);
-        self.deliveries
-            .push(written_down(name, &secret, play, &request, at_us));
+        self.deliveries.push(written_down(name, &secret, play, &request, at_us));
         match play {
             Play::Accept => connection.answer(200, "", &request).await,
-            Play::Refuse {
-                status,
-                retry_after_s,
-                ..
-            } => {
-                let extra = retry_after_s
-                    .map(|s| format!("retry-after: {s}\r\n"))
-                    .unwrap_or_default();
+            Play::Refuse { status, retry_after_s, .. } => {
+                let extra =
+                    retry_after_s.map(|s| format!("retry-after: {s}\r\n")).unwrap_or_default();
                 connection.answer(status, &extra, &request).await
             }
             Play::Reset => connection.reset(),
@@ -231,17 +214,10 @@ impl Oracle for Desk {
 }
 
 fn written_down(hook: &str, secret: &str, play: Play, asked: &Request, at_us: i64) -> Delivery {
-    let header = |name| {
-        asked
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let header = |name| asked.headers.get(name).and_then(|value| value.to_str().ok());
     Delivery {
         hook: hook.to_owned(),
-        id: header(standardwebhooks::HEADER_WEBHOOK_ID)
-            .unwrap_or_default()
-            .to_owned(),
+        id: header(standardwebhooks::HEADER_WEBHOOK_ID).unwrap_or_default().to_owned(),
         timestamp: header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP)
             .and_then(|text| text.parse().ok()),
         body_hash: hex(&Sha256::digest(&asked.body)),
@@ -263,12 +239,10 @@ fn signature_holds(secret: &str, body: &[u8], headers: &HeaderMap) -> bool {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a string takes everything");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes everything");
+        text
+    })
 }
 
 fn told(body: &[u8]) -> Option<Told> {
@@ -288,11 +262,7 @@ fn told(body: &[u8]) -> Option<Told> {
     }
     let payload: Payload = serde_json::from_slice(body).ok()?;
     let Parts { check, incident } = payload.data;
-    Some(Told {
-        edge: payload.r#type,
-        incident: incident.id,
-        check: check.id,
-    })
+    Some(Told { edge: payload.r#type, incident: incident.id, check: check.id })
 }
 
 #[cfg(test)]
@@ -305,10 +275,7 @@ mod tests {
             r#"{{"type":"incident.opened","data":{{"check":{{"id":"{check}"}},"incident":{{"id":"{incident}"}}}}}}"#
         );
         let now = clock::now_ms() / 1000;
-        let signature = Webhook::new(secret)
-            .unwrap()
-            .sign("msg_1", now, body.as_bytes())
-            .unwrap();
+        let signature = Webhook::new(secret).unwrap().sign("msg_1", now, body.as_bytes()).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let sent = client
             .post(sink.url("a"))
@@ -342,14 +309,7 @@ mod tests {
         let sink = Sink::start().await.unwrap();
         let secret = new_secret();
         sink.trust("a", &secret);
-        sink.play(
-            "a",
-            Play::Refuse {
-                status: 500,
-                times: Some(2),
-                retry_after_s: None,
-            },
-        );
+        sink.play("a", Play::Refuse { status: 500, times: Some(2), retry_after_s: None });
 
         let mut statuses = Vec::new();
         for _ in 0..3 {

@@ -43,10 +43,7 @@ impl Plan {
     /// Answers at once with this status.
     #[must_use]
     pub const fn status(status: u16) -> Self {
-        Self {
-            fate: Fate::Status(status),
-            delay: Duration::ZERO,
-        }
+        Self { fate: Fate::Status(status), delay: Duration::ZERO }
     }
 }
 
@@ -87,11 +84,7 @@ impl Target {
     pub async fn start() -> io::Result<Self> {
         let scene = Arc::new(Scene::default());
         let (address, accepting) = http1::serve(Arc::clone(&scene)).await?;
-        Ok(Self {
-            address,
-            scene,
-            accepting,
-        })
+        Ok(Self { address, scene, accepting })
     }
 
     /// Where the path of this name is found.
@@ -102,11 +95,7 @@ impl Target {
 
     /// Sets how a path behaves from its next request on.
     pub fn play(&self, name: &str, plan: Plan) {
-        let mut plans = self
-            .scene
-            .plans
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut plans = self.scene.plans.write().unwrap_or_else(PoisonError::into_inner);
         plans.insert(name.into(), plan);
     }
 
@@ -139,28 +128,12 @@ impl Scene {
     }
 
     fn note(&self, name: Arc<str>, run: Option<&Run>, at_us: i64, fate: Fate) {
-        let Some(&Run {
-            check,
-            slot_ms,
-            attempt,
-        }) = run
-        else {
+        let Some(&Run { check, slot_ms, attempt }) = run else {
             self.strays.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        let status = if let Fate::Status(status) = fate {
-            Some(status)
-        } else {
-            None
-        };
-        self.hits.push(Hit {
-            name,
-            check,
-            slot_ms,
-            attempt,
-            at_us,
-            status,
-        });
+        let status = if let Fate::Status(status) = fate { Some(status) } else { None };
+        self.hits.push(Hit { name, check, slot_ms, attempt, at_us, status });
     }
 }
 
@@ -172,12 +145,7 @@ impl Oracle for Scene {
         };
         let name = name.split('?').next().unwrap_or(name);
         let (name, plan) = self.plan(name);
-        self.note(
-            name,
-            Run::named_in(&request.headers).as_ref(),
-            at_us,
-            plan.fate,
-        );
+        self.note(name, Run::named_in(&request.headers).as_ref(), at_us, plan.fate);
         if !plan.delay.is_zero() {
             tokio::time::sleep(plan.delay).await;
         }
@@ -237,30 +205,15 @@ mod tests {
 
         assert_eq!(served, 503);
         let hit = target.hits().copy().remove(0);
-        assert_eq!(
-            (hit.check, hit.slot_ms, hit.attempt),
-            (CHECK, 1_700_000_000_000, 2)
-        );
+        assert_eq!((hit.check, hit.slot_ms, hit.attempt), (CHECK, 1_700_000_000_000, 2));
         assert_eq!((&*hit.name, hit.status), ("a", Some(503)));
     }
 
     #[tokio::test]
     async fn a_reset_and_a_hang_are_errors_to_the_one_who_looks_but_hits_all_the_same() {
         let target = Target::start().await.unwrap();
-        target.play(
-            "reset",
-            Plan {
-                fate: Fate::Reset,
-                delay: Duration::ZERO,
-            },
-        );
-        target.play(
-            "hang",
-            Plan {
-                fate: Fate::Hang,
-                delay: Duration::ZERO,
-            },
-        );
+        target.play("reset", Plan { fate: Fate::Reset, delay: Duration::ZERO });
+        target.play("hang", Plan { fate: Fate::Hang, delay: Duration::ZERO });
 
         let reset = look(&target, "reset").await;
         let hang = look(&target, "hang").await;
@@ -274,12 +227,8 @@ mod tests {
     async fn a_request_that_names_no_run_is_a_stray() {
         let target = Target::start().await.unwrap();
 
-        let answer = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .unwrap()
-            .get(target.url("a"))
-            .send();
+        let answer =
+            reqwest::Client::builder().no_proxy().build().unwrap().get(target.url("a")).send();
 
         assert_eq!(answer.await.unwrap().status(), 200);
         assert_eq!((target.strays(), target.hits().copy().len()), (1, 0));

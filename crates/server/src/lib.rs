@@ -9,15 +9,15 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::Router;
 use pulse_core::metrics::Metrics;
+use pulse_core::ports::BoxError;
 use pulse_core::runtime::config::Config;
-use pulse_core::runtime::lifecycle::Lifecycle;
+use pulse_core::runtime::listen;
 use pulse_core::runtime::loops::Loops;
 use pulse_core::runtime::ops::{self, Dependency, Numbers, Ops, Started};
+use pulse_core::runtime::process::Process;
 use pulse_core::stores::Stores;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -31,15 +31,10 @@ const UPKEEP: Duration = Duration::from_mins(1);
 ///
 /// # Errors
 /// When the address is taken or may not be used.
-pub async fn run(
-    config: &Config,
-    stores: &Stores,
-    lifecycle: Lifecycle,
-) -> anyhow::Result<ExitCode> {
+pub async fn run(process: Process) -> Result<ExitCode, BoxError> {
+    let Process { config, stores, lifecycle, .. } = process;
     let address = SocketAddr::new(config.host, config.port);
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))?;
+    let listener = listen(address).await?;
     info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "server is listening");
 
     let (metrics, loops, stop) = (Metrics::new(), Loops::default(), CancellationToken::new());
@@ -51,17 +46,11 @@ pub async fn run(
         loops.clone(),
         stop.clone(),
     ));
-    roles.spawn(prepare_history(
-        stores.clone(),
-        metrics.clone(),
-        stop.clone(),
-    ));
+    roles.spawn(prepare_history(stores.clone(), metrics.clone(), stop.clone()));
     let stopped = stop.clone().cancelled_owned();
-    let app = app(stores, metrics, loops);
+    let app = app(&stores, metrics, loops);
     roles.spawn(async move {
-        let _ended = axum::serve(listener, app)
-            .with_graceful_shutdown(stopped)
-            .await;
+        let _ended = axum::serve(listener, app).with_graceful_shutdown(stopped).await;
     });
 
     let roles = tokio::sync::Mutex::new(roles);
@@ -91,21 +80,9 @@ pub fn app(stores: &Stores, metrics: Metrics, loops: Loops) -> Router {
         role: "server",
         region: None,
         dependencies: vec![
-            Dependency {
-                name: "postgres",
-                ping: Some(stores.state_ping.clone()),
-                vital: true,
-            },
-            Dependency {
-                name: "redis",
-                ping: Some(stores.queue_ping.clone()),
-                vital: true,
-            },
-            Dependency {
-                name: "clickhouse",
-                ping: stores.history_ping.clone(),
-                vital: false,
-            },
+            Dependency { name: "postgres", ping: Some(stores.state_ping.clone()), vital: true },
+            Dependency { name: "redis", ping: Some(stores.queue_ping.clone()), vital: true },
+            Dependency { name: "clickhouse", ping: stores.history_ping.clone(), vital: false },
         ],
         loops,
         metrics,
@@ -132,11 +109,8 @@ async fn schedule(
     }
     let scheduler = Scheduler::new(&stores, metrics.clone());
     tokio::join!(
-        loops.run("scheduler", config.scheduler_tick, &stop, &metrics, || {
-            scheduler.claim()
-        }),
-        loops.run("clock", TIME, &stop, &metrics, || scheduler
-            .watch_the_time()),
+        loops.run("scheduler", config.scheduler_tick, &stop, &metrics, || { scheduler.claim() }),
+        loops.run("clock", TIME, &stop, &metrics, || scheduler.watch_the_time()),
         loops.run("forgetting", UPKEEP, &stop, &metrics, || scheduler.forget()),
     );
 }
@@ -144,8 +118,6 @@ async fn schedule(
 /// Makes the history fit for reading. It may be away: neither the schedule nor readiness waits for it.
 async fn prepare_history(stores: Stores, metrics: Metrics, stop: CancellationToken) {
     let apart = Loops::default();
-    apart
-        .until_done("history", &stop, &metrics, || stores.history.prepare())
-        .await;
+    apart.until_done("history", &stop, &metrics, || stores.history.prepare()).await;
     stop.cancelled().await;
 }

@@ -53,17 +53,10 @@ impl Scheduler {
         }
         self.push(claim.jobs()).await?;
         let (jobs, missed) = (claim.jobs().len() as u64, claim.missed());
-        let pace = if claim.full() {
-            Pace::Again
-        } else {
-            Pace::Rest
-        };
+        let pace = if claim.full() { Pace::Again } else { Pace::Rest };
         claim.commit().await?;
         self.metrics.slots_claimed.inc_by(jobs);
-        self.metrics
-            .slots_missed
-            .with_label_values(&["scheduler"])
-            .inc_by(missed);
+        self.metrics.slots_missed.with_label_values(&["scheduler"]).inc_by(missed);
         timer.observe_duration();
         Ok(pace)
     }
@@ -80,9 +73,7 @@ impl Scheduler {
             self.dispatch.put_specs(region, &specs).await?;
         }
         let again = self.dispatch.push(&pushed.lacking_spec).await?;
-        self.metrics
-            .jobs_dropped
-            .inc_by(again.dropped + again.lacking_spec.len() as u64);
+        self.metrics.jobs_dropped.inc_by(again.dropped + again.lacking_spec.len() as u64);
         Ok(())
     }
 
@@ -94,9 +85,7 @@ impl Scheduler {
             clippy::cast_precision_loss,
             reason = "a delay in milliseconds stays far below 2^52"
         )]
-        self.metrics
-            .schedule_lag_seconds
-            .set(lag_ms as f64 / 1000.0);
+        self.metrics.schedule_lag_seconds.set(lag_ms as f64 / 1000.0);
         Ok(Pace::Rest)
     }
 
@@ -116,14 +105,7 @@ fn by_region<'a>(
         wanted.entry(&job.region).or_default().insert(job.check_id);
     }
     let of_region = |checks: &HashSet<CheckId>| {
-        specs
-            .iter()
-            .filter(|it| checks.contains(&it.check_id))
-            .cloned()
-            .collect()
+        specs.iter().filter(|it| checks.contains(&it.check_id)).cloned().collect()
     };
-    wanted
-        .iter()
-        .map(|(region, checks)| (*region, of_region(checks)))
-        .collect()
+    wanted.iter().map(|(region, checks)| (*region, of_region(checks))).collect()
 }

@@ -60,11 +60,7 @@ impl Alerter {
             return Ok(Pace::Rest);
         }
         let limit = u32::try_from(room).unwrap_or(u32::MAX);
-        for lease in self
-            .deliveries
-            .claim(self.clock.now(), limit, LEASE_MS)
-            .await?
-        {
+        for lease in self.deliveries.claim(self.clock.now(), limit, LEASE_MS).await? {
             let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
                 break;
             };

@@ -13,10 +13,7 @@ const LONGEST_ERROR: usize = 500;
 /// its error told, in a sentence for the check's owner, when the outcome is not `ok`.
 #[must_use]
 pub fn judge(sight: Sight, expected: Option<u16>) -> (Outcome, Observation) {
-    let Sight {
-        mut observation,
-        ended,
-    } = sight;
+    let Sight { mut observation, ended } = sight;
     let (outcome, sentence) = assess(observation.status_code, ended, expected);
     observation.error = sentence.map(|sentence| tame(&sentence, LONGEST_ERROR));
     (outcome, observation)
@@ -29,10 +26,9 @@ fn assess(
     expected: Option<u16>,
 ) -> (Outcome, Option<String>) {
     match (status, ended) {
-        (Some(status), _) if !is_expected(status, expected) => (
-            Outcome::Fail(FailClass::Status),
-            Some(unexpected(status, expected)),
-        ),
+        (Some(status), _) if !is_expected(status, expected) => {
+            (Outcome::Fail(FailClass::Status), Some(unexpected(status, expected)))
+        }
         (_, Err(failure)) => (failure.outcome(), Some(failure.sentence)),
         (_, Ok(())) => (Outcome::Ok, None),
     }
@@ -75,15 +71,9 @@ mod tests {
     #[test]
     fn any_2xx_will_do_unless_one_status_is_expected() {
         for status in [200, 204, 299] {
-            assert_eq!(
-                verdict(saw(Some(status), Ok(())), None),
-                (Outcome::Ok, None)
-            );
+            assert_eq!(verdict(saw(Some(status), Ok(())), None), (Outcome::Ok, None));
         }
-        assert_eq!(
-            verdict(saw(Some(301), Ok(())), Some(301)),
-            (Outcome::Ok, None)
-        );
+        assert_eq!(verdict(saw(Some(301), Ok(())), Some(301)), (Outcome::Ok, None));
 
         let cases = [
             (502, None, "status 502, expected any 2xx"),
@@ -93,10 +83,7 @@ mod tests {
         ];
         for (status, expected, sentence) in cases {
             let verdict = verdict(saw(Some(status), Ok(())), expected);
-            assert_eq!(
-                verdict,
-                (Outcome::Fail(FailClass::Status), Some(sentence.to_owned()))
-            );
+            assert_eq!(verdict, (Outcome::Fail(FailClass::Status), Some(sentence.to_owned())));
         }
     }
 
@@ -115,10 +102,8 @@ mod tests {
 
     #[test]
     fn what_we_lack_ourselves_is_never_a_failure_of_the_target() {
-        let (outcome, error) = verdict(
-            saw(None, Err(ProbeFailure::of_worker("no descriptors"))),
-            None,
-        );
+        let (outcome, error) =
+            verdict(saw(None, Err(ProbeFailure::of_worker("no descriptors"))), None);
 
         assert_eq!(outcome, Outcome::Inconclusive(InconclusiveReason::Local));
         assert_eq!(error.as_deref(), Some("no descriptors"));
@@ -128,10 +113,8 @@ mod tests {
     fn a_sentence_is_tame_and_short() {
         let wild = format!("\0\x1b[31m{}", "x".repeat(10_000));
 
-        let (_, error) = verdict(
-            saw(None, Err(ProbeFailure::of_target(FailClass::Tls, wild))),
-            None,
-        );
+        let (_, error) =
+            verdict(saw(None, Err(ProbeFailure::of_target(FailClass::Tls, wild))), None);
 
         let error = error.unwrap();
         assert!(error.starts_with("  [31mxxx"));

@@ -93,11 +93,7 @@ impl Prober {
         let room = inner.permits.available_permits().min(BATCH);
         // With no room nothing is popped, but leases that ran out are still handed back.
         let jobs = inner.work.lease(&inner.region, room).await?;
-        let pace = if !jobs.is_empty() && jobs.len() == room {
-            Pace::Again
-        } else {
-            Pace::Rest
-        };
+        let pace = if !jobs.is_empty() && jobs.len() == room { Pace::Again } else { Pace::Rest };
         if let Err(error) = self.fetch_specs(&jobs).await {
             inner.work.release(&inner.region, &jobs).await?;
             return Err(error);
@@ -105,31 +101,17 @@ impl Prober {
         for leased in jobs {
             let permit = Arc::clone(&inner.permits).acquire_owned().await;
             let Ok(permit) = permit else { break };
-            inner
-                .tasks
-                .spawn(self.clone().run(leased, permit, results.clone()));
+            inner.tasks.spawn(self.clone().run(leased, permit, results.clone()));
         }
         Ok(pace)
     }
 
     async fn fetch_specs(&self, jobs: &[LeasedJob]) -> StoreResult<()> {
         let key = |leased: &LeasedJob| (leased.job.check_id, leased.job.version);
-        let missing: HashSet<_> = jobs
-            .iter()
-            .map(key)
-            .filter(|key| !self.0.specs.contains_key(key))
-            .collect();
-        for spec in self
-            .0
-            .work
-            .specs(&self.0.region, &Vec::from_iter(missing))
-            .await?
-        {
-            let VersionedSpec {
-                check_id,
-                version,
-                spec,
-            } = spec;
+        let missing: HashSet<_> =
+            jobs.iter().map(key).filter(|key| !self.0.specs.contains_key(key)).collect();
+        for spec in self.0.work.specs(&self.0.region, &Vec::from_iter(missing)).await? {
+            let VersionedSpec { check_id, version, spec } = spec;
             let prepared = PreparedHttp::new(&spec).map_err(|error| error.to_string());
             self.0.specs.insert((check_id, version), Arc::new(prepared));
         }
@@ -162,10 +144,7 @@ impl Prober {
         let prepared = inner.specs.get(&(job.check_id, job.version));
         let (outcome, observation) = match prepared.as_deref() {
             Some(Ok(target)) => {
-                let run = inner
-                    .run_header
-                    .then(|| run_header(job, leased.token))
-                    .flatten();
+                let run = inner.run_header.then(|| run_header(job, leased.token)).flatten();
                 let timeout = Duration::from_millis(job.timeout_ms.into());
                 let sight = inner.probe.look(&inner.egress, target, run, timeout).await;
                 judge(sight, target.expected_status())
@@ -185,10 +164,7 @@ impl Prober {
 
     fn count(&self, result: &RunResult) {
         let metrics = &self.0.metrics;
-        metrics
-            .runs
-            .with_label_values(&[result.outcome.as_str(), result.outcome.reason()])
-            .inc();
+        metrics.runs.with_label_values(&[result.outcome.as_str(), result.outcome.reason()]).inc();
         let Some(seen) = &result.observation else {
             return;
         };
@@ -244,25 +220,14 @@ impl Prober {
     /// Waits for the runs under way, at most `limit`; then hands those left to other workers.
     pub async fn drain(&self, limit: Duration) {
         self.0.tasks.close();
-        if tokio::time::timeout(limit, self.0.tasks.wait())
-            .await
-            .is_ok()
-        {
+        if tokio::time::timeout(limit, self.0.tasks.wait()).await.is_ok() {
             return;
         }
         self.0.abandon.cancel();
         self.0.tasks.wait().await;
-        let left = std::mem::take(
-            &mut *self
-                .0
-                .abandoned
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        warn!(
-            runs = left.len(),
-            "runs under way are handed to other workers"
-        );
+        let left =
+            std::mem::take(&mut *self.0.abandoned.lock().unwrap_or_else(PoisonError::into_inner));
+        warn!(runs = left.len(), "runs under way are handed to other workers");
         if let Err(error) = self.0.work.release(&self.0.region, &left).await {
             warn!(
                 error = chain(&error),
@@ -290,8 +255,5 @@ fn unseen(reason: &str) -> (Outcome, Observation) {
         address: None,
         error: Some(reason.to_owned()),
     };
-    (
-        Outcome::Inconclusive(InconclusiveReason::NoSpec),
-        observation,
-    )
+    (Outcome::Inconclusive(InconclusiveReason::NoSpec), observation)
 }

@@ -53,18 +53,12 @@ impl Recorder {
         if held.is_empty() {
             return Ok(Pace::Rest);
         }
-        let (readable, unreadable): (Vec<Entry>, Vec<Entry>) = held
-            .iter()
-            .cloned()
-            .partition(|entry| entry.result.is_some());
+        let (readable, unreadable): (Vec<Entry>, Vec<Entry>) =
+            held.iter().cloned().partition(|entry| entry.result.is_some());
         self.bury(&unreadable, "it cannot be read").await?;
         self.apply(&readable).await?;
         self.results.ack(&readable).await?;
-        let pace = if held.len() >= BATCH {
-            Pace::Again
-        } else {
-            Pace::Rest
-        };
+        let pace = if held.len() >= BATCH { Pace::Again } else { Pace::Rest };
         held.clear();
         Ok(pace)
     }
@@ -73,10 +67,8 @@ impl Recorder {
     async fn apply(&self, entries: &[Entry]) -> StoreResult<()> {
         let mut parts = vec![entries];
         while let Some(part) = parts.pop() {
-            let results: Vec<RunResult> = part
-                .iter()
-                .filter_map(|entry| entry.result.clone())
-                .collect();
+            let results: Vec<RunResult> =
+                part.iter().filter_map(|entry| entry.result.clone()).collect();
             match self.commit(&results).await {
                 Ok(()) => {}
                 Err(unavailable @ StoreError::Unavailable { .. }) => return Err(unavailable),
@@ -101,18 +93,9 @@ impl Recorder {
     fn count(&self, recorded: Recorded) {
         self.metrics.slots_recorded.inc_by(recorded.applied);
         self.metrics.results_stale.inc_by(recorded.stale);
-        self.metrics
-            .slots_missed
-            .with_label_values(&["recorder"])
-            .inc_by(recorded.missed);
-        self.metrics
-            .incidents
-            .with_label_values(&["opened"])
-            .inc_by(recorded.opened);
-        self.metrics
-            .incidents
-            .with_label_values(&["resolved"])
-            .inc_by(recorded.resolved);
+        self.metrics.slots_missed.with_label_values(&["recorder"]).inc_by(recorded.missed);
+        self.metrics.incidents.with_label_values(&["opened"]).inc_by(recorded.opened);
+        self.metrics.incidents.with_label_values(&["resolved"]).inc_by(recorded.resolved);
     }
 
     async fn bury(&self, entries: &[Entry], reason: &str) -> StoreResult<()> {
@@ -135,9 +118,7 @@ impl Recorder {
     /// Measures how much waits.
     pub async fn measure(&self) -> StoreResult<()> {
         let backlog = self.results.backlog().await?;
-        self.metrics
-            .results_backlog
-            .set(i64::try_from(backlog).unwrap_or(i64::MAX));
+        self.metrics.results_backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
         Ok(())
     }
 }

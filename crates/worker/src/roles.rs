@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pulse_core::metrics::Metrics;
 use pulse_core::models::run::FailClass;
+use pulse_core::ports::BoxError;
 use pulse_core::ports::presence::WorkerReport;
 use pulse_core::runtime::config::{Config, Role};
 use pulse_core::runtime::loops::{Loops, Pace};
@@ -66,7 +67,7 @@ impl Roles {
         stores: &Stores,
         identity: &str,
         listener: TcpListener,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, BoxError> {
         let common = Common {
             config: config.clone(),
             stores: stores.clone(),
@@ -76,10 +77,7 @@ impl Roles {
             identity: identity.into(),
         };
         let egress = Egress::new()?;
-        let mut roles = Self {
-            parts: Vec::new(),
-            prober: None,
-        };
+        let mut roles = Self { parts: Vec::new(), prober: None };
         let has = |role| config.worker_roles.contains(&role);
         if has(Role::Prober) {
             let prober = common.prober(egress.clone());
@@ -170,12 +168,8 @@ impl Common {
 
     fn report(&self) -> WorkerReport {
         let metrics = &self.metrics;
-        let failed = |class: &FailClass| {
-            metrics
-                .runs
-                .with_label_values(&["fail", class.as_str()])
-                .get()
-        };
+        let failed =
+            |class: &FailClass| metrics.runs.with_label_values(&["fail", class.as_str()]).get();
         WorkerReport {
             worker: self.identity.to_string(),
             region: self.config.worker_region.to_string(),
@@ -201,10 +195,7 @@ impl Common {
             }
             self.stores.upkeep.sync_clock().await
         };
-        self.loops
-            .until_done(name, stop, &self.metrics, ready)
-            .await
-            && !stop.is_cancelled()
+        self.loops.until_done(name, stop, &self.metrics, ready).await && !stop.is_cancelled()
     }
 }
 
@@ -212,11 +203,7 @@ async fn probe(it: Common, prober: Prober, stop: CancellationToken) {
     // Room for all runs under way: a finished run never waits for the queue to be free.
     let (results, finished) = mpsc::channel(it.config.worker_concurrency);
     let handing_in = tokio::spawn(prober.clone().hand_in(finished));
-    it.loops
-        .run("prober", LEASING, &stop, &it.metrics, || {
-            prober.take(&results)
-        })
-        .await;
+    it.loops.run("prober", LEASING, &stop, &it.metrics, || prober.take(&results)).await;
     // The runs under way hold senders of their own: handing in ends with the last of them.
     drop(results);
     let _panicked = handing_in.await;
@@ -229,11 +216,8 @@ async fn record(it: Common, stop: CancellationToken) {
     let recorder = Recorder::new(&it.stores, it.metrics.clone());
     let measure = || async { recorder.measure().await.map(|()| Pace::Rest) };
     tokio::join!(
-        it.loops
-            .run("recorder", RECORDING, &stop, &it.metrics, || recorder
-                .record()),
-        it.loops
-            .run("results backlog", REPORTING, &stop, &it.metrics, measure),
+        it.loops.run("recorder", RECORDING, &stop, &it.metrics, || recorder.record()),
+        it.loops.run("results backlog", REPORTING, &stop, &it.metrics, measure),
     );
     recorder.drain().await;
 }
@@ -243,11 +227,7 @@ async fn alert(it: Common, webhook: WebhookNotifier, stop: CancellationToken) {
         return;
     }
     let alerter = Alerter::new(&it.stores, webhook, it.metrics.clone());
-    it.loops
-        .run("alerter", ALERTING, &stop, &it.metrics, || {
-            alerter.send_due()
-        })
-        .await;
+    it.loops.run("alerter", ALERTING, &stop, &it.metrics, || alerter.send_due()).await;
     alerter.drain().await;
 }
 
@@ -260,12 +240,8 @@ async fn ship(it: Common, stop: CancellationToken) {
     let apart = Loops::default();
     tokio::join!(
         apart.run("shipper", SHIPPING, &stop, &it.metrics, || shipper.ship()),
-        it.loops
-            .run("history bound", BOUNDING, &stop, &it.metrics, || shipper
-                .bound()),
-        apart.run("history retention", RETAINING, &stop, &it.metrics, || {
-            shipper.retain()
-        }),
+        it.loops.run("history bound", BOUNDING, &stop, &it.metrics, || shipper.bound()),
+        apart.run("history retention", RETAINING, &stop, &it.metrics, || { shipper.retain() }),
     );
     shipper.drain().await;
 }
@@ -279,19 +255,11 @@ async fn report(it: Common, prober: Option<Prober>, stop: CancellationToken) {
     let round = || async {
         if let Some(prober) = &prober {
             let depth = prober.queue_depth().await?;
-            it.metrics
-                .queue_depth
-                .set(i64::try_from(depth).unwrap_or(i64::MAX));
+            it.metrics.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
         }
-        it.stores
-            .presence
-            .report(&it.report())
-            .await
-            .map(|()| Pace::Rest)
+        it.stores.presence.report(&it.report()).await.map(|()| Pace::Rest)
     };
-    it.loops
-        .run("presence", REPORTING, &stop, &it.metrics, round)
-        .await;
+    it.loops.run("presence", REPORTING, &stop, &it.metrics, round).await;
     let _forgotten_in_15_s = it.stores.presence.leave(&it.identity).await;
 }
 
@@ -306,11 +274,7 @@ async fn serve(it: Common, listener: TcpListener, stop: CancellationToken) {
                 ping: needs_state(&it.config.worker_roles).then(|| it.stores.state_ping.clone()),
                 vital: true,
             },
-            Dependency {
-                name: "redis",
-                ping: Some(it.stores.queue_ping.clone()),
-                vital: true,
-            },
+            Dependency { name: "redis", ping: Some(it.stores.queue_ping.clone()), vital: true },
             Dependency {
                 name: "clickhouse",
                 ping: it
@@ -326,7 +290,5 @@ async fn serve(it: Common, listener: TcpListener, stop: CancellationToken) {
         numbers: Numbers::Own(Arc::new(move || own.report())),
         started: it.started,
     });
-    let _ended = axum::serve(listener, pages)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await;
+    let _ended = axum::serve(listener, pages).with_graceful_shutdown(stop.cancelled_owned()).await;
 }

@@ -58,11 +58,7 @@ impl Shipper {
         self.deliver(shipment).await?;
         self.outbox.settle(shipment.id).await?;
         self.metrics.shipments.inc();
-        let pace = if shipment.rows.len() >= LARGE {
-            Pace::Again
-        } else {
-            Pace::Rest
-        };
+        let pace = if shipment.rows.len() >= LARGE { Pace::Again } else { Pace::Rest };
         *held = None;
         Ok(pace)
     }
@@ -83,17 +79,10 @@ impl Shipper {
     /// Keeps what waits within its bound.
     pub async fn bound(&self) -> StoreResult<Pace> {
         let backlog = self.outbox.bound(BACKLOG_BYTES).await?;
-        self.metrics
-            .history_backlog_bytes
-            .set(i64::try_from(backlog.bytes).unwrap_or(i64::MAX));
+        self.metrics.history_backlog_bytes.set(i64::try_from(backlog.bytes).unwrap_or(i64::MAX));
         if backlog.dropped_rows > 0 {
-            self.metrics
-                .history_rows_dropped
-                .inc_by(backlog.dropped_rows);
-            error!(
-                rows = backlog.dropped_rows,
-                "too much history waits: the oldest is given up"
-            );
+            self.metrics.history_rows_dropped.inc_by(backlog.dropped_rows);
+            error!(rows = backlog.dropped_rows, "too much history waits: the oldest is given up");
         }
         Ok(Pace::Rest)
     }

@@ -251,11 +251,8 @@ mod tests {
             resolution: None,
             cause: "status 500, expected any 2xx".into(),
         };
-        let check = AboutCheck {
-            id: incident.check_id,
-            name: "Shop",
-            url: "https://shop.example/",
-        };
+        let check =
+            AboutCheck { id: incident.check_id, name: "Shop", url: "https://shop.example/" };
 
         let body = webhook_body(AlertKind::Opened, incident.opened_at, &check, &incident);
 

@@ -28,9 +28,7 @@ pub const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 #[must_use]
 pub fn next_delay(attempt: u32, retry_after: Option<Duration>, jitter: f64) -> Option<Duration> {
     let index = usize::try_from(attempt).ok()?.checked_sub(1)?;
-    let base = RETRY_DELAYS
-        .get(index)?
-        .mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
+    let base = RETRY_DELAYS.get(index)?.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
     let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
     Some(base.max(asked))
 }
@@ -43,9 +41,7 @@ pub fn parse_retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
         // More digits than fit are still a number: a very long time.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let date = DateTime::parse_from_rfc2822(value)
-        .ok()?
-        .with_timezone(&Utc);
+    let date = DateTime::parse_from_rfc2822(value).ok()?.with_timezone(&Utc);
     Some((date - now).to_std().unwrap_or_default())
 }
 
@@ -74,10 +70,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_seconds_or_a_date_and_nothing_else() {
-        let now = Utc
-            .with_ymd_and_hms(2026, 11, 21, 7, 28, 0)
-            .single()
-            .unwrap();
+        let now = Utc.with_ymd_and_hms(2026, 11, 21, 7, 28, 0).single().unwrap();
         let read = |value| parse_retry_after(value, now).map(|d| d.as_secs());
 
         assert_eq!(read("120"), Some(120));

@@ -66,9 +66,7 @@ impl CheckRegion {
 
     /// The job for the newest due slot, and what was found missing; `None` when nothing is due.
     pub fn claim(&mut self, now: Slot) -> Option<(Job, Vec<Run>)> {
-        let claimed = self
-            .ledger
-            .claim(self.schedule, now, self.timeout_ms.into())?;
+        let claimed = self.ledger.claim(self.schedule, now, self.timeout_ms.into())?;
         let job = Job {
             check_id: self.check_id,
             region: self.region.clone(),
@@ -77,22 +75,13 @@ impl CheckRegion {
             timeout_ms: self.timeout_ms,
             start_by: claimed.start_by,
         };
-        Some((
-            job,
-            claimed
-                .gaps
-                .into_iter()
-                .map(|gap| self.missed(gap))
-                .collect(),
-        ))
+        Some((job, claimed.gaps.into_iter().map(|gap| self.missed(gap)).collect()))
     }
 
     /// Takes a result: settles its slot and folds its outcome; `None` when it is stale.
     pub fn settle(&mut self, result: RunResult) -> Option<Settled> {
         let gaps = self.ledger.settle(self.schedule, result.slot)?;
-        let transition = self
-            .health
-            .observe(result.slot, result.outcome, self.threshold);
+        let transition = self.health.observe(result.slot, result.outcome, self.threshold);
         let mut runs: Vec<Run> = gaps.into_iter().map(|gap| self.missed(gap)).collect();
         runs.push(Run {
             project_id: self.project_id,

@@ -31,11 +31,7 @@ pub struct Health {
 
 impl Default for Health {
     fn default() -> Self {
-        Self {
-            state: State::Pending,
-            failures: 0,
-            failing_since: None,
-        }
+        Self { state: State::Pending, failures: 0, failing_since: None }
     }
 }
 
@@ -69,11 +65,7 @@ impl Health {
 
     fn succeed(&mut self, slot: Slot) -> Option<Transition> {
         let was = self.state;
-        *self = Self {
-            state: State::Up,
-            failures: 0,
-            failing_since: None,
-        };
+        *self = Self { state: State::Up, failures: 0, failing_since: None };
         (was == State::Down).then_some(Transition::Recovered { at: slot })
     }
 
@@ -144,9 +136,7 @@ mod tests {
         (0..fails.len())
             .filter_map(|i| {
                 if fails[i] && run_before(i) == threshold {
-                    return Some(Transition::WentDown {
-                        since: slot(i + 1 - threshold),
-                    });
+                    return Some(Transition::WentDown { since: slot(i + 1 - threshold) });
                 }
                 let ended_an_outage = !fails[i] && i > 0 && run_before(i - 1) >= threshold;
                 ended_an_outage.then(|| Transition::Recovered { at: slot(i) })
@@ -159,17 +149,11 @@ mod tests {
         for length in 0..=12_usize {
             for bits in 0..1_u32 << length {
                 let fails: Vec<bool> = (0..length).map(|i| bits >> i & 1 == 1).collect();
-                let outcomes: Vec<Outcome> = fails
-                    .iter()
-                    .map(|f| if *f { FAIL } else { Outcome::Ok })
-                    .collect();
+                let outcomes: Vec<Outcome> =
+                    fails.iter().map(|f| if *f { FAIL } else { Outcome::Ok }).collect();
                 for threshold in 1..=4_u32 {
                     let expected = edges_by_looking_back(&fails, threshold as usize);
-                    assert_eq!(
-                        fold(&outcomes, threshold).1,
-                        expected,
-                        "{fails:?} {threshold}"
-                    );
+                    assert_eq!(fold(&outcomes, threshold).1, expected, "{fails:?} {threshold}");
                 }
             }
         }

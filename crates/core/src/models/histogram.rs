@@ -51,10 +51,7 @@ impl Histogram {
         self.0
             .iter()
             .flat_map(|(bucket, count)| {
-                [
-                    i32::from(*bucket),
-                    i32::try_from(*count).unwrap_or(i32::MAX),
-                ]
+                [i32::from(*bucket), i32::try_from(*count).unwrap_or(i32::MAX)]
             })
             .collect()
     }
@@ -102,21 +99,15 @@ mod tests {
 
         for (q, exact) in [(0.5, 50_000.0), (0.95, 95_000.0), (0.99, 99_000.0)] {
             let found = histogram.quantile(q).unwrap();
-            assert!(
-                (found / exact - 1.0).abs() < 0.025,
-                "{q}: {found} for {exact}"
-            );
+            assert!((found / exact - 1.0).abs() < 0.025, "{q}: {found} for {exact}");
         }
         assert_eq!(Histogram::default().quantile(0.5), None);
     }
 
     #[test]
     fn parts_add_up_to_the_whole_and_survive_a_column() {
-        let (mut odd, mut even, mut all) = (
-            Histogram::default(),
-            Histogram::default(),
-            Histogram::default(),
-        );
+        let (mut odd, mut even, mut all) =
+            (Histogram::default(), Histogram::default(), Histogram::default());
         for us in [0, 1, 17, 900, 40_000, u32::MAX] {
             if us % 2 == 0 {
                 even.record(us);

@@ -76,9 +76,7 @@ impl Region {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         let fits = (1..=32).contains(&name.len())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         fits.then(|| Self(name.to_owned()))
     }
 

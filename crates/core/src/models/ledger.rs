@@ -81,17 +81,10 @@ impl Ledger {
 
         let until = now.plus(timeout_ms + GRACE_MS);
         let following = schedule.following(due.slot);
-        self.outstanding = Some(Outstanding {
-            slot: due.slot,
-            until,
-        });
+        self.outstanding = Some(Outstanding { slot: due.slot, until });
         self.next = Some(following);
         let start_by = following.max(until).plus(-timeout_ms - RECORDING_MS);
-        Some(Claimed {
-            slot: due.slot,
-            start_by,
-            gaps,
-        })
+        Some(Claimed { slot: due.slot, start_by, gaps })
     }
 
     /// Takes the outcome of `slot`, and says which slots before it were missed; `None` when the
@@ -120,11 +113,7 @@ impl Ledger {
     pub fn close(&mut self, reason: MissedReason) -> Option<Gap> {
         let open = self.outstanding.take()?;
         self.last = Some(open.slot);
-        Some(Gap {
-            from: open.slot,
-            slots: 1,
-            reason,
-        })
+        Some(Gap { from: open.slot, slots: 1, reason })
     }
 
     /// Stops the clock for this check: nothing is due any more, and what was under way is closed.
@@ -138,11 +127,7 @@ impl Ledger {
             return None;
         }
         self.last = Some(schedule.preceding(next, to));
-        Some(Gap {
-            from: next,
-            slots: behind,
-            reason: MissedReason::Late,
-        })
+        Some(Gap { from: next, slots: behind, reason: MissedReason::Late })
     }
 }
 
@@ -161,10 +146,7 @@ mod tests {
     }
 
     fn due_at(slot: i64) -> Ledger {
-        Ledger {
-            next: Some(Slot(slot)),
-            ..Ledger::default()
-        }
+        Ledger { next: Some(Slot(slot)), ..Ledger::default() }
     }
 
     #[test]
@@ -189,17 +171,9 @@ mod tests {
 
         let next = ledger.claim(grid(), Slot(20_001), TIMEOUT).unwrap();
 
-        let lost = Gap {
-            from: Slot(10_000),
-            slots: 1,
-            reason: MissedReason::Lost,
-        };
+        let lost = Gap { from: Slot(10_000), slots: 1, reason: MissedReason::Lost };
         assert_eq!((next.slot, next.gaps), (Slot(20_000), vec![lost]));
-        assert_eq!(
-            ledger.settle(grid(), Slot(10_000)),
-            None,
-            "the zombie changes nothing"
-        );
+        assert_eq!(ledger.settle(grid(), Slot(10_000)), None, "the zombie changes nothing");
         assert_eq!(ledger.settle(grid(), Slot(20_000)), Some(vec![]));
     }
 
@@ -211,10 +185,7 @@ mod tests {
 
         assert_eq!(ledger.claim(short, Slot(2_000), 900), None);
         ledger.settle(short, Slot(1_000)).unwrap();
-        assert_eq!(
-            ledger.claim(short, Slot(2_050), 900).map(|c| c.slot),
-            Some(Slot(2_000))
-        );
+        assert_eq!(ledger.claim(short, Slot(2_050), 900).map(|c| c.slot), Some(Slot(2_000)));
     }
 
     #[test]
@@ -223,11 +194,7 @@ mod tests {
 
         let claimed = ledger.claim(grid(), Slot(45_000), TIMEOUT).unwrap();
 
-        let late = Gap {
-            from: Slot(10_000),
-            slots: 3,
-            reason: MissedReason::Late,
-        };
+        let late = Gap { from: Slot(10_000), slots: 3, reason: MissedReason::Late };
         assert_eq!((claimed.slot, claimed.gaps), (Slot(40_000), vec![late]));
         assert_eq!(ledger.last, Some(Slot(30_000)));
     }
@@ -238,18 +205,8 @@ mod tests {
 
         let gaps = ledger.settle(grid(), Slot(30_000)).unwrap();
 
-        assert_eq!(
-            gaps,
-            vec![Gap {
-                from: Slot(10_000),
-                slots: 2,
-                reason: MissedReason::Late
-            }]
-        );
-        assert_eq!(
-            (ledger.last, ledger.next),
-            (Some(Slot(30_000)), Some(Slot(40_000)))
-        );
+        assert_eq!(gaps, vec![Gap { from: Slot(10_000), slots: 2, reason: MissedReason::Late }]);
+        assert_eq!((ledger.last, ledger.next), (Some(Slot(30_000)), Some(Slot(40_000))));
     }
 
     #[test]
@@ -259,10 +216,7 @@ mod tests {
 
         let closed = ledger.stop(MissedReason::Paused).unwrap();
 
-        assert_eq!(
-            (closed.from, closed.reason),
-            (Slot(10_000), MissedReason::Paused)
-        );
+        assert_eq!((closed.from, closed.reason), (Slot(10_000), MissedReason::Paused));
         assert_eq!(ledger.claim(grid(), Slot(90_000), TIMEOUT), None);
         assert_eq!(ledger.settle(grid(), Slot(10_000)), None);
         assert_eq!(ledger.settle(grid(), Slot(20_000)), None);

@@ -68,11 +68,7 @@ impl Outage {
             Transition::WentDown { since } => {
                 let first = self.down.is_empty();
                 self.down.insert(region.clone());
-                first.then(|| Edge::Open {
-                    check: self.check,
-                    since,
-                    cause: cause.to_owned(),
-                })
+                first.then(|| Edge::Open { check: self.check, since, cause: cause.to_owned() })
             }
             Transition::Recovered { at } => {
                 self.down.remove(region);
@@ -94,10 +90,7 @@ mod tests {
     #[test]
     fn the_first_region_opens_and_the_last_resolves() {
         let check = CheckId::generate();
-        let (east, west) = (
-            Region::parse("east").unwrap(),
-            Region::parse("west").unwrap(),
-        );
+        let (east, west) = (Region::parse("east").unwrap(), Region::parse("west").unwrap());
         let mut outage = Outage::new(check, BTreeSet::new());
 
         let edges: Vec<_> = [
@@ -111,18 +104,10 @@ mod tests {
         assert_eq!(
             edges,
             [
-                Some(Edge::Open {
-                    check,
-                    since: Slot(1),
-                    cause: "refused".into()
-                }),
+                Some(Edge::Open { check, since: Slot(1), cause: "refused".into() }),
                 None,
                 None,
-                Some(Edge::Resolve {
-                    check,
-                    at: Slot(4),
-                    resolution: Resolution::Recovered
-                }),
+                Some(Edge::Resolve { check, at: Slot(4), resolution: Resolution::Recovered }),
             ]
         );
     }

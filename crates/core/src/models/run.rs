@@ -179,9 +179,7 @@ impl Run {
     /// Microseconds from start to end, when somebody looked.
     #[must_use]
     pub fn total_us(&self) -> Option<u32> {
-        self.observation
-            .as_ref()
-            .and_then(|seen| seen.phases.total_us)
+        self.observation.as_ref().and_then(|seen| seen.phases.total_us)
     }
 }
 
@@ -199,18 +197,11 @@ mod tests {
     fn every_outcome_is_read_back_from_its_words() {
         let mut all = vec![Outcome::Ok];
         all.extend(FailClass::ALL.iter().map(|c| Outcome::Fail(*c)));
-        all.extend(
-            InconclusiveReason::ALL
-                .iter()
-                .map(|r| Outcome::Inconclusive(*r)),
-        );
+        all.extend(InconclusiveReason::ALL.iter().map(|r| Outcome::Inconclusive(*r)));
         all.extend(MissedReason::ALL.iter().map(|r| Outcome::Missed(*r)));
 
         for outcome in all {
-            assert_eq!(
-                Outcome::parse(outcome.as_str(), outcome.reason()),
-                Some(outcome)
-            );
+            assert_eq!(Outcome::parse(outcome.as_str(), outcome.reason()), Some(outcome));
         }
         assert_eq!(Outcome::parse("fail", "boredom"), None);
     }

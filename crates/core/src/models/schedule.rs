@@ -20,9 +20,7 @@ impl Slot {
     /// The instant as a time; instants outside chrono's range become the epoch.
     #[must_use]
     pub fn time(self) -> DateTime<Utc> {
-        Utc.timestamp_millis_opt(self.0)
-            .single()
-            .unwrap_or_default()
+        Utc.timestamp_millis_opt(self.0).single().unwrap_or_default()
     }
 
     /// The slot `ms` milliseconds later.
@@ -69,10 +67,7 @@ impl Schedule {
         let (_, random) = check.0.as_u64_pair();
         // The two highest bits are the UUID's variant, the same for all.
         let random = i64::try_from(random & 0x3fff_ffff_ffff_ffff).unwrap_or_default();
-        Self {
-            interval_ms,
-            phase_ms: random % interval_ms,
-        }
+        Self { interval_ms, phase_ms: random % interval_ms }
     }
 
     /// Milliseconds between two slots of the grid.
@@ -89,11 +84,7 @@ impl Schedule {
     pub const fn following(self, slot: Slot) -> Slot {
         let earliest = slot.plus((self.interval_ms + 1) / 2).0;
         let past = (earliest - self.phase_ms).rem_euclid(self.interval_ms);
-        if past == 0 {
-            Slot(earliest)
-        } else {
-            Slot(earliest).plus(self.interval_ms - past)
-        }
+        if past == 0 { Slot(earliest) } else { Slot(earliest).plus(self.interval_ms - past) }
     }
 
     /// What is due at `now` when `next` is the first slot not yet handed out; `None` before it.
@@ -104,27 +95,17 @@ impl Schedule {
         }
         let second = self.following(next);
         if now < second {
-            return Some(Due {
-                slot: next,
-                behind: 0,
-            });
+            return Some(Due { slot: next, behind: 0 });
         }
         let further = (now.0 - second.0) / self.interval_ms;
         let slot = second.plus(further * self.interval_ms);
-        Some(Due {
-            slot,
-            behind: u32::try_from(further).map_or(u32::MAX, |n| n.saturating_add(1)),
-        })
+        Some(Due { slot, behind: u32::try_from(further).map_or(u32::MAX, |n| n.saturating_add(1)) })
     }
 
     /// The slot before `slot` among those handed out from `next` on, for `slot` later than `next`.
     #[must_use]
     pub fn preceding(self, next: Slot, slot: Slot) -> Slot {
-        if slot <= self.following(next) {
-            next
-        } else {
-            slot.plus(-self.interval_ms)
-        }
+        if slot <= self.following(next) { next } else { slot.plus(-self.interval_ms) }
     }
 }
 
@@ -160,25 +141,10 @@ mod tests {
         let grid = schedule(0, 1000);
 
         assert_eq!(grid.due(Slot(1000), Slot(999)), None);
-        assert_eq!(
-            grid.due(Slot(1000), Slot(1999)),
-            Some(Due {
-                slot: Slot(1000),
-                behind: 0
-            })
-        );
-        assert_eq!(
-            grid.due(Slot(1000), Slot(5300)),
-            Some(Due {
-                slot: Slot(5000),
-                behind: 4
-            })
-        );
+        assert_eq!(grid.due(Slot(1000), Slot(1999)), Some(Due { slot: Slot(1000), behind: 0 }));
+        assert_eq!(grid.due(Slot(1000), Slot(5300)), Some(Due { slot: Slot(5000), behind: 4 }));
         let year = 365 * 24 * 3_600_000;
-        assert_eq!(
-            grid.due(Slot(0), Slot(year)).map(|d| d.behind),
-            Some(31_536_000)
-        );
+        assert_eq!(grid.due(Slot(0), Slot(year)).map(|d| d.behind), Some(31_536_000));
     }
 
     #[test]

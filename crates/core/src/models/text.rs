@@ -9,13 +9,7 @@ pub fn tame(text: &str, max: usize) -> String {
     let end = text.floor_char_boundary(max.min(text.len()));
     text[..end]
         .chars()
-        .map(|c| {
-            if c.is_control() && c != '\n' && c != '\t' {
-                ' '
-            } else {
-                c
-            }
-        })
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c })
         .collect()
 }
 

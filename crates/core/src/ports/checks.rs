@@ -32,10 +32,7 @@ pub enum Creation {
 
 /// What became of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once a request and taken apart at once"
-)]
+#[expect(clippy::large_enum_variant, reason = "made once a request and taken apart at once")]
 pub enum Change {
     /// Done; the check as it is now.
     Done(CheckView),
@@ -47,10 +44,7 @@ pub enum Change {
 
 /// What became of a wish to run a check now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once a request and taken apart at once"
-)]
+#[expect(clippy::large_enum_variant, reason = "made once a request and taken apart at once")]
 pub enum RunNow {
     /// A slot is due at once; the check as it is now.
     Due(CheckView),

@@ -14,10 +14,7 @@ pub type Setting = (&'static str, Option<&'static str>);
 
 /// Every setting there is. `.env.example` lists the same, and a test holds it to that.
 pub const SETTINGS: [Setting; 17] = [
-    (
-        "DATABASE_URL",
-        Some("postgres://user:password@localhost:5432/pulse?sslmode=disable"),
-    ),
+    ("DATABASE_URL", Some("postgres://user:password@localhost:5432/pulse?sslmode=disable")),
     ("DATABASE_POOL_SIZE", Some("10")),
     ("REDIS_URL", Some("redis://localhost:6379")),
     ("REDIS_PREFIX", Some("pulse")),
@@ -67,10 +64,7 @@ pub enum Role {
 
 /// Everything a process is told.
 #[derive(Clone)]
-#[expect(
-    missing_docs,
-    reason = "each field is the setting of that name, told in .env.example"
-)]
+#[expect(missing_docs, reason = "each field is the setting of that name, told in .env.example")]
 pub struct Config {
     pub database_url: String,
     pub database_pool_size: u32,
@@ -121,11 +115,7 @@ impl Config {
             .map_err(|_may_hold_secrets| ConfigError(vec!["  .env cannot be read".into()]))?;
         Self::read(|name| {
             let filed = || {
-                in_file
-                    .iter()
-                    .rev()
-                    .find(|(key, _)| key == name)
-                    .map(|(_, value)| value.clone())
+                in_file.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone())
             };
             std::env::var(name).ok().or_else(filed)
         })
@@ -136,10 +126,7 @@ impl Config {
     /// # Errors
     /// As [`Self::from_env`].
     pub fn read(source: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut r = Reader {
-            source,
-            wrong: Vec::new(),
-        };
+        let mut r = Reader { source, wrong: Vec::new() };
         let config = Self {
             database_url: r.text("DATABASE_URL", postgres_url),
             database_pool_size: r.number("DATABASE_POOL_SIZE", 1..=1_000),
@@ -149,10 +136,8 @@ impl Config {
             history_retention_days: r.number("HISTORY_RETENTION_DAYS", 1..=3_650),
             host: r.parsed("HOST", "must be an IP address such as 127.0.0.1 or 0.0.0.0"),
             log_level: r.text("LOG_LEVEL", log_level),
-            log_format: r.one_of(
-                "LOG_FORMAT",
-                &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
-            ),
+            log_format: r
+                .one_of("LOG_FORMAT", &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]),
             shutdown_timeout: Duration::from_secs(r.number("SHUTDOWN_TIMEOUT_SECONDS", 1..=3_600)),
             port: r.number("PORT", 0..=65_535),
             scheduler_tick: Duration::from_millis(r.number("SCHEDULER_TICK_MS", 1..=1_000)),
@@ -163,11 +148,7 @@ impl Config {
             worker_roles: r.text("WORKER_ROLES", roles),
             probe_run_header: r.one_of("PROBE_RUN_HEADER", &[("true", true), ("false", false)]),
         };
-        if r.wrong.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError(r.wrong))
-        }
+        if r.wrong.is_empty() { Ok(config) } else { Err(ConfigError(r.wrong)) }
     }
 }
 
@@ -178,9 +159,7 @@ struct Reader<S> {
 
 impl<S: Fn(&str) -> Option<String>> Reader<S> {
     fn raw(&self, name: &str) -> Option<String> {
-        (self.source)(name)
-            .map(|value| value.trim().to_owned())
-            .filter(|value| !value.is_empty())
+        (self.source)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
     /// The value, or the default's, which always passes; so there is always something to go on with.
@@ -207,26 +186,16 @@ impl<S: Fn(&str) -> Option<String>> Reader<S> {
     }
 
     fn parsed<T: FromStr>(&mut self, name: &str, rule: &str) -> T {
-        self.text(name, |value| {
-            value.parse().map_err(|_unparsable| rule.to_owned())
-        })
+        self.text(name, |value| value.parse().map_err(|_unparsable| rule.to_owned()))
     }
 
     fn number<T>(&mut self, name: &str, range: std::ops::RangeInclusive<T>) -> T
     where
         T: FromStr + PartialOrd + fmt::Display,
     {
-        let rule = format!(
-            "must be a whole number from {} to {}",
-            range.start(),
-            range.end()
-        );
+        let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
         self.text(name, |value| {
-            value
-                .parse()
-                .ok()
-                .filter(|n| range.contains(n))
-                .ok_or_else(|| rule.clone())
+            value.parse().ok().filter(|n| range.contains(n)).ok_or_else(|| rule.clone())
         })
     }
 
@@ -242,10 +211,7 @@ impl<S: Fn(&str) -> Option<String>> Reader<S> {
 }
 
 fn default_of(name: &str) -> &'static str {
-    let known = SETTINGS
-        .iter()
-        .chain(&SWITCHES)
-        .find(|(setting, _)| *setting == name);
+    let known = SETTINGS.iter().chain(&SWITCHES).find(|(setting, _)| *setting == name);
     known.and_then(|(_, default)| *default).unwrap_or_default()
 }
 
@@ -257,11 +223,7 @@ fn postgres_url(text: &str) -> Result<String, String> {
 }
 
 fn redis_url(text: &str) -> Result<String, String> {
-    let url = if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("redis://{text}")
-    };
+    let url = if text.contains("://") { text.to_owned() } else { format!("redis://{text}") };
     if !(url.starts_with("redis://") || url.starts_with("rediss://")) {
         return Err("must be host:port, or begin with redis:// or rediss://".into());
     }
@@ -270,21 +232,16 @@ fn redis_url(text: &str) -> Result<String, String> {
 }
 
 fn redis_prefix(text: &str) -> Result<String, String> {
-    let fits = text.len() <= 64
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+    let fits =
+        text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
     fits.then(|| text.to_owned())
         .ok_or_else(|| "must be at most 64 letters, digits and - _ . :".into())
 }
 
 fn log_level(text: &str) -> Result<String, String> {
-    tracing_subscriber::EnvFilter::try_new(text)
-        .map(|_| text.to_owned())
-        .map_err(|_unparsable| {
-            "must be error, warn, info, debug, trace, or a filter such as info,pulse_core=debug"
-                .into()
-        })
+    tracing_subscriber::EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_unparsable| {
+        "must be error, warn, info, debug, trace, or a filter such as info,pulse_core=debug".into()
+    })
 }
 
 fn region(text: &str) -> Result<Region, String> {
@@ -293,15 +250,15 @@ fn region(text: &str) -> Result<Region, String> {
 }
 
 fn roles(text: &str) -> Result<BTreeSet<Role>, String> {
-    let role = |word: &str| match word.trim() {
-        "prober" => Ok(Role::Prober),
-        "recorder" => Ok(Role::Recorder),
-        "alerter" => Ok(Role::Alerter),
-        "shipper" => Ok(Role::Shipper),
-        _ => Err(
-            "must be a list of prober, recorder, alerter and shipper, parted by commas".to_owned(),
-        ),
-    };
+    let role =
+        |word: &str| match word.trim() {
+            "prober" => Ok(Role::Prober),
+            "recorder" => Ok(Role::Recorder),
+            "alerter" => Ok(Role::Alerter),
+            "shipper" => Ok(Role::Shipper),
+            _ => Err("must be a list of prober, recorder, alerter and shipper, parted by commas"
+                .to_owned()),
+        };
     text.split(',').map(role).collect()
 }
 
@@ -310,12 +267,7 @@ mod tests {
     use super::*;
 
     fn with(values: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::read(|name| {
-            values
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, v)| (*v).to_owned())
-        })
+        Config::read(|name| values.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
     }
 
     #[test]
@@ -323,11 +275,7 @@ mod tests {
         let config = with(&[]).unwrap();
 
         assert_eq!(
-            (
-                config.port,
-                config.worker_port,
-                config.host.to_string().as_str()
-            ),
+            (config.port, config.worker_port, config.host.to_string().as_str()),
             (8080, 8081, "127.0.0.1")
         );
         assert_eq!((config.clickhouse, config.worker_roles.len()), (None, 4));
@@ -361,10 +309,7 @@ mod tests {
 
     #[test]
     fn redis_may_be_told_as_host_and_port() {
-        assert_eq!(
-            with(&[("REDIS_URL", "cache:6380")]).unwrap().redis_url,
-            "redis://cache:6380"
-        );
+        assert_eq!(with(&[("REDIS_URL", "cache:6380")]).unwrap().redis_url, "redis://cache:6380");
     }
 
     #[test]
@@ -377,9 +322,7 @@ mod tests {
                     .split_once('=')
                     .filter(|(name, _)| is_name(name))
                     .map(|(name, _)| (name, None)),
-                None => line
-                    .split_once('=')
-                    .map(|(name, value)| (name, Some(value))),
+                None => line.split_once('=').map(|(name, value)| (name, Some(value))),
             })
             .collect();
 
@@ -392,8 +335,6 @@ mod tests {
 
     fn is_name(text: &str) -> bool {
         !text.is_empty()
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     }
 }

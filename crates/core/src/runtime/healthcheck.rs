@@ -16,11 +16,7 @@ pub async fn is_healthy(host: IpAddr, port: u16) -> bool {
         IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         named => named,
     };
-    timeout(LIMIT, ask(host, port))
-        .await
-        .ok()
-        .and_then(Result::ok)
-        .unwrap_or(false)
+    timeout(LIMIT, ask(host, port)).await.ok().and_then(Result::ok).unwrap_or(false)
 }
 
 async fn ask(host: IpAddr, port: u16) -> std::io::Result<bool> {

@@ -8,9 +8,5 @@ pub fn identity() -> String {
         .ok()
         .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())
         .map_or_else(|| "host".to_owned(), |name| name.trim().to_owned());
-    format!(
-        "{host}-{}-{:08x}",
-        std::process::id(),
-        rand::random::<u32>()
-    )
+    format!("{host}-{}-{:08x}", std::process::id(), rand::random::<u32>())
 }

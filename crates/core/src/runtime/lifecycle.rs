@@ -40,24 +40,18 @@ impl Lifecycle {
             reason = failure => Some(reason),
         };
         match &failed {
-            None => info!(
-                deadline_s = deadline.as_secs(),
-                "asked to stop: finishing what is in hand"
-            ),
-            Some(reason) => error!(
-                reason,
-                "a part of this process ended by itself: stopping the rest"
-            ),
+            None => {
+                info!(deadline_s = deadline.as_secs(), "asked to stop: finishing what is in hand");
+            }
+            Some(reason) => {
+                error!(reason, "a part of this process ended by itself: stopping the rest");
+            }
         }
         tokio::select! {
             done = timeout(deadline, drain) => if let Ok(()) = done { info!("stopped") } else { warn!("stopped at the deadline; what was in hand goes to others when its lease is over") },
             () = self.asked() => warn!("asked twice: leaving at once"),
         }
-        if failed.is_some() {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        }
+        if failed.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 
     async fn asked(&mut self) {

@@ -63,48 +63,25 @@ impl Loops {
     pub fn states(&self) -> Vec<LoopState> {
         let state = |tick: &Tick| {
             let last_good = tick.at.elapsed();
-            LoopState {
-                name: tick.name,
-                last_good,
-                stale: last_good > tick.allowed,
-            }
+            LoopState { name: tick.name, last_good, stale: last_good > tick.allowed }
         };
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .map(state)
-            .collect()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(state).collect()
     }
 
     fn add(&self, name: &'static str, pause: Duration) -> usize {
         let mut ticks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ticks.push(Tick {
-            name,
-            at: Instant::now(),
-            allowed: pause * 3,
-        });
+        ticks.push(Tick { name, at: Instant::now(), allowed: pause * 3 });
         ticks.len() - 1
     }
 
     fn good(&self, place: usize) {
-        if let Some(tick) = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_mut(place)
-        {
+        if let Some(tick) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place) {
             tick.at = Instant::now();
         }
     }
 
     fn end(&self, place: usize) {
-        if let Some(tick) = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_mut(place)
-        {
+        if let Some(tick) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place) {
             tick.allowed = Duration::MAX;
         }
     }
@@ -185,25 +162,13 @@ struct Trouble<'a> {
 
 impl<'a> Trouble<'a> {
     const fn new(name: &'static str, metrics: &'a Metrics) -> Self {
-        Self {
-            name,
-            metrics,
-            since: None,
-            pause: FIRST_BACK_OFF,
-        }
+        Self { name, metrics, since: None, pause: FIRST_BACK_OFF }
     }
 
     fn pause(&mut self, error: &StoreError) -> Duration {
-        self.metrics
-            .loop_errors
-            .with_label_values(&[self.name])
-            .inc();
+        self.metrics.loop_errors.with_label_values(&[self.name]).inc();
         if self.since.is_none() {
-            warn!(
-                role = self.name,
-                error = chain(error),
-                "a round failed; trying again"
-            );
+            warn!(role = self.name, error = chain(error), "a round failed; trying again");
             self.since = Some(Instant::now());
         }
         let pause = self.pause;
@@ -213,11 +178,7 @@ impl<'a> Trouble<'a> {
 
     fn over(&mut self) {
         if let Some(since) = self.since.take() {
-            info!(
-                role = self.name,
-                trouble_ms = since.elapsed().as_millis(),
-                "working again"
-            );
+            info!(role = self.name, trouble_ms = since.elapsed().as_millis(), "working again");
             self.pause = FIRST_BACK_OFF;
         }
     }

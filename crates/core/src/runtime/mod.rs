@@ -7,4 +7,16 @@ pub mod identity;
 pub mod lifecycle;
 pub mod loops;
 pub mod ops;
+pub mod process;
 pub mod telemetry;
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+
+/// # Errors
+/// A sentence that names the address: taken, or not allowed.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| format!("cannot listen on {address}: {error}"))
+}

@@ -74,10 +74,7 @@ impl Started {
     /// Now.
     #[must_use]
     pub fn now() -> Self {
-        Self {
-            instant: Instant::now(),
-            at: Utc::now(),
-        }
+        Self { instant: Instant::now(), at: Utc::now() }
     }
 }
 
@@ -130,13 +127,7 @@ impl Dependency {
                 Err(reason) => ("down", None, Some(reason)),
             },
         };
-        Answer {
-            name: self.name,
-            vital: self.vital,
-            state,
-            latency_ms,
-            error,
-        }
+        Answer { name: self.name, vital: self.vital, state, latency_ms, error }
     }
 }
 
@@ -175,11 +166,7 @@ async fn health(State(ops): State<Arc<Ops>>) -> Response {
     if let Some(region) = &ops.region {
         body["region"] = json!(region);
     }
-    let code = if status == "down" {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
-    };
+    let code = if status == "down" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (code, Json(body)).into_response()
 }
 
@@ -191,33 +178,16 @@ async fn ready(State(ops): State<Arc<Ops>>) -> Response {
         .collect();
     let stale = ops.loops.states().into_iter().filter(|it| it.stale);
     reasons.extend(stale.map(|it| {
-        format!(
-            "{} has not had a good round for {} s",
-            it.name,
-            it.last_good.as_secs()
-        )
+        format!("{} has not had a good round for {} s", it.name, it.last_good.as_secs())
     }));
-    let code = if reasons.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (
-        code,
-        Json(json!({ "ready": reasons.is_empty(), "reasons": reasons })),
-    )
-        .into_response()
+    let code = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> Response {
-    ops.metrics
-        .uptime_seconds
-        .set(ops.started.instant.elapsed().as_secs_f64());
+    ops.metrics.uptime_seconds.set(ops.started.instant.elapsed().as_secs_f64());
     for it in ops.loops.states() {
-        ops.metrics
-            .loop_age_seconds
-            .with_label_values(&[it.name])
-            .set(it.last_good.as_secs_f64());
+        ops.metrics.loop_age_seconds.with_label_values(&[it.name]).set(it.last_good.as_secs_f64());
     }
     if wants_text(&headers) {
         let content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -238,13 +208,9 @@ async fn metrics(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> Response {
 
 /// Whether the scraper asks for Prometheus' text or OpenMetrics, and not for JSON first.
 fn wants_text(headers: &HeaderMap) -> bool {
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let mut kinds = accept
-        .split(',')
-        .map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    let accept =
+        headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
     kinds
         .find_map(|kind| match kind {
             "application/openmetrics-text" | "text/plain" | "text/*" => Some(true),
@@ -258,15 +224,8 @@ fn sum_up(reports: &[WorkerReport], process: &Map<String, Value>) -> Value {
     let sum = |of: fn(&WorkerReport) -> u64| reports.iter().map(of).sum::<u64>();
     let executed = sum(|it| it.checks_executed_total);
     let latency: f64 = reports.iter().map(|it| it.latency_ms_sum).sum();
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a count of runs stays far below 2^52"
-    )]
-    let average = if executed == 0 {
-        0.0
-    } else {
-        latency / executed as f64
-    };
+    #[expect(clippy::cast_precision_loss, reason = "a count of runs stays far below 2^52")]
+    let average = if executed == 0 { 0.0 } else { latency / executed as f64 };
     // Workers of one region see the same queue.
     let mut depths: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
     for it in reports {
@@ -320,10 +279,7 @@ mod tests {
             ..WorkerReport::default()
         };
 
-        let body = sum_up(
-            &[report("a", 1, 5), report("a", 2, 6), report("b", 1, 1)],
-            &Map::new(),
-        );
+        let body = sum_up(&[report("a", 1, 5), report("a", 2, 6), report("b", 1, 1)], &Map::new());
 
         assert_eq!(body["checks_executed_total"], 4);
         assert_eq!(body["worker"]["queue_depth"], 7);

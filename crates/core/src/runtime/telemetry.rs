@@ -10,15 +10,11 @@ use super::config::{Config, LogFormat};
 /// Begins to log as `config` says. A second call changes nothing.
 pub fn init(config: &Config) {
     let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_span_events(FmtSpan::NONE);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE);
     let begun = match config.log_format {
-        LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_writer(std::io::stderr)
-            .try_init(),
+        LogFormat::Json => {
+            builder.json().flatten_event(true).with_writer(std::io::stderr).try_init()
+        }
         LogFormat::Pretty => builder
             .with_target(false)
             .with_ansi(std::io::stderr().is_terminal())

@@ -59,10 +59,7 @@ impl From<&Run> for HistoryRow {
             tls_us: us(phases.tls_us),
             first_byte_us: us(phases.first_byte_us),
             total_us: us(phases.total_us),
-            address: seen
-                .and_then(|seen| seen.address)
-                .map(|a| a.to_string())
-                .unwrap_or_default(),
+            address: seen.and_then(|seen| seen.address).map(|a| a.to_string()).unwrap_or_default(),
             error: seen.and_then(|seen| seen.error.clone()).unwrap_or_default(),
         }
     }
@@ -118,10 +115,7 @@ pub fn write_lines(runs: &[Run]) -> Result<String, BoxError> {
 /// # Errors
 /// When a line is not a row.
 pub fn read_lines(lines: &str) -> Result<Vec<HistoryRow>, BoxError> {
-    lines
-        .lines()
-        .map(|line| Ok(serde_json::from_str(line)?))
-        .collect()
+    lines.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }
 
 #[cfg(test)]
@@ -147,11 +141,7 @@ mod tests {
         let seen = Observation {
             started_at: Slot(1_790_000_000_130).time(),
             status_code: Some(502),
-            phases: Phases {
-                connect_us: Some(120),
-                total_us: Some(900),
-                ..Phases::default()
-            },
+            phases: Phases { connect_us: Some(120), total_us: Some(900), ..Phases::default() },
             address: Some("127.0.0.1".parse().unwrap()),
             error: Some("status 502,\nexpected 200 \"quoted\"".into()),
         };
@@ -161,11 +151,8 @@ mod tests {
         ];
 
         let lines = write_lines(&runs).unwrap();
-        let back: Vec<Run> = read_lines(&lines)
-            .unwrap()
-            .into_iter()
-            .map(|row| row.into_run().unwrap())
-            .collect();
+        let back: Vec<Run> =
+            read_lines(&lines).unwrap().into_iter().map(|row| row.into_run().unwrap()).collect();
 
         assert_eq!(back, runs);
     }

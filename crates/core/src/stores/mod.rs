@@ -47,6 +47,12 @@ pub struct Stores {
     pub history_ping: Option<Arc<dyn Ping>>,
 }
 
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stores").finish_non_exhaustive()
+    }
+}
+
 impl Stores {
     /// Chooses by the settings. Nothing is connected yet: each store is when first used.
     ///
@@ -61,10 +67,7 @@ impl Stores {
         };
         let redis = Redis::new(&config.redis_url, identity, options)?;
         let days = config.history_retention_days;
-        let clickhouse = config
-            .clickhouse
-            .as_ref()
-            .map(|dsn| ClickHouse::new(dsn, days));
+        let clickhouse = config.clickhouse.as_ref().map(|dsn| ClickHouse::new(dsn, days));
         let history: Arc<dyn History> = match &clickhouse {
             Some(clickhouse) => Arc::new(clickhouse.clone()),
             None => Arc::new(postgres.history(days)),

@@ -52,22 +52,9 @@ pub async fn stores_with(history: HistoryIn) -> TestStores {
         Stores::connect(&config, &database).expect("the servers' addresses should be readable");
     let clock = Arc::new(ManualClock::at(Slot(1_790_000_000_000)));
     stores.clock = clock.clone();
-    stores
-        .queue_ping
-        .ping()
-        .await
-        .unwrap_or_else(|error| panic!("Redis: {error:?}; {NEEDS}"));
-    stores
-        .history
-        .prepare()
-        .await
-        .unwrap_or_else(|error| panic!("ClickHouse: {error:?}; {NEEDS}"));
-    TestStores {
-        stores,
-        clock,
-        config,
-        database,
-    }
+    stores.queue_ping.ping().await.unwrap_or_else(|error| panic!("Redis: {error:?}; {NEEDS}"));
+    stores.history.prepare().await.unwrap_or_else(|error| panic!("ClickHouse: {error:?}; {NEEDS}"));
+    TestStores { stores, clock, config, database }
 }
 
 /// Settings for a database, a prefix and a history all called `database`.
@@ -103,9 +90,7 @@ fn beside(url: &str, database: &str) -> String {
 
 async fn admin() -> PgConnection {
     let url = needed("DATABASE_URL");
-    PgConnection::connect(&url)
-        .await
-        .unwrap_or_else(|error| panic!("PostgreSQL: {error}; {NEEDS}"))
+    PgConnection::connect(&url).await.unwrap_or_else(|error| panic!("PostgreSQL: {error}; {NEEDS}"))
 }
 
 /// Copies the migrated template: 20 ms instead of running the migrations each time.
@@ -114,10 +99,7 @@ async fn create_database(name: &str) {
     let template = TEMPLATE.get_or_init(make_template).await;
     let mut admin = admin().await;
     // One at a time: a template must not be copied while another copy looks at it.
-    sqlx::query("SELECT pg_advisory_lock(7402)")
-        .execute(&mut admin)
-        .await
-        .expect("a lock");
+    sqlx::query("SELECT pg_advisory_lock(7402)").execute(&mut admin).await.expect("a lock");
     let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
     sqlx::query(AssertSqlSafe(create))
         .execute(&mut admin)
@@ -141,19 +123,11 @@ async fn make_template() -> String {
     let config = config(&name, HistoryIn::Postgres);
     let stores =
         Stores::connect(&config, &name).expect("the servers' addresses should be readable");
-    stores
-        .upkeep
-        .migrate()
-        .await
-        .expect("the migrations should run");
+    stores.upkeep.migrate().await.expect("the migrations should run");
     drop(stores);
     // The pool's connections end in their own time; a template must have none.
     let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1";
-    sqlx::query(end)
-        .bind(&name)
-        .execute(&mut admin)
-        .await
-        .expect("no more connections");
+    sqlx::query(end).bind(&name).execute(&mut admin).await.expect("no more connections");
     admin.close().await.expect("an orderly end");
     name
 }
@@ -163,9 +137,7 @@ impl Drop for TestStores {
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database);
         // On a thread of its own: the test's runtime may be ending.
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
                 runtime.block_on(async {
                     let mut admin = admin().await;

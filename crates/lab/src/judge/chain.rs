@@ -36,19 +36,12 @@ impl Chain {
             }
         }
         let first_ms = first_ms.unwrap_or(check.created_ms);
-        let phase = residues
-            .into_iter()
-            .max_by_key(|(_, count)| *count)
-            .map(|(phase, _)| phase);
+        let phase = residues.into_iter().max_by_key(|(_, count)| *count).map(|(phase, _)| phase);
         let earliest = first_ms + half;
         let second_ms = phase.map_or(earliest + interval_ms - 1, |phase| {
             earliest + (phase - earliest).rem_euclid(interval_ms)
         });
-        Self {
-            first_ms,
-            second_ms,
-            interval_ms,
-        }
+        Self { first_ms, second_ms, interval_ms }
     }
 
     /// The first slot of all.
@@ -76,17 +69,12 @@ impl Chain {
         };
         // A row may claim to stand for any number of slots; the end of time will do for the worst.
         let steps = i64::try_from(steps).unwrap_or(i64::MAX);
-        self.second_ms
-            .saturating_add(steps.saturating_mul(self.interval_ms))
+        self.second_ms.saturating_add(steps.saturating_mul(self.interval_ms))
     }
 
     /// All slots up to and including `until_ms`, from the first on.
     pub fn until(&self, until_ms: i64) -> impl Iterator<Item = i64> {
-        let Self {
-            first_ms,
-            second_ms,
-            interval_ms,
-        } = *self;
+        let Self { first_ms, second_ms, interval_ms } = *self;
         std::iter::once(first_ms)
             .chain((0..).map(move |step: i64| second_ms + step * interval_ms))
             .take_while(move |slot| *slot <= until_ms)
@@ -111,17 +99,11 @@ mod tests {
 
     #[test]
     fn the_second_slot_is_never_less_than_half_an_interval_after_the_first() {
-        let check = Definition {
-            created_ms: 1_001_001,
-            ..a_check()
-        };
+        let check = Definition { created_ms: 1_001_001, ..a_check() };
 
         let chain = Chain::observed(&check, [1_001_001, 1_004_000, 1_006_000]);
 
-        assert_eq!(
-            chain.until(1_004_000).collect::<Vec<_>>(),
-            [1_001_001, 1_004_000]
-        );
+        assert_eq!(chain.until(1_004_000).collect::<Vec<_>>(), [1_001_001, 1_004_000]);
     }
 
     #[test]

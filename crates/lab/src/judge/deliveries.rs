@@ -40,11 +40,7 @@ pub fn judge(incidents: &[Incident], deliveries: &[Delivery]) -> Figures {
     let mut told: BTreeMap<(Uuid, Edge), Vec<&Delivery>> = BTreeMap::new();
     for delivery in deliveries {
         figures.signature(delivery);
-        match delivery
-            .told
-            .map(|told| (told.incident, told.edge))
-            .filter(|at| due.contains(at))
-        {
+        match delivery.told.map(|told| (told.incident, told.edge)).filter(|at| due.contains(at)) {
             Some(at) => told.entry(at).or_default().push(delivery),
             None => figures.unfounded(delivery),
         }
@@ -69,15 +65,13 @@ impl Figures {
     fn signature(&mut self, delivery: &Delivery) {
         if !delivery.signature_ok {
             self.bad_signatures += 1;
-            self.complaints
-                .push(format!("{:?}: its signature does not hold", delivery.id));
+            self.complaints.push(format!("{:?}: its signature does not hold", delivery.id));
         }
     }
 
     fn unfounded(&mut self, delivery: &Delivery) {
         self.unfounded += 1;
-        self.complaints
-            .push(format!("{:?} tells of {:?}", delivery.id, delivery.told));
+        self.complaints.push(format!("{:?} tells of {:?}", delivery.id, delivery.told));
     }
 
     fn edge(&mut self, (incident, edge): (Uuid, Edge), tries: &[&Delivery]) {
@@ -86,16 +80,13 @@ impl Figures {
         if accepted == 0 {
             self.lost += 1;
             let tries = tries.len();
-            self.complaints.push(format!(
-                "{incident} {edge:?}: never accepted, {tries} tries"
-            ));
+            self.complaints.push(format!("{incident} {edge:?}: never accepted, {tries} tries"));
         }
         self.repeated += accepted.saturating_sub(1);
         let ids: BTreeSet<_> = tries.iter().map(|delivery| &delivery.id).collect();
         if ids.len() > 1 {
             self.many_ids += 1;
-            self.complaints
-                .push(format!("{incident} {edge:?}: told under {ids:?}"));
+            self.complaints.push(format!("{incident} {edge:?}: told under {ids:?}"));
         }
     }
 
@@ -107,9 +98,7 @@ impl Figures {
         let opened = tries(Edge::Opened).find(|delivery| delivery.accepted());
         if opened.is_none_or(|opened| opened.at_us > resolved.at_us) {
             self.disordered += 1;
-            self.complaints.push(format!(
-                "{incident}: resolved was sent before opened was taken"
-            ));
+            self.complaints.push(format!("{incident}: resolved was sent before opened was taken"));
         }
     }
 
@@ -119,17 +108,13 @@ impl Figures {
             known.entry(&delivery.id).or_default().push(delivery);
         }
         for (id, tries) in known {
-            if tries
-                .iter()
-                .any(|delivery| delivery.body_hash != tries[0].body_hash)
-            {
+            if tries.iter().any(|delivery| delivery.body_hash != tries[0].body_hash) {
                 self.many_bodies += 1;
                 self.complaints.push(format!("{id:?}: its body changed"));
             }
             if id.is_empty() || tries.iter().any(|delivery| delivery.told != tries[0].told) {
                 self.many_ids += 1;
-                self.complaints
-                    .push(format!("{id:?} stands for more than one edge"));
+                self.complaints.push(format!("{id:?} stands for more than one edge"));
             }
         }
     }
@@ -147,11 +132,7 @@ mod tests {
 
     fn an_incident(resolved: bool) -> Incident {
         let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
-        Incident {
-            id: INCIDENT,
-            started_at: at(1),
-            resolved_at: resolved.then(|| at(9)),
-        }
+        Incident { id: INCIDENT, started_at: at(1), resolved_at: resolved.then(|| at(9)) }
     }
 
     fn a_delivery(edge: Edge, at_us: i64) -> Delivery {
@@ -162,11 +143,7 @@ mod tests {
             body: Bytes::new(),
             body_hash: format!("hash of {edge:?}"),
             signature_ok: true,
-            told: Some(Told {
-                edge,
-                incident: INCIDENT,
-                check: Uuid::from_u128(1),
-            }),
+            told: Some(Told { edge, incident: INCIDENT, check: Uuid::from_u128(1) }),
             at_us,
             status: Some(200),
         }
@@ -214,13 +191,7 @@ mod tests {
     #[test]
     fn two_ids_for_one_edge_are_a_fault() {
         let mut deliveries = both();
-        deliveries.insert(
-            1,
-            Delivery {
-                id: "x".to_owned(),
-                ..a_delivery(Edge::Opened, 15)
-            },
-        );
+        deliveries.insert(1, Delivery { id: "x".to_owned(), ..a_delivery(Edge::Opened, 15) });
 
         assert_eq!(judge(&[an_incident(true)], &deliveries).many_ids, 1);
     }
@@ -238,10 +209,7 @@ mod tests {
     #[test]
     fn a_body_that_changes_between_tries_is_a_fault() {
         let mut deliveries = both();
-        let changed = Delivery {
-            body_hash: "other".to_owned(),
-            ..a_delivery(Edge::Opened, 15)
-        };
+        let changed = Delivery { body_hash: "other".to_owned(), ..a_delivery(Edge::Opened, 15) };
         deliveries.insert(1, changed);
 
         assert_eq!(judge(&[an_incident(true)], &deliveries).many_bodies, 1);
@@ -260,11 +228,7 @@ mod tests {
     fn a_forged_or_foreign_request_is_a_fault() {
         let mut deliveries = both();
         deliveries[0].signature_ok = false;
-        deliveries.push(Delivery {
-            told: None,
-            id: "x".to_owned(),
-            ..deliveries[1].clone()
-        });
+        deliveries.push(Delivery { told: None, id: "x".to_owned(), ..deliveries[1].clone() });
 
         let figures = judge(&[an_incident(true)], &deliveries);
 

@@ -57,21 +57,15 @@ impl Figures {
         self.due += 1;
         let Some(first) = hits.first() else {
             self.missing += 1;
-            self.complaints
-                .push(format!("{}: slot {slot_ms} was never hit", check.name));
+            self.complaints.push(format!("{}: slot {slot_ms} was never hit", check.name));
             return None;
         };
         self.hit += 1;
         self.duplicates += hits.len() - 1;
         if hits.len() > 1 {
-            let times: Vec<_> = hits
-                .iter()
-                .map(|hit| (hit.attempt, hit.at_us / 1000))
-                .collect();
-            let complaint = format!(
-                "{}: slot {slot_ms} was hit as (attempt, ms) {times:?}",
-                check.name
-            );
+            let times: Vec<_> = hits.iter().map(|hit| (hit.attempt, hit.at_us / 1000)).collect();
+            let complaint =
+                format!("{}: slot {slot_ms} was hit as (attempt, ms) {times:?}", check.name);
             self.complaints.push(complaint);
         }
         Some(first.at_us - slot_ms * 1000)
@@ -81,8 +75,7 @@ impl Figures {
         for slot in hits.slots(check.id).filter(|slot| *slot <= until_ms) {
             if chain.number_of(slot).is_none() {
                 self.off_grid += hits.at(check.id, slot).len();
-                self.complaints
-                    .push(format!("{}: hit for {slot}, not a slot of it", check.name));
+                self.complaints.push(format!("{}: hit for {slot}, not a slot of it", check.name));
             }
         }
     }
@@ -98,10 +91,7 @@ mod tests {
         let figures = judge(&[a_check()], &good_hits(5), SECOND + 6000);
 
         assert_eq!((figures.due, figures.hit), (5, 5));
-        assert_eq!(
-            (figures.duplicates, figures.missing, figures.off_grid),
-            (0, 0, 0)
-        );
+        assert_eq!((figures.duplicates, figures.missing, figures.off_grid), (0, 0, 0));
         assert_eq!(figures.delays.max_ms(), 10);
         assert!(figures.complaints.is_empty());
     }
@@ -109,10 +99,7 @@ mod tests {
     #[test]
     fn a_second_hit_of_a_slot_is_a_duplicate_whatever_its_attempt() {
         let mut hits = good_hits(3);
-        hits.push(Hit {
-            attempt: 2,
-            ..a_hit(SECOND)
-        });
+        hits.push(Hit { attempt: 2, ..a_hit(SECOND) });
 
         let figures = judge(&[a_check()], &hits, SECOND + 2000);
 
@@ -146,10 +133,7 @@ mod tests {
 
         let figures = judge(&[a_check()], &hits, SECOND + 2000);
 
-        assert_eq!(
-            (figures.first_delays.max_ms(), figures.delays.max_ms()),
-            (900, 900)
-        );
+        assert_eq!((figures.first_delays.max_ms(), figures.delays.max_ms()), (900, 900));
         assert_eq!(figures.delays.percentile_ms(50), 10);
     }
 

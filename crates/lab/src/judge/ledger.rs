@@ -57,12 +57,7 @@ pub fn judge(check: &Definition, listed: &Listing, hits: &HitsBySlot, until_ms: 
     let chain = Chain::observed(check, runs.iter().map(Run::slot_ms));
     let due: Vec<_> = chain.until(until_ms).collect();
     let entries = vec![Vec::new(); due.len()];
-    let mut book = Book {
-        check,
-        read_ms: *read_ms,
-        entries,
-        figures: Figures::default(),
-    };
+    let mut book = Book { check, read_ms: *read_ms, entries, figures: Figures::default() };
     for run in runs {
         book.enter(run, &chain);
         book.confirm(run, hits);
@@ -87,18 +82,12 @@ impl Book<'_> {
         };
         if run.slots == 0 || (run.slots > 1 && run.outcome != Outcome::Missed) {
             self.figures.off_grid += 1;
-            self.complain(
-                run.slot_ms(),
-                &format!("one look stands for {} slots", run.slots),
-            );
+            self.complain(run.slot_ms(), &format!("one look stands for {} slots", run.slots));
         }
         let slots = usize::try_from(run.slots).unwrap_or(usize::MAX);
         if chain.slot(first.saturating_add(slots.saturating_sub(1))) > self.read_ms {
             self.figures.off_grid += 1;
-            self.complain(
-                run.slot_ms(),
-                &format!("stands for {slots} slots, some yet to come"),
-            );
+            self.complain(run.slot_ms(), &format!("stands for {slots} slots, some yet to come"));
         }
         for entry in self.entries.iter_mut().skip(first).take(slots) {
             entry.push(run.outcome);
@@ -128,10 +117,7 @@ impl Book<'_> {
         if off <= FIRST_SLOT_WITHIN_MS {
             return 0;
         }
-        self.complain(
-            chain.first_ms(),
-            &format!("is first, {off} ms away from creation"),
-        );
+        self.complain(chain.first_ms(), &format!("is first, {off} ms away from creation"));
         1
     }
 
@@ -154,9 +140,7 @@ impl Book<'_> {
     }
 
     fn complain(&mut self, slot_ms: i64, what: &str) {
-        self.figures
-            .complaints
-            .push(format!("{}: slot {slot_ms} {what}", self.check.name));
+        self.figures.complaints.push(format!("{}: slot {slot_ms} {what}", self.check.name));
     }
 }
 
@@ -200,10 +184,7 @@ mod tests {
     const UNTIL: i64 = SECOND + 7000;
 
     fn verdict(runs: &[Run], hits: &[crate::target::Hit]) -> Figures {
-        let listed = Listing {
-            runs: runs.to_vec(),
-            read_ms: UNTIL + 10_000,
-        };
+        let listed = Listing { runs: runs.to_vec(), read_ms: UNTIL + 10_000 };
         judge(&a_check(), &listed, &HitsBySlot::of(hits), UNTIL)
     }
 
@@ -211,10 +192,7 @@ mod tests {
     fn a_whole_ledger_has_nothing_to_complain_of() {
         let figures = verdict(&good_runs(5), &good_hits(5));
 
-        assert_eq!(
-            (figures.due, figures.ok, figures.run_per_mille()),
-            (5, 5, 1000)
-        );
+        assert_eq!((figures.due, figures.ok, figures.run_per_mille()), (5, 5, 1000));
         assert_eq!(figures.complaints, Vec::<String>::new());
     }
 
@@ -223,10 +201,7 @@ mod tests {
         let mut runs = good_runs(5);
         runs.reverse();
 
-        assert_eq!(
-            verdict(&runs, &good_hits(5)).complaints,
-            Vec::<String>::new()
-        );
+        assert_eq!(verdict(&runs, &good_hits(5)).complaints, Vec::<String>::new());
     }
 
     #[test]
@@ -253,10 +228,7 @@ mod tests {
     fn one_missed_row_stands_for_many_slots() {
         let mut runs = good_runs(5);
         runs.drain(1..4);
-        runs.push(Run {
-            slots: 3,
-            ..a_run(SECOND, Outcome::Missed)
-        });
+        runs.push(Run { slots: 3, ..a_run(SECOND, Outcome::Missed) });
 
         let figures = verdict(&runs, &good_hits(5));
 
@@ -267,26 +239,17 @@ mod tests {
     #[test]
     fn a_missed_row_may_begin_with_the_first_slot_and_go_on_along_the_grid() {
         let mut runs = good_runs(5).split_off(3);
-        runs.push(Run {
-            slots: 3,
-            ..a_run(CREATED, Outcome::Missed)
-        });
+        runs.push(Run { slots: 3, ..a_run(CREATED, Outcome::Missed) });
 
         let figures = verdict(&runs, &good_hits(5));
 
-        assert_eq!(
-            (figures.missed, figures.unaccounted, figures.doubled),
-            (3, 0, 0)
-        );
+        assert_eq!((figures.missed, figures.unaccounted, figures.doubled), (3, 0, 0));
     }
 
     #[test]
     fn a_slot_in_two_rows_is_doubled() {
         let mut runs = good_runs(5);
-        runs.push(Run {
-            slots: 2,
-            ..a_run(SECOND, Outcome::Missed)
-        });
+        runs.push(Run { slots: 2, ..a_run(SECOND, Outcome::Missed) });
 
         let figures = verdict(&runs, &good_hits(5));
 
@@ -304,10 +267,7 @@ mod tests {
     #[test]
     fn a_look_stands_for_one_slot_only() {
         let mut runs = good_runs(4);
-        runs.push(Run {
-            slots: 2,
-            ..a_run(SECOND + 6000, Outcome::Ok)
-        });
+        runs.push(Run { slots: 2, ..a_run(SECOND + 6000, Outcome::Ok) });
 
         assert_eq!(verdict(&runs, &good_hits(5)).off_grid, 1);
     }
@@ -315,10 +275,7 @@ mod tests {
     #[test]
     fn nothing_is_missed_before_it_is_due() {
         let mut runs = good_runs(4);
-        runs.push(Run {
-            slots: 2,
-            ..a_run(SECOND + 6000, Outcome::Missed)
-        });
+        runs.push(Run { slots: 2, ..a_run(SECOND + 6000, Outcome::Missed) });
         assert_eq!(verdict(&runs, &good_hits(5)).off_grid, 0);
 
         runs[4].slots = 100;
@@ -351,10 +308,7 @@ mod tests {
         let mut runs = good_runs(5);
         runs[2] = a_run(runs[2].slot_ms(), Outcome::Missed);
 
-        assert_eq!(
-            verdict(&runs, &good_hits(5)).complaints,
-            Vec::<String>::new()
-        );
+        assert_eq!(verdict(&runs, &good_hits(5)).complaints, Vec::<String>::new());
     }
 
     #[test]

@@ -56,31 +56,20 @@ impl<'a> HitsBySlot<'a> {
     pub fn of(hits: &'a [Hit]) -> Self {
         let mut sorted: HashMap<Uuid, HashMap<i64, Vec<&Hit>>> = HashMap::new();
         for hit in hits {
-            sorted
-                .entry(hit.check)
-                .or_default()
-                .entry(hit.slot_ms)
-                .or_default()
-                .push(hit);
+            sorted.entry(hit.check).or_default().entry(hit.slot_ms).or_default().push(hit);
         }
         Self(sorted)
     }
 
     /// All slots of a check that were hit, in no order.
     pub fn slots(&self, check: Uuid) -> impl Iterator<Item = i64> {
-        self.0
-            .get(&check)
-            .into_iter()
-            .flat_map(|slots| slots.keys().copied())
+        self.0.get(&check).into_iter().flat_map(|slots| slots.keys().copied())
     }
 
     /// The hits of one slot.
     #[must_use]
     pub fn at(&self, check: Uuid, slot_ms: i64) -> &[&'a Hit] {
-        self.0
-            .get(&check)
-            .and_then(|slots| slots.get(&slot_ms))
-            .map_or(&[], Vec::as_slice)
+        self.0.get(&check).and_then(|slots| slots.get(&slot_ms)).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -131,10 +120,7 @@ pub(crate) mod fixtures {
 
     /// The first `count` slots, all good.
     pub fn good_runs(count: usize) -> Vec<Run> {
-        slots(count)
-            .into_iter()
-            .map(|slot| a_run(slot, Outcome::Ok))
-            .collect()
+        slots(count).into_iter().map(|slot| a_run(slot, Outcome::Ok)).collect()
     }
 
     /// A hit for each of the first `count` slots.
@@ -143,9 +129,6 @@ pub(crate) mod fixtures {
     }
 
     pub fn slots(count: usize) -> Vec<i64> {
-        std::iter::once(CREATED)
-            .chain((SECOND..).step_by(2000))
-            .take(count)
-            .collect()
+        std::iter::once(CREATED).chain((SECOND..).step_by(2000)).take(count).collect()
     }
 }

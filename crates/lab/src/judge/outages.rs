@@ -53,10 +53,7 @@ pub fn model(runs: &[Run], threshold: u32) -> Vec<Outage> {
                     from_ms = run.slot_ms();
                 }
                 if in_a_row == threshold {
-                    outages.push(Outage {
-                        from_ms,
-                        until_ms: None,
-                    });
+                    outages.push(Outage { from_ms, until_ms: None });
                 }
             }
         }
@@ -70,26 +67,16 @@ pub fn judge(check: &Definition, runs: &[Run], incidents: &[Incident]) -> Figure
     let mut told: Vec<_> = incidents.iter().map(Outage::from).collect();
     told.sort_by_key(|outage| outage.from_ms);
     let implied = model(runs, check.threshold);
-    let mut figures = Figures {
-        incidents: told.len(),
-        ..Figures::default()
-    };
-    if told
-        .windows(2)
-        .any(|pair| pair[0].until_ms.is_none_or(|until| until > pair[1].from_ms))
-    {
+    let mut figures = Figures { incidents: told.len(), ..Figures::default() };
+    if told.windows(2).any(|pair| pair[0].until_ms.is_none_or(|until| until > pair[1].from_ms)) {
         figures.double_open = 1;
-        figures.complaints.push(format!(
-            "{}: two incidents open at once: {told:?}",
-            check.name
-        ));
+        figures.complaints.push(format!("{}: two incidents open at once: {told:?}", check.name));
     }
     if told != implied {
         figures.unlike_model = 1;
-        figures.complaints.push(format!(
-            "{}: incidents are {told:?}, runs imply {implied:?}",
-            check.name
-        ));
+        figures
+            .complaints
+            .push(format!("{}: incidents are {told:?}, runs imply {implied:?}", check.name));
     }
     figures
 }
@@ -130,11 +117,7 @@ mod tests {
             _ => Outcome::Inconclusive,
         };
         let slots = slots(letters.len());
-        letters
-            .chars()
-            .zip(slots)
-            .map(|(letter, slot)| a_run(slot, outcome(letter)))
-            .collect()
+        letters.chars().zip(slots).map(|(letter, slot)| a_run(slot, outcome(letter))).collect()
     }
 
     fn an_incident(from_ms: i64, until_ms: Option<i64>) -> Incident {
@@ -148,14 +131,8 @@ mod tests {
     #[test]
     fn the_model_follows_the_rule() {
         let at = |number: usize| slots(20)[number];
-        let open = |from| Outage {
-            from_ms: at(from),
-            until_ms: None,
-        };
-        let over = |from, until| Outage {
-            from_ms: at(from),
-            until_ms: Some(at(until)),
-        };
+        let open = |from| Outage { from_ms: at(from), until_ms: None };
+        let over = |from, until| Outage { from_ms: at(from), until_ms: Some(at(until)) };
         let cases = [
             ("", vec![]),
             ("offo", vec![]),
@@ -179,10 +156,7 @@ mod tests {
 
         let figures = judge(&a_check(), &runs, &incidents);
 
-        assert_eq!(
-            (figures.incidents, figures.unlike_model, figures.double_open),
-            (1, 0, 0)
-        );
+        assert_eq!((figures.incidents, figures.unlike_model, figures.double_open), (1, 0, 0));
     }
 
     #[test]
@@ -191,10 +165,7 @@ mod tests {
         let bad = runs("offfo");
         let late = an_incident(bad[2].slot_ms(), Some(bad[4].slot_ms()));
 
-        assert_eq!(
-            judge(&a_check(), &good, &[an_incident(0, None)]).unlike_model,
-            1
-        );
+        assert_eq!(judge(&a_check(), &good, &[an_incident(0, None)]).unlike_model, 1);
         assert_eq!(judge(&a_check(), &bad, &[]).unlike_model, 1);
         assert_eq!(judge(&a_check(), &bad, &[late]).unlike_model, 1);
     }
@@ -204,9 +175,6 @@ mod tests {
         let incidents = [an_incident(2000, Some(9000)), an_incident(1000, Some(3000))];
 
         assert_eq!(judge(&a_check(), &runs("oo"), &incidents).double_open, 1);
-        assert_eq!(
-            judge(&a_check(), &runs("oo"), &incidents[..1]).double_open,
-            0
-        );
+        assert_eq!(judge(&a_check(), &runs("oo"), &incidents[..1]).double_open, 0);
     }
 }

@@ -38,11 +38,7 @@ impl Accounts {
         more: Duration,
     ) -> anyhow::Result<Self> {
         let started = Instant::now();
-        let longest = checks
-            .iter()
-            .map(|check| check.interval_ms)
-            .max()
-            .unwrap_or(0);
+        let longest = checks.iter().map(|check| check.interval_ms).max().unwrap_or(0);
         // The timeout of a run is always shorter than its interval.
         let interval_and_timeout = Duration::from_millis(2 * longest.unsigned_abs());
         let deadline = interval_and_timeout + GRACE + more;
@@ -61,19 +57,14 @@ impl Accounts {
         }
         let waited = started.elapsed();
         let listings = listings(api, checks).await?;
-        Ok(Self {
-            listings,
-            figures: ledger::Figures::default(),
-            waited,
-        })
+        Ok(Self { listings, figures: ledger::Figures::default(), waited })
     }
 
     /// Judges what was read.
     pub fn judge(&mut self, checks: &[Definition], hits: &[Hit], until_ms: i64) {
         let hits = HitsBySlot::of(hits);
         for (check, listed) in checks.iter().zip(&self.listings) {
-            self.figures
-                .add(ledger::judge(check, listed, &hits, until_ms));
+            self.figures.add(ledger::judge(check, listed, &hits, until_ms));
         }
     }
 
@@ -105,10 +96,7 @@ fn has_gaps(check: &Definition, listed: &Listing, until_ms: i64) -> bool {
 async fn listings(api: &Api, checks: &[Definition]) -> anyhow::Result<Vec<Listing>> {
     of_each(api, checks, async |api: &Api, id| {
         let runs = api.runs(id).await?;
-        Ok(Listing {
-            runs,
-            read_ms: clock::now_ms(),
-        })
+        Ok(Listing { runs, read_ms: clock::now_ms() })
     })
     .await
 }

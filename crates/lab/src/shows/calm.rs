@@ -33,11 +33,7 @@ pub struct Calm {
 
 /// Plays calm weather.
 pub async fn calm(calm: &Calm) -> anyhow::Result<Report> {
-    let cast = Cast {
-        servers: calm.servers,
-        workers: calm.workers,
-        keep: calm.keep,
-    };
+    let cast = Cast { servers: calm.servers, workers: calm.workers, keep: calm.keep };
     lab::stage(cast, async |lab| watch(lab, calm).await).await
 }
 
@@ -51,14 +47,7 @@ async fn watch(lab: &Lab, calm: &Calm) -> anyhow::Result<Report> {
         calm.workers
     ));
     let started = Instant::now();
-    let checks = create(
-        lab,
-        "calm",
-        calm.checks,
-        calm.interval_s,
-        &sink::new_secret(),
-    )
-    .await?;
+    let checks = create(lab, "calm", calm.checks, calm.interval_s, &sink::new_secret()).await?;
     report.note("all created after (ms)", started.elapsed().as_millis());
     let checks: Vec<_> = checks.iter().map(Definition::from).collect();
     tokio::time::sleep(calm.watched).await;
@@ -70,17 +59,9 @@ async fn watch(lab: &Lab, calm: &Calm) -> anyhow::Result<Report> {
     accounts.tell(&mut report);
     report.exactly("slots missed", accounts.figures.missed, 0);
     report.exactly("slots failed or inconclusive", unlucky(&accounts), 0);
-    tell_hits(
-        judge::hits::judge(&checks, &hits, until_ms),
-        calm,
-        &mut report,
-    );
+    tell_hits(judge::hits::judge(&checks, &hits, until_ms), calm, &mut report);
     report.exactly("hits that name no run", lab.target.strays(), 0);
-    report.exactly(
-        "webhooks received",
-        lab.sink.deliveries().read(<[_]>::len),
-        0,
-    );
+    report.exactly("webhooks received", lab.sink.deliveries().read(<[_]>::len), 0);
     Ok(report)
 }
 
@@ -94,11 +75,7 @@ fn tell_hits(seen: judge::hits::Figures, calm: &Calm, report: &mut Report) {
     report.exactly("hits off the grid", seen.off_grid, 0);
     report.note("start delay p50 / p99 / max (ms)", &seen.delays);
     report.note("of first slots", &seen.first_delays);
-    report.at_most(
-        "start delay p99 (ms)",
-        seen.delays.percentile_ms(99),
-        calm.p99_ms,
-    );
+    report.at_most("start delay p99 (ms)", seen.delays.percentile_ms(99), calm.p99_ms);
     report.at_most("start delay max (ms)", seen.delays.max_ms(), calm.max_ms);
     report.complain(seen.complaints);
 }

@@ -63,21 +63,14 @@ const VICTIMS: [Victim; 5] = [
 
 /// Plays rough weather.
 pub async fn kills(kills: &Kills) -> anyhow::Result<Report> {
-    lab::stage(
-        Cast {
-            servers: 2,
-            workers: 2,
-            keep: kills.keep,
-        },
-        async |lab| {
-            let mut storm = Storm::gather(lab, kills).await?;
-            let started = Instant::now();
-            while storm.rounds == 0 || started.elapsed() < kills.rounds_for {
-                storm.round().await?;
-            }
-            storm.reckoning().await
-        },
-    )
+    lab::stage(Cast { servers: 2, workers: 2, keep: kills.keep }, async |lab| {
+        let mut storm = Storm::gather(lab, kills).await?;
+        let started = Instant::now();
+        while storm.rounds == 0 || started.elapsed() < kills.rounds_for {
+            storm.round().await?;
+        }
+        storm.reckoning().await
+    })
     .await
 }
 
@@ -106,10 +99,7 @@ impl<'a> Storm<'a> {
         let secret = sink::new_secret();
         lab.sink.trust(HOOK, &secret);
         let checks = create(lab, "storm", kills.checks, kills.interval_s, &secret).await?;
-        let checks: Vec<_> = checks
-            .iter()
-            .map(|check: &Check| Definition::from(check))
-            .collect();
+        let checks: Vec<_> = checks.iter().map(|check: &Check| Definition::from(check)).collect();
         let storm = Self {
             lab,
             kills,
@@ -123,10 +113,7 @@ impl<'a> Storm<'a> {
     }
 
     async fn round(&mut self) -> anyhow::Result<()> {
-        let (long, short) = (
-            self.group(self.rounds),
-            self.group(self.rounds + GROUPS / 2),
-        );
+        let (long, short) = (self.group(self.rounds), self.group(self.rounds + GROUPS / 2));
         for victim in VICTIMS {
             match victim {
                 Victim::Process(Role::Worker) => self.fail(&long),
@@ -145,12 +132,7 @@ impl<'a> Storm<'a> {
 
     /// The checks that fail together in the outage of this number.
     fn group(&self, number: usize) -> Vec<Definition> {
-        self.checks
-            .iter()
-            .skip(number % GROUPS)
-            .step_by(GROUPS)
-            .cloned()
-            .collect()
+        self.checks.iter().skip(number % GROUPS).step_by(GROUPS).cloned().collect()
     }
 
     fn fail(&mut self, group: &[Definition]) {
@@ -163,18 +145,14 @@ impl<'a> Storm<'a> {
     /// Ends an outage, once it has been noticed; returns when its end has been noticed too.
     async fn heal(&mut self, group: &[Definition]) -> anyhow::Result<()> {
         self.incidents_until("every outage to be open", group, |incidents| {
-            incidents
-                .iter()
-                .any(|incident| incident.resolved_at.is_none())
+            incidents.iter().any(|incident| incident.resolved_at.is_none())
         })
         .await?;
         for check in group {
             self.lab.target.play(&check.name, Plan::status(200));
         }
         self.incidents_until("every outage to be over", group, |incidents| {
-            incidents
-                .iter()
-                .all(|incident| incident.resolved_at.is_some())
+            incidents.iter().all(|incident| incident.resolved_at.is_some())
         })
         .await
     }
@@ -188,10 +166,7 @@ impl<'a> Storm<'a> {
         let api = self.lab.fleet.api()?;
         eventually(what, PATIENCE, async || {
             let incidents = of_each(&api, group, Api::incidents).await?;
-            Ok(incidents
-                .iter()
-                .all(|incidents| wanted(incidents))
-                .then_some(()))
+            Ok(incidents.iter().all(|incidents| wanted(incidents)).then_some(()))
         })
         .await
     }
@@ -215,11 +190,7 @@ impl<'a> Storm<'a> {
         let back_us = clock::now_us();
         let resumed_us = self.all_looked_at_since(back_us).await?;
         let figures = self.figures.entry(victim.to_string()).or_default();
-        let silence = self
-            .lab
-            .target
-            .hits()
-            .read(|hits| longest_silence(hits, struck_us));
+        let silence = self.lab.target.hits().read(|hits| longest_silence(hits, struck_us));
         figures.longest_ms = figures.longest_ms.max(silence / 1000);
         figures.resumed_ms = figures.resumed_ms.max((resumed_us - back_us) / 1000);
         Ok(())
@@ -234,11 +205,7 @@ impl<'a> Storm<'a> {
             let first: HashMap<_, _> = recent.map(|hit| (hit.check, hit.at_us)).collect();
             (first.len() >= count).then(|| first.into_values().max().unwrap_or(since_us))
         };
-        self.lab
-            .target
-            .hits()
-            .wait_for("every check to be looked at again", PATIENCE, find)
-            .await
+        self.lab.target.hits().wait_for("every check to be looked at again", PATIENCE, find).await
     }
 
     async fn reckoning(mut self) -> anyhow::Result<Report> {
@@ -258,10 +225,7 @@ impl<'a> Storm<'a> {
         ));
         self.tell_silences(&mut report);
         accounts.tell(&mut report);
-        report.note(
-            "slots looked at (per mille)",
-            accounts.figures.run_per_mille(),
-        );
+        report.note("slots looked at (per mille)", accounts.figures.run_per_mille());
         let seen = judge::hits::judge(&self.checks, &hits, until_ms);
         report.note("duplicate hits", seen.duplicates);
         report.exactly("hits off the grid", seen.off_grid, 0);
@@ -276,19 +240,14 @@ impl<'a> Storm<'a> {
         let complete = |told: &[Delivery]| (judge(told).lost == 0).then_some(());
         let log = self.lab.sink.deliveries();
         // The figures say whether it was in vain.
-        let _ = log
-            .wait_for("every edge to be told", PATIENCE, complete)
-            .await;
+        let _ = log.wait_for("every edge to be told", PATIENCE, complete).await;
         log.read(judge)
     }
 
     fn tell_silences(&mut self, report: &mut Report) {
         for victim in VICTIMS.map(|victim| victim.to_string()) {
             let silence = self.figures.remove(&victim).unwrap_or_default();
-            report.note(
-                &format!("{victim} killed: longest silence (ms)"),
-                silence.longest_ms,
-            );
+            report.note(&format!("{victim} killed: longest silence (ms)"), silence.longest_ms);
             let name = format!("{victim} killed: all resumed after return (ms)");
             report.at_most(&name, silence.resumed_ms, RESUMED_WITHIN_MS);
         }
@@ -304,16 +263,8 @@ impl<'a> Storm<'a> {
         }
         report.exactly("incidents", figures.incidents, self.outages.values().sum());
         report.exactly("checks with other incidents than scripted", unscripted, 0);
-        report.exactly(
-            "checks with two incidents open at once",
-            figures.double_open,
-            0,
-        );
-        report.exactly(
-            "checks whose incidents are unlike the model",
-            figures.unlike_model,
-            0,
-        );
+        report.exactly("checks with two incidents open at once", figures.double_open, 0);
+        report.exactly("checks whose incidents are unlike the model", figures.unlike_model, 0);
         report.complain(figures.complaints);
     }
 }

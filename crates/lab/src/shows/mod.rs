@@ -61,9 +61,5 @@ async fn of_each<T>(
     checks: &[crate::judge::Definition],
     ask: impl AsyncFn(&Api, uuid::Uuid) -> anyhow::Result<T>,
 ) -> anyhow::Result<Vec<T>> {
-    stream::iter(checks)
-        .map(|check| ask(api, check.id))
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await
+    stream::iter(checks).map(|check| ask(api, check.id)).buffered(AT_ONCE).try_collect().await
 }

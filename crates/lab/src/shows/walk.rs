@@ -46,24 +46,17 @@ pub struct Crowd {
 
 /// Plays the walk.
 pub async fn walk(walk: &Walk) -> anyhow::Result<Report> {
-    lab::stage(
-        Cast {
-            servers: 1,
-            workers: 1,
-            keep: walk.keep,
-        },
-        async |lab| {
-            let mut report = Report::new("walk: from first check to first webhook");
-            let check = first_look(lab, walk, &mut report).await?;
-            next_looks(lab, walk, &check, &mut report).await?;
-            outage(lab, &check, &mut report).await?;
-            books(lab, &check, &mut report).await?;
-            if let Some(crowd) = walk.crowd {
-                many_hands(lab, crowd, &mut report).await?;
-            }
-            Ok(report)
-        },
-    )
+    lab::stage(Cast { servers: 1, workers: 1, keep: walk.keep }, async |lab| {
+        let mut report = Report::new("walk: from first check to first webhook");
+        let check = first_look(lab, walk, &mut report).await?;
+        next_looks(lab, walk, &check, &mut report).await?;
+        outage(lab, &check, &mut report).await?;
+        books(lab, &check, &mut report).await?;
+        if let Some(crowd) = walk.crowd {
+            many_hands(lab, crowd, &mut report).await?;
+        }
+        Ok(report)
+    })
     .await
 }
 
@@ -78,18 +71,12 @@ async fn first_look(lab: &Lab, walk: &Walk, report: &mut Report) -> anyhow::Resu
 
     let posted = Instant::now();
     let check = api.create(&body).await?;
-    eventually(
-        "the first run in /runs",
-        Duration::from_secs(10),
-        async || Ok((!api.runs(check.id).await?.is_empty()).then_some(())),
-    )
+    eventually("the first run in /runs", Duration::from_secs(10), async || {
+        Ok((!api.runs(check.id).await?.is_empty()).then_some(()))
+    })
     .await?;
 
-    report.at_most(
-        "first run visible after (ms)",
-        posted.elapsed().as_millis(),
-        2000,
-    );
+    report.at_most("first run visible after (ms)", posted.elapsed().as_millis(), 2000);
     Ok(check)
 }
 
@@ -105,11 +92,7 @@ async fn next_looks(
         report.at_most(&format!("{name} start delay (ms)"), delay, walk.on_time_ms);
     }
     let step = hits[2].slot_ms - hits[1].slot_ms;
-    report.exactly(
-        "from second to third slot (ms)",
-        step,
-        i64::from(walk.interval_s) * 1000,
-    );
+    report.exactly("from second to third slot (ms)", step, i64::from(walk.interval_s) * 1000);
     Ok(())
 }
 
@@ -118,31 +101,11 @@ async fn outage(lab: &Lab, check: &Check, report: &mut Report) -> anyhow::Result
     lab.target.play(NAME, Plan::status(500));
     let opened = delivered(lab, check, Edge::Opened).await?;
     let failures = usize::try_from(check.alert_threshold)?;
-    let failing = lab
-        .target
-        .hits()
-        .copy()
-        .into_iter()
-        .filter(|hit| hit.status == Some(500));
-    let deciding = failing
-        .take(failures)
-        .last()
-        .context("the target was never hit failing")?;
-    report.at_most(
-        "deciding hit to webhook (ms)",
-        (opened.at_us - deciding.at_us) / 1000,
-        2000,
-    );
-    report.exactly(
-        "status while failing",
-        api.check(check.id).await?.status.as_str(),
-        "down",
-    );
-    report.exactly(
-        "alerts while failing",
-        kinds(&api, check).await?.as_str(),
-        "opened",
-    );
+    let failing = lab.target.hits().copy().into_iter().filter(|hit| hit.status == Some(500));
+    let deciding = failing.take(failures).last().context("the target was never hit failing")?;
+    report.at_most("deciding hit to webhook (ms)", (opened.at_us - deciding.at_us) / 1000, 2000);
+    report.exactly("status while failing", api.check(check.id).await?.status.as_str(), "down");
+    report.exactly("alerts while failing", kinds(&api, check).await?.as_str(), "opened");
     let open = api.incidents(check.id).await?;
     report.exactly("incidents while failing", open.len(), 1);
 
@@ -152,16 +115,8 @@ async fn outage(lab: &Lab, check: &Check, report: &mut Report) -> anyhow::Result
     let healed_us = clock::now_us();
     let looks = |hits: &[Hit]| hits.iter().filter(|hit| hit.at_us > healed_us).count() >= 2;
     hits_until(lab, check, "two looks after the resolution", looks).await?;
-    report.exactly(
-        "alerts in all",
-        kinds(&api, check).await?.as_str(),
-        "opened resolved",
-    );
-    report.exactly(
-        "status when healed",
-        api.check(check.id).await?.status.as_str(),
-        "up",
-    );
+    report.exactly("alerts in all", kinds(&api, check).await?.as_str(), "opened resolved");
+    report.exactly("status when healed", api.check(check.id).await?.status.as_str(), "up");
     Ok(())
 }
 
@@ -169,11 +124,7 @@ async fn books(lab: &Lab, check: &Check, report: &mut Report) -> anyhow::Result<
     let api = lab.fleet.api()?;
     let incidents = api.incidents(check.id).await?;
     report.exactly("incidents in all", incidents.len(), 1);
-    report.exactly(
-        "delivery attempts listed",
-        api.webhooks(check.id).await?.len(),
-        2,
-    );
+    report.exactly("delivery attempts listed", api.webhooks(check.id).await?.len(), 2);
     let told = lab.sink.deliveries().copy();
     report.exactly("webhooks received", told.len(), 2);
     let told = judge::deliveries::judge(&incidents, &told);
@@ -228,34 +179,22 @@ async fn hits_until(
     wanted: impl Fn(&[Hit]) -> bool,
 ) -> anyhow::Result<Vec<Hit>> {
     let find = |hits: &[Hit]| {
-        let hits: Vec<_> = hits
-            .iter()
-            .filter(|hit| hit.check == check.id)
-            .cloned()
-            .collect();
+        let hits: Vec<_> = hits.iter().filter(|hit| hit.check == check.id).cloned().collect();
         wanted(&hits).then_some(hits)
     };
-    lab.target
-        .hits()
-        .wait_for(what, patience(check), find)
-        .await
+    lab.target.hits().wait_for(what, patience(check), find).await
 }
 
 /// Waits until an edge of the check was told and taken.
 async fn delivered(lab: &Lab, check: &Check, edge: Edge) -> anyhow::Result<Delivery> {
     let find = |deliveries: &[Delivery]| {
         let wanted = |delivery: &&Delivery| {
-            let told = delivery
-                .told
-                .filter(|told| told.check == check.id && told.edge == edge);
+            let told = delivery.told.filter(|told| told.check == check.id && told.edge == edge);
             told.is_some() && delivery.accepted()
         };
         deliveries.iter().find(wanted).cloned()
     };
-    lab.sink
-        .deliveries()
-        .wait_for(&format!("{edge:?} to be told"), patience(check), find)
-        .await
+    lab.sink.deliveries().wait_for(&format!("{edge:?} to be told"), patience(check), find).await
 }
 
 /// Long enough for everything that takes a few intervals.
@@ -265,16 +204,8 @@ fn patience(check: &Check) -> Duration {
 
 /// The alerts of a check by kind, opened first.
 async fn kinds(api: &Api, check: &Check) -> anyhow::Result<String> {
-    let mut kinds: Vec<_> = api
-        .alerts(check.id)
-        .await?
-        .iter()
-        .map(|alert| alert.kind)
-        .collect();
+    let mut kinds: Vec<_> = api.alerts(check.id).await?.iter().map(|alert| alert.kind).collect();
     kinds.sort_unstable();
-    let words: Vec<_> = kinds
-        .iter()
-        .map(|kind| format!("{kind:?}").to_lowercase())
-        .collect();
+    let words: Vec<_> = kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect();
     Ok(words.join(" "))
 }

@@ -14,20 +14,9 @@ pub fn build_programs() {
         if std::env::var_os("PULSE_BIN_DIR").is_some() {
             return;
         }
-        let profile = if cfg!(debug_assertions) {
-            "dev"
-        } else {
-            "release"
-        };
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
         let built = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--workspace",
-                "--bins",
-                "--profile",
-                profile,
-            ])
+            .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
             .status();
         assert!(
             built.is_ok_and(|status| status.success()),

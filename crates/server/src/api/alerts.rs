@@ -19,9 +19,7 @@ use super::time::Time;
 use super::{Api, PROJECT};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(list_alerts))
-        .routes(routes!(list_incidents))
+    OpenApiRouter::new().routes(routes!(list_alerts)).routes(routes!(list_incidents))
 }
 
 /// The schema of the edge an alert is about.
@@ -121,12 +119,7 @@ async fn list_alerts(
     api.check(id).await?;
     let limit = paging.limit;
     let alerts = api.alerts.alerts(PROJECT, id, paging.page(0)).await?;
-    Ok(Json(List::of(
-        alerts,
-        limit,
-        |alert| alert.id,
-        AlertBody::from,
-    )))
+    Ok(Json(List::of(alerts, limit, |alert| alert.id, AlertBody::from)))
 }
 
 /// List the incidents of a check
@@ -144,10 +137,5 @@ async fn list_incidents(
     api.check(id).await?;
     let limit = paging.limit;
     let incidents = api.alerts.incidents(PROJECT, id, paging.page(0)).await?;
-    Ok(Json(List::of(
-        incidents,
-        limit,
-        |incident| incident.id,
-        IncidentBody::from,
-    )))
+    Ok(Json(List::of(incidents, limit, |incident| incident.id, IncidentBody::from)))
 }

@@ -26,10 +26,7 @@ fn methods() -> Object {
 }
 
 fn method_or_null() -> Object {
-    words_or_null(
-        "The method of the request; GET when left out.",
-        METHODS.into_iter(),
-    )
+    words_or_null("The method of the request; GET when left out.", METHODS.into_iter())
 }
 
 /// The schema of a string that is one of some words. It carries its own description: a doc comment
@@ -108,21 +105,13 @@ impl CheckBody {
     /// The check as its creator gets it.
     pub fn with_secret(mut view: CheckView) -> Self {
         let webhook_secret = view.check.webhook_secret.take();
-        Self {
-            webhook_secret,
-            ..Self::from(view)
-        }
+        Self { webhook_secret, ..Self::from(view) }
     }
 }
 
 impl From<CheckView> for CheckBody {
     fn from(view: CheckView) -> Self {
-        let CheckView {
-            check,
-            status,
-            next_run_at,
-            last_run_at,
-        } = view;
+        let CheckView { check, status, next_run_at, last_run_at } = view;
         let config = check.config;
         Self {
             id: check.id.0,
@@ -139,11 +128,7 @@ impl From<CheckView> for CheckBody {
             body: config.body,
             enabled: config.enabled,
             tags: config.tags,
-            regions: config
-                .regions
-                .iter()
-                .map(|region| region.as_str().to_owned())
-                .collect(),
+            regions: config.regions.iter().map(|region| region.as_str().to_owned()).collect(),
             status: status.as_str(),
             next_run_at: next_run_at.map(Time::from),
             last_run_at: last_run_at.map(Time::from),
@@ -241,25 +226,14 @@ mod tests {
 
     #[test]
     fn the_document_names_the_fields_that_a_check_takes() {
-        let config = CheckDraft::read(json!({"name": "a", "url": "http://h"}))
-            .unwrap()
-            .config;
+        let config = CheckDraft::read(json!({"name": "a", "url": "http://h"})).unwrap().config;
         let config = serde_json::to_value(config).unwrap();
         let mut taken: BTreeSet<_> = config.as_object().unwrap().keys().cloned().collect();
         taken.insert("webhook_secret".into());
 
-        let RefOr::T(Schema::Object(described)) = CheckInput::schema() else {
-            panic!("an object")
-        };
+        let RefOr::T(Schema::Object(described)) = CheckInput::schema() else { panic!("an object") };
 
-        assert_eq!(
-            described
-                .properties
-                .keys()
-                .cloned()
-                .collect::<BTreeSet<_>>(),
-            taken
-        );
+        assert_eq!(described.properties.keys().cloned().collect::<BTreeSet<_>>(), taken);
         assert_eq!(described.required, ["name", "url"]);
     }
 }

@@ -65,10 +65,7 @@ async fn create_check(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let draft = CheckDraft::read(body.value).map_err(refuse_fields)?;
-    let key = key.0.map(|key| IdempotencyKey {
-        key,
-        request_hash: body.hash,
-    });
+    let key = key.0.map(|key| IdempotencyKey { key, request_hash: body.hash });
     let now = api.clock.now();
     let check = Check {
         id: CheckId::generate(),
@@ -98,11 +95,7 @@ async fn create_check(
 
 fn created(path: &str, view: CheckView) -> Response {
     let location = format!("{}/{}", path.trim_end_matches('/'), view.check.id);
-    (
-        StatusCode::CREATED,
-        [(header::LOCATION, location)],
-        Json(CheckBody::with_secret(view)),
-    )
+    (StatusCode::CREATED, [(header::LOCATION, location)], Json(CheckBody::with_secret(view)))
         .into_response()
 }
 
@@ -117,10 +110,7 @@ fn secret_for(draft: &CheckDraft, before: Option<&Check>) -> Option<String> {
     if has_one || draft.config.webhook_url.is_none() {
         return draft.webhook_secret.clone();
     }
-    Some(format!(
-        "whsec_{}",
-        STANDARD.encode(rand::random::<[u8; 32]>())
-    ))
+    Some(format!("whsec_{}", STANDARD.encode(rand::random::<[u8; 32]>())))
 }
 
 /// Which checks to list.
@@ -182,8 +172,7 @@ fn read_tags(given: &[String]) -> Result<Vec<String>, String> {
 }
 
 fn read_bool(word: &str) -> Result<bool, String> {
-    word.parse()
-        .map_err(|_other| "must be true or false".to_owned())
+    word.parse().map_err(|_other| "must be true or false".to_owned())
 }
 
 fn read_text(text: &str, longest: usize) -> Result<String, String> {
@@ -191,9 +180,7 @@ fn read_text(text: &str, longest: usize) -> Result<String, String> {
     if fits {
         Ok(text.to_owned())
     } else {
-        Err(format!(
-            "must have 1 to {longest} characters, no control characters"
-        ))
+        Err(format!("must have 1 to {longest} characters, no control characters"))
     }
 }
 
@@ -215,18 +202,9 @@ async fn list_checks(
         enabled: query.enabled,
         text: query.q,
     };
-    let page = Paging {
-        limit: query.limit,
-        cursor: query.cursor,
-    }
-    .page(query.offset);
+    let page = Paging { limit: query.limit, cursor: query.cursor }.page(query.offset);
     let views = api.checks.list(PROJECT, &filter, page).await?;
-    Ok(Json(List::of(
-        views,
-        query.limit,
-        |view| view.check.id,
-        CheckBody::from,
-    )))
+    Ok(Json(List::of(views, query.limit, |view| view.check.id, CheckBody::from)))
 }
 
 /// Read a check
@@ -316,10 +294,7 @@ async fn resume_check(
 fn enabled(check: &Check, enabled: bool) -> Option<CheckDraft> {
     let mut config = check.config.clone();
     let was = std::mem::replace(&mut config.enabled, enabled);
-    (was != enabled).then_some(CheckDraft {
-        config,
-        webhook_secret: None,
-    })
+    (was != enabled).then_some(CheckDraft { config, webhook_secret: None })
 }
 
 /// Changes a check to what `wanted` makes of it; nothing when that is `None`. Losing to another
@@ -335,11 +310,7 @@ async fn change(
             return Ok(Json(view.into()));
         };
         draft.webhook_secret = secret_for(&draft, Some(&view.check));
-        match api
-            .checks
-            .replace(PROJECT, id, view.check.version, draft, api.clock.now())
-            .await?
-        {
+        match api.checks.replace(PROJECT, id, view.check.version, draft, api.clock.now()).await? {
             Change::Done(view) => return Ok(Json(view.into())),
             Change::NotFound => return Err(no_check(id)),
             Change::Stale => {}
@@ -364,11 +335,7 @@ async fn delete_check(
     _query: NoQuery,
 ) -> Result<StatusCode, ApiError> {
     let found = api.checks.delete(PROJECT, id, api.clock.now()).await?;
-    if found {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(no_check(id))
-    }
+    if found { Ok(StatusCode::NO_CONTENT) } else { Err(no_check(id)) }
 }
 
 /// Run a check now
@@ -386,10 +353,9 @@ async fn run_check(
     match api.checks.run_now(PROJECT, id, api.clock.now()).await? {
         RunNow::Due(view) => Ok((StatusCode::ACCEPTED, Json(view.into()))),
         RunNow::NotFound => Err(no_check(id)),
-        RunNow::Paused => Err(ApiError::new(
-            Kind::Paused,
-            "The check is paused; resume it to run it.",
-        )),
+        RunNow::Paused => {
+            Err(ApiError::new(Kind::Paused, "The check is paused; resume it to run it."))
+        }
     }
 }
 
@@ -412,14 +378,10 @@ async fn get_webhook_secret(
     _query: NoQuery,
 ) -> Result<Json<WebhookSecret>, ApiError> {
     let check = api.check(id).await?.check;
-    match check
-        .webhook_secret
-        .filter(|_| check.config.webhook_url.is_some())
-    {
+    match check.webhook_secret.filter(|_| check.config.webhook_url.is_some()) {
         Some(webhook_secret) => Ok(Json(WebhookSecret { webhook_secret })),
-        None => Err(ApiError::new(
-            Kind::NotFound,
-            "This check has no webhook, so there is no secret.",
-        )),
+        None => {
+            Err(ApiError::new(Kind::NotFound, "This check has no webhook, so there is no secret."))
+        }
     }
 }

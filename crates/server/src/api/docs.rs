@@ -55,16 +55,10 @@ pub(super) fn described() -> OpenApiRouter<Api> {
 
 /// Serves the description, the pages and the explanations.
 pub(super) fn router(description: &utoipa::openapi::OpenApi) -> Router {
-    let json = description
-        .to_json()
-        .expect("a description is strings, numbers and lists of them");
+    let json = description.to_json().expect("a description is strings, numbers and lists of them");
     let json = Arc::<str>::from(json);
-    let described = get(async move || {
-        (
-            [(header::CONTENT_TYPE, "application/json")],
-            json.to_string(),
-        )
-    });
+    let described =
+        get(async move || ([(header::CONTENT_TYPE, "application/json")], json.to_string()));
     let pages = Arc::new(
         Config::new(["../openapi.json"])
             .validator_url("none")
@@ -90,10 +84,7 @@ pub(super) fn router(description: &utoipa::openapi::OpenApi) -> Router {
 /// One file of the pages.
 fn page(path: &str, config: Arc<Config<'static>>) -> Result<Response, ApiError> {
     let Ok(Some(file)) = utoipa_swagger_ui::serve(path, config) else {
-        return Err(ApiError::new(
-            Kind::NotFound,
-            "There is no such page; begin at /docs.",
-        ));
+        return Err(ApiError::new(Kind::NotFound, "There is no such page; begin at /docs."));
     };
     let mut response = file.bytes.into_owned().into_response();
     let headers = response.headers_mut();
@@ -103,10 +94,7 @@ fn page(path: &str, config: Arc<Config<'static>>) -> Result<Response, ApiError> 
     if file.gzpipped {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(PAGE_POLICY),
-    );
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     Ok(response)
 }
 
@@ -131,10 +119,7 @@ fn page(path: &str, config: Arc<Config<'static>>) -> Result<Response, ApiError> 
 async fn get_problem(uri: Uri) -> Result<Json<Value>, ApiError> {
     let name = uri.path().rsplit('/').next();
     let Some(kind) = Kind::ALL.iter().find(|kind| Some(kind.name()) == name) else {
-        return Err(ApiError::new(
-            Kind::NotFound,
-            "There is no problem of that name.",
-        ));
+        return Err(ApiError::new(Kind::NotFound, "There is no problem of that name."));
     };
     let (title, status) = (kind.title(), kind.status().as_u16());
     Ok(Json(

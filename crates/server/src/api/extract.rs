@@ -56,24 +56,15 @@ impl<S: Sync> FromRequest<S> for JsonBody {
             ));
         }
         let value = serde_json::from_slice(&bytes).map_err(|error| {
-            ApiError::new(
-                Kind::MalformedJson,
-                format!("The body is not JSON: {error}."),
-            )
+            ApiError::new(Kind::MalformedJson, format!("The body is not JSON: {error}."))
         })?;
-        Ok(Self {
-            value,
-            hash: Sha256::digest(&bytes).to_vec(),
-        })
+        Ok(Self { value, hash: Sha256::digest(&bytes).to_vec() })
     }
 }
 
 fn must_be_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let refuse = |detail: String| Err(ApiError::new(Kind::UnsupportedMediaType, detail));
-    if headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|coding| coding != "identity")
-    {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         return refuse("Send the body without a Content-Encoding.".into());
     }
     let Some(declared) = headers.get(header::CONTENT_TYPE) else {
@@ -128,10 +119,7 @@ async fn read_body(request: Request) -> Result<Vec<u8>, ApiError> {
 }
 
 fn too_large() -> ApiError {
-    ApiError::new(
-        Kind::BodyTooLarge,
-        format!("The body is larger than {MOST_BODY_BYTES} bytes."),
-    )
+    ApiError::new(Kind::BodyTooLarge, format!("The body is larger than {MOST_BODY_BYTES} bytes."))
 }
 
 async fn drain(mut body: Body) {
@@ -163,10 +151,9 @@ impl<S: Send + Sync> FromRequestParts<S> for OfCheck {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::<Uuid>::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Self(CheckId(id))),
-            Err(_no_id) => Err(ApiError::new(
-                Kind::NotFound,
-                "That is not the id of a check; ids are UUIDs.",
-            )),
+            Err(_no_id) => {
+                Err(ApiError::new(Kind::NotFound, "That is not the id of a check; ids are UUIDs."))
+            }
         }
     }
 }
@@ -188,10 +175,9 @@ impl<S: Send + Sync> FromRequestParts<S> for OfDelivery {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::<(Uuid, Uuid)>::from_request_parts(parts, state).await {
-            Ok(Path((check, delivery))) => Ok(Self {
-                id: CheckId(check),
-                delivery_id: DeliveryId(delivery),
-            }),
+            Ok(Path((check, delivery))) => {
+                Ok(Self { id: CheckId(check), delivery_id: DeliveryId(delivery) })
+            }
             Err(_no_ids) => Err(ApiError::new(
                 Kind::NotFound,
                 "Those are not the ids of a check and a delivery; ids are UUIDs.",
@@ -228,23 +214,15 @@ impl Params {
         name: &str,
         rule: impl FnOnce(Vec<String>) -> Result<Vec<T>, String>,
     ) -> Vec<T> {
-        rule(self.take(name))
-            .map_err(|detail| self.fault(name, &detail))
-            .unwrap_or_default()
+        rule(self.take(name)).map_err(|detail| self.fault(name, &detail)).unwrap_or_default()
     }
 
     fn take(&mut self, name: &str) -> Vec<String> {
-        self.pairs
-            .extract_if(.., |(key, _)| key == name)
-            .map(|(_, value)| value)
-            .collect()
+        self.pairs.extract_if(.., |(key, _)| key == name).map(|(_, value)| value).collect()
     }
 
     fn fault(&mut self, name: &str, detail: &str) {
-        self.errors.push(FieldError {
-            pointer: text::tame(name, 100),
-            detail: detail.to_owned(),
-        });
+        self.errors.push(FieldError { pointer: text::tame(name, 100), detail: detail.to_owned() });
     }
 
     fn finish(mut self) -> Result<(), ApiError> {
@@ -276,10 +254,7 @@ impl<T: FromQuery, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let pairs = axum::extract::Query::from_request_parts(parts, state)
             .await
             .map_err(|error| ApiError::new(Kind::BadQuery, format!("{error}.")))?;
-        let mut params = Params {
-            pairs: pairs.0,
-            errors: Vec::new(),
-        };
+        let mut params = Params { pairs: pairs.0, errors: Vec::new() };
         let read = T::read(&mut params);
         params.finish().map(|()| Self(read))
     }
@@ -298,9 +273,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        Query::from_request_parts(parts, state)
-            .await
-            .map(|Query(nothing)| nothing)
+        Query::from_request_parts(parts, state).await.map(|Query(nothing)| nothing)
     }
 }
 
@@ -330,10 +303,7 @@ impl<S: Send + Sync> FromRequestParts<S> for GivenKey {
         }
         let detail =
             format!("must be given once, with 1 to {LONGEST_KEY} visible ASCII characters");
-        let error = FieldError {
-            pointer: NAME.to_owned(),
-            detail,
-        };
+        let error = FieldError { pointer: NAME.to_owned(), detail };
         Err(ApiError::of_fields(Kind::BadHeader, vec![error]))
     }
 }

@@ -24,33 +24,21 @@ const LONGEST_REQUEST_ID: usize = 128;
 /// Sent unless a handler says otherwise.
 const SAFE_HEADERS: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; frame-ancestors 'none'",
-    ),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
 /// Puts everything round a router that serves requests, its fallbacks included.
 pub fn around(router: Router) -> Router {
-    router
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn(serve))
+    router.fallback(no_such_path).method_not_allowed_fallback(no_such_method).layer(from_fn(serve))
 }
 
 async fn no_such_path(uri: Uri) -> ApiError {
     let path = pulse_core::models::text::tame(uri.path(), 200);
-    ApiError::new(
-        Kind::NotFound,
-        format!("There is no {path}; /docs lists what there is."),
-    )
+    ApiError::new(Kind::NotFound, format!("There is no {path}; /docs lists what there is."))
 }
 
 async fn no_such_method(request: Request) -> ApiError {
@@ -63,10 +51,7 @@ async fn no_such_method(request: Request) -> ApiError {
 
 async fn serve(request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("none", MatchedPath::as_str);
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
     let span = tracing::info_span!("api.request", request.id = id, http.method = %request.method(), http.route = route);
     async {
         let began = Instant::now();
@@ -93,13 +78,9 @@ fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     let fits = |id: &&str| {
         (1..=LONGEST_REQUEST_ID).contains(&id.len())
-            && id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b))
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b))
     };
-    given
-        .filter(fits)
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+    given.filter(fits).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
 /// A page of another web site, open in a browser that can reach this server, could change things
@@ -108,10 +89,7 @@ fn came_from_elsewhere(request: &Request) -> Option<ApiError> {
     let site = request.headers().get("sec-fetch-site")?;
     let harmless = request.method().is_safe() || site == "same-origin" || site == "none";
     (!harmless).then(|| {
-        ApiError::new(
-            Kind::CrossSite,
-            "This request was made by a page of another web site.",
-        )
+        ApiError::new(Kind::CrossSite, "This request was made by a page of another web site.")
     })
 }
 
@@ -143,10 +121,7 @@ fn render_problem(response: &mut Response, id: &str) {
     *response.body_mut() = Body::from(body);
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(problem::MEDIA_TYPE),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(problem::MEDIA_TYPE));
 }
 
 fn add_headers(headers: &mut HeaderMap, id: &str) {
@@ -154,9 +129,7 @@ fn add_headers(headers: &mut HeaderMap, id: &str) {
         headers.insert(REQUEST_ID, id);
     }
     for (name, value) in SAFE_HEADERS {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }
 

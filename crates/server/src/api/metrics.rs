@@ -32,41 +32,18 @@ const DAY: u32 = 24 * 3600;
 
 /// Buckets are whole minutes, hours or days: what is summed up already.
 const WINDOWS: [Window; 4] = [
-    Window {
-        word: "1h",
-        seconds: 3600,
-        bucket_seconds: 60,
-    },
-    Window {
-        word: "24h",
-        seconds: DAY,
-        bucket_seconds: 3600,
-    },
-    Window {
-        word: "7d",
-        seconds: 7 * DAY,
-        bucket_seconds: 3600,
-    },
-    Window {
-        word: "30d",
-        seconds: 30 * DAY,
-        bucket_seconds: DAY,
-    },
+    Window { word: "1h", seconds: 3600, bucket_seconds: 60 },
+    Window { word: "24h", seconds: DAY, bucket_seconds: 3600 },
+    Window { word: "7d", seconds: 7 * DAY, bucket_seconds: 3600 },
+    Window { word: "30d", seconds: 30 * DAY, bucket_seconds: DAY },
 ];
 
 impl Window {
     /// From when until when: whole buckets, the last of them the one `now` is in.
     fn span(self, now: Slot) -> (Slot, Slot) {
         let width = i64::from(self.bucket_seconds) * 1000;
-        let until = now
-            .0
-            .div_euclid(width)
-            .saturating_add(1)
-            .saturating_mul(width);
-        (
-            Slot(until).plus(i64::from(self.seconds) * -1000),
-            Slot(until),
-        )
+        let until = now.0.div_euclid(width).saturating_add(1).saturating_mul(width);
+        (Slot(until).plus(i64::from(self.seconds) * -1000), Slot(until))
     }
 }
 
@@ -90,9 +67,7 @@ impl FromQuery for MetricsQuery {
             let known = WINDOWS.into_iter().find(|window| window.word == word);
             known.ok_or_else(|| "must be one of 1h, 24h, 7d, 30d".to_owned())
         });
-        Self {
-            window: window.unwrap_or(WINDOWS[1]),
-        }
+        Self { window: window.unwrap_or(WINDOWS[1]) }
     }
 }
 
@@ -159,10 +134,7 @@ struct LatencyBody {
     p99: f64,
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of slots stay far below 2^53"
-)]
+#[expect(clippy::cast_precision_loss, reason = "counts of slots stay far below 2^53")]
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
@@ -255,28 +227,16 @@ mod tests {
 
     #[test]
     fn uptime_counts_what_was_observed_and_coverage_says_how_much_that_is() {
-        let sums = Summary {
-            ok: 3,
-            failed: 1,
-            inconclusive: 1,
-            missed: 5,
-            latency: None,
-        };
+        let sums = Summary { ok: 3, failed: 1, inconclusive: 1, missed: 5, latency: None };
 
         let figures = Figures::from(sums);
 
-        assert_eq!(
-            (figures.runs, figures.uptime, figures.coverage),
-            (4, Some(0.75), Some(0.4))
-        );
+        assert_eq!((figures.runs, figures.uptime, figures.coverage), (4, Some(0.75), Some(0.4)));
     }
 
     #[test]
     fn nothing_observed_is_no_uptime_rather_than_none_up() {
-        let missed = Figures::from(Summary {
-            missed: 5,
-            ..Summary::default()
-        });
+        let missed = Figures::from(Summary { missed: 5, ..Summary::default() });
 
         assert_eq!((missed.uptime, missed.coverage), (None, Some(0.0)));
         assert_eq!(Figures::from(Summary::default()).coverage, None);

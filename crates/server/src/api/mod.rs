@@ -47,27 +47,18 @@ pub struct Api {
 
 impl Api {
     async fn check(&self, id: CheckId) -> Result<CheckView, ApiError> {
-        self.checks
-            .get(PROJECT, id)
-            .await?
-            .ok_or_else(|| no_check(id))
+        self.checks.get(PROJECT, id).await?.ok_or_else(|| no_check(id))
     }
 }
 
 fn no_check(id: CheckId) -> ApiError {
-    ApiError::new(
-        Kind::NotFound,
-        format!("There is no check with the id {id}."),
-    )
+    ApiError::new(Kind::NotFound, format!("There is no check with the id {id}."))
 }
 
 /// Serves the API, its description, its documentation and, beside them, the operators' `pages`.
 pub fn router(api: Api, pages: Router) -> Router {
     let (resources, description) = resources().split_for_parts();
-    let all = resources
-        .with_state(api)
-        .merge(docs::router(&description))
-        .merge(pages);
+    let all = resources.with_state(api).merge(docs::router(&description)).merge(pages);
     layers::around(Router::new().nest("/api/v1", all.clone()).merge(all))
 }
 

@@ -64,9 +64,7 @@ impl Place for (Slot, String) {
         let (slot, region) = bytes.split_first_chunk()?;
         let slot = i64::from_be_bytes(*slot);
         let region = Region::parse(std::str::from_utf8(region).ok()?)?;
-        (0..=LAST_SLOT)
-            .contains(&slot)
-            .then(|| (Slot(slot), region.as_str().to_owned()))
+        (0..=LAST_SLOT).contains(&slot).then(|| (Slot(slot), region.as_str().to_owned()))
     }
 }
 
@@ -114,36 +112,25 @@ impl<P: Place> Paging<P> {
     /// Reads the parameters of a list that shows `limit` items when nobody says how many.
     pub fn read_with(params: &mut Params, limit: u32) -> Self {
         Self {
-            limit: params
-                .one("limit", |text| number(text, 1, MOST))
-                .unwrap_or(limit),
+            limit: params.one("limit", |text| number(text, 1, MOST)).unwrap_or(limit),
             cursor: params.one("cursor", place),
         }
     }
 
     /// What to ask a store for: one more item than is shown, to know whether there is a next page.
     pub fn page(self, offset: u32) -> Page<P> {
-        Page {
-            limit: self.limit + 1,
-            offset,
-            after: self.cursor,
-        }
+        Page { limit: self.limit + 1, offset, after: self.cursor }
     }
 }
 
 /// How many items to leave out: the parameter `offset`.
 pub fn offset(params: &mut Params) -> u32 {
-    params
-        .one("offset", |text| number(text, 0, MOST_SKIPPED))
-        .unwrap_or_default()
+    params.one("offset", |text| number(text, 0, MOST_SKIPPED)).unwrap_or_default()
 }
 
 fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
     let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let number = text
-        .parse()
-        .ok()
-        .filter(|n| plain && (least..=most).contains(n));
+    let number = text.parse().ok().filter(|n| plain && (least..=most).contains(n));
     number.ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
@@ -167,14 +154,8 @@ impl<T> List<T> {
         let limit = limit as usize;
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next_cursor = rows
-            .last()
-            .filter(|_| more)
-            .map(|last| cursor(&place(last)));
-        Self {
-            items: rows.into_iter().map(show).collect(),
-            next_cursor,
-        }
+        let next_cursor = rows.last().filter(|_| more).map(|last| cursor(&place(last)));
+        Self { items: rows.into_iter().map(show).collect(), next_cursor }
     }
 }
 
@@ -207,18 +188,8 @@ mod tests {
     fn only_plain_numbers_in_range_are_numbers() {
         assert_eq!(number("1000", 1, 1000), Ok(1000));
 
-        for wrong in [
-            "",
-            "0",
-            "1001",
-            "-1",
-            "+1",
-            " 1",
-            "1.0",
-            "1e2",
-            "٣",
-            "99999999999999999999",
-        ] {
+        for wrong in ["", "0", "1001", "-1", "+1", " 1", "1.0", "1e2", "٣", "99999999999999999999"]
+        {
             assert!(number(wrong, 1, 1000).is_err(), "{wrong:?}");
         }
     }
@@ -228,23 +199,8 @@ mod tests {
         let ids: Vec<_> = (0..3).map(|_| CheckId::generate()).collect();
         let page = |limit| List::of(ids.clone(), limit, |id| *id, |id| id);
 
-        assert_eq!(
-            page(3),
-            List {
-                items: ids.clone(),
-                next_cursor: None
-            }
-        );
-        assert_eq!(
-            page(2),
-            List {
-                items: ids[..2].to_vec(),
-                next_cursor: Some(cursor(&ids[1]))
-            }
-        );
-        assert_eq!(
-            List::of(Vec::<CheckId>::new(), 1, |id| *id, |id| id).next_cursor,
-            None
-        );
+        assert_eq!(page(3), List { items: ids.clone(), next_cursor: None });
+        assert_eq!(page(2), List { items: ids[..2].to_vec(), next_cursor: Some(cursor(&ids[1])) });
+        assert_eq!(List::of(Vec::<CheckId>::new(), 1, |id| *id, |id| id).next_cursor, None);
     }
 }

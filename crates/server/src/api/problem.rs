@@ -114,12 +114,7 @@ pub struct ApiError {
 impl ApiError {
     /// A problem, told to the caller in `detail`, a whole sentence.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-            errors: Vec::new(),
-            cause: None,
-        }
+        Self { kind, detail: detail.into(), errors: Vec::new(), cause: None }
     }
 
     /// The same with what is wrong in which field.
@@ -131,29 +126,19 @@ impl ApiError {
                 format!("{} And {} more: see errors.", sentence(first), rest.len())
             }
         };
-        Self {
-            errors,
-            ..Self::new(kind, detail)
-        }
+        Self { errors, ..Self::new(kind, detail) }
     }
 
     /// A fault of Pulse; `cause` goes to the log.
     pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
         let detail =
             "Something went wrong inside Pulse. It has been logged under this request's id.";
-        Self {
-            cause: Some(Arc::new(cause)),
-            ..Self::new(Kind::Internal, detail)
-        }
+        Self { cause: Some(Arc::new(cause)), ..Self::new(Kind::Internal, detail) }
     }
 
     /// Writes a failure of Pulse's own to the log; what callers did wrong is theirs to know.
     pub fn log(&self) {
-        let cause = self
-            .cause
-            .as_deref()
-            .map(|cause| chain(cause))
-            .unwrap_or_default();
+        let cause = self.cause.as_deref().map(|cause| chain(cause)).unwrap_or_default();
         match self.kind {
             Kind::Internal => tracing::error!(error = cause, "a request could not be served"),
             Kind::StoreUnavailable => tracing::warn!(error = cause, "a request found a store away"),
@@ -172,10 +157,7 @@ impl ApiError {
             errors: self
                 .errors
                 .iter()
-                .map(|e| Fault {
-                    pointer: e.pointer.clone(),
-                    detail: e.detail.clone(),
-                })
+                .map(|e| Fault { pointer: e.pointer.clone(), detail: e.detail.clone() })
                 .collect(),
             request_id: request_id.to_owned(),
         }
@@ -193,10 +175,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Unavailable { .. } => {
                 let detail = "Pulse cannot reach a store it needs for this. Try again in a moment.";
-                Self {
-                    cause: Some(Arc::new(error)),
-                    ..Self::new(Kind::StoreUnavailable, detail)
-                }
+                Self { cause: Some(Arc::new(error)), ..Self::new(Kind::StoreUnavailable, detail) }
             }
             StoreError::Refused { .. } | StoreError::Unreadable { .. } => Self::internal(error),
         }
@@ -207,10 +186,9 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.kind.status().into_response();
         if self.kind.status() == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(
-                header::RETRY_AFTER,
-                HeaderValue::from_static(RETRY_AFTER_SECONDS),
-            );
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         response.extensions_mut().insert(self);
         response
@@ -289,17 +267,15 @@ problems! {
 fn documented(kinds: &[Kind]) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
     let mut by_status: BTreeMap<u16, Vec<String>> = BTreeMap::new();
     for kind in kinds {
-        by_status
-            .entry(kind.status().as_u16())
-            .or_default()
-            .push(format!("{} (`{}`).", kind.title(), kind.uri()));
+        by_status.entry(kind.status().as_u16()).or_default().push(format!(
+            "{} (`{}`).",
+            kind.title(),
+            kind.uri()
+        ));
     }
     let response = |titles: Vec<String>| {
         let content = Content::new(Some(Ref::from_schema_name("Problem")));
-        ResponseBuilder::new()
-            .description(titles.join(" "))
-            .content(MEDIA_TYPE, content)
-            .build()
+        ResponseBuilder::new().description(titles.join(" ")).content(MEDIA_TYPE, content).build()
     };
     by_status
         .into_iter()
@@ -316,14 +292,8 @@ mod tests {
     #[test]
     fn a_problem_says_what_where_and_under_which_id() {
         let errors = vec![
-            FieldError {
-                pointer: "/url".into(),
-                detail: "is required".into(),
-            },
-            FieldError {
-                pointer: "/name".into(),
-                detail: "is required".into(),
-            },
+            FieldError { pointer: "/url".into(), detail: "is required".into() },
+            FieldError { pointer: "/name".into(), detail: "is required".into() },
         ];
 
         let problem = ApiError::of_fields(Kind::Validation, errors).problem("r-1");
@@ -348,35 +318,19 @@ mod tests {
             Kind::ALL.iter().map(|kind| kind.name()).collect();
 
         assert_eq!(names.len(), Kind::ALL.len());
-        assert!(
-            names
-                .iter()
-                .all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
-        );
+        assert!(names.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
     }
 
     #[test]
     fn a_store_that_is_away_is_worth_another_try_and_one_that_refuses_is_not() {
-        let away = StoreError::Unavailable {
-            store: "postgres",
-            source: "refused".into(),
-        };
-        let refused = StoreError::Refused {
-            store: "postgres",
-            source: "secret detail".into(),
-        };
+        let away = StoreError::Unavailable { store: "postgres", source: "refused".into() };
+        let refused = StoreError::Refused { store: "postgres", source: "secret detail".into() };
 
         let (away, refused) = (ApiError::from(away), ApiError::from(refused));
 
-        assert_eq!(
-            (away.kind, refused.kind),
-            (Kind::StoreUnavailable, Kind::Internal)
-        );
+        assert_eq!((away.kind, refused.kind), (Kind::StoreUnavailable, Kind::Internal));
         assert_eq!(away.into_response().headers()[header::RETRY_AFTER], "5");
         assert!(!refused.detail.contains("secret"));
-        assert_eq!(
-            chain(refused.cause.as_deref().unwrap()),
-            "postgres refused: secret detail"
-        );
+        assert_eq!(chain(refused.cause.as_deref().unwrap()), "postgres refused: secret detail");
     }
 }

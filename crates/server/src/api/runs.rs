@@ -83,10 +83,7 @@ struct PhasesBody {
 fn outcomes() -> Object {
     let meaning = "`ok`: as expected; `fail`: not; `inconclusive`: looked, and could not tell; \
         `missed`: nobody looked.";
-    words(
-        meaning,
-        ["ok", "fail", "inconclusive", "missed"].into_iter(),
-    )
+    words(meaning, ["ok", "fail", "inconclusive", "missed"].into_iter())
 }
 
 fn classes() -> Object {
@@ -154,22 +151,8 @@ async fn list_runs(
 ) -> Result<Json<List<RunBody>>, ApiError> {
     api.check(id).await?;
     let limit = paging.limit;
-    let runs = api
-        .history
-        .runs(
-            RunsOf {
-                project: PROJECT,
-                check: id,
-            },
-            paging.page(0),
-        )
-        .await?;
-    Ok(Json(List::of(
-        runs,
-        limit,
-        |run| (run.slot, run.region.to_string()),
-        RunBody::from,
-    )))
+    let runs = api.history.runs(RunsOf { project: PROJECT, check: id }, paging.page(0)).await?;
+    Ok(Json(List::of(runs, limit, |run| (run.slot, run.region.to_string()), RunBody::from)))
 }
 
 #[cfg(test)]
@@ -195,11 +178,8 @@ mod tests {
 
     #[test]
     fn a_failed_run_shows_its_class_and_its_phases_in_milliseconds() {
-        let phases = Phases {
-            connect_us: Some(1_500),
-            total_us: Some(21_302),
-            ..Phases::default()
-        };
+        let phases =
+            Phases { connect_us: Some(1_500), total_us: Some(21_302), ..Phases::default() };
         let seen = Observation {
             started_at: Slot(1_007).time(),
             status_code: Some(500),
@@ -208,11 +188,9 @@ mod tests {
             error: Some("status 500, expected any 2xx".into()),
         };
 
-        let shown = serde_json::to_value(RunBody::from(run(
-            Outcome::Fail(FailClass::Status),
-            Some(seen),
-        )))
-        .unwrap();
+        let shown =
+            serde_json::to_value(RunBody::from(run(Outcome::Fail(FailClass::Status), Some(seen))))
+                .unwrap();
 
         let expected = json!({
             "id": pulse_core::models::run::run_id(CheckId(Uuid::nil()), &Region::default(), Slot(1_000)),
@@ -228,25 +206,14 @@ mod tests {
 
     #[test]
     fn a_missed_slot_says_why_and_claims_no_observation() {
-        let shown = serde_json::to_value(RunBody::from(run(
-            Outcome::Missed(MissedReason::Late),
-            None,
-        )))
-        .unwrap();
+        let shown =
+            serde_json::to_value(RunBody::from(run(Outcome::Missed(MissedReason::Late), None)))
+                .unwrap();
 
-        assert_eq!(
-            (&shown["outcome"], &shown["reason"]),
-            (&json!("missed"), &json!("late"))
-        );
-        for absent in [
-            "class",
-            "started_at",
-            "status_code",
-            "latency_ms",
-            "phases",
-            "address",
-            "error",
-        ] {
+        assert_eq!((&shown["outcome"], &shown["reason"]), (&json!("missed"), &json!("late")));
+        for absent in
+            ["class", "started_at", "status_code", "latency_ms", "phases", "address", "error"]
+        {
             assert_eq!(shown[absent], json!(null), "{absent}");
         }
     }

@@ -28,18 +28,13 @@ use super::{Api, PROJECT};
 const LONGEST_ATTEMPT_MS: i64 = 60_000;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(list_webhooks))
-        .routes(routes!(replay_webhook))
+    OpenApiRouter::new().routes(routes!(list_webhooks)).routes(routes!(replay_webhook))
 }
 
 fn states() -> Object {
     let meaning = "Where the delivery stands now: `pending`: to be tried, now or later; `delivered`: \
         the receiver said 2xx; `dead`: given up, can be replayed.";
-    words(
-        meaning,
-        DeliveryState::ALL.iter().map(|state| state.as_str()),
-    )
+    words(meaning, DeliveryState::ALL.iter().map(|state| state.as_str()))
 }
 
 /// One attempt to deliver one alert. It is recorded before it is made.
@@ -148,18 +143,13 @@ fn headers(stored: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
     let mut add = |name: String, value: String| {
-        headers
-            .entry(name)
-            .and_modify(|all| *all = format!("{all}, {value}"))
-            .or_insert(value);
+        headers.entry(name).and_modify(|all| *all = format!("{all}, {value}")).or_insert(value);
     };
     match stored {
-        Value::Object(fields) => fields
-            .iter()
-            .for_each(|(name, value)| add(name.clone(), text(value))),
-        Value::Array(pairs) => pairs
-            .iter()
-            .for_each(|pair| add(text(&pair[0]), text(&pair[1]))),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| add(name.clone(), text(value)));
+        }
+        Value::Array(pairs) => pairs.iter().for_each(|pair| add(text(&pair[0]), text(&pair[1]))),
         _ => {}
     }
     headers
@@ -212,21 +202,12 @@ async fn replay_webhook(
     _query: NoQuery,
 ) -> Result<(StatusCode, Json<Replay>), ApiError> {
     api.check(of.id).await?;
-    if api
-        .alerts
-        .replay(PROJECT, of.id, of.delivery_id, api.clock.now())
-        .await?
-    {
-        let replay = Replay {
-            delivery_id: of.delivery_id.0,
-            state: DeliveryState::Pending.as_str(),
-        };
+    if api.alerts.replay(PROJECT, of.id, of.delivery_id, api.clock.now()).await? {
+        let replay =
+            Replay { delivery_id: of.delivery_id.0, state: DeliveryState::Pending.as_str() };
         return Ok((StatusCode::ACCEPTED, Json(replay)));
     }
-    let detail = format!(
-        "There is no delivery with the id {} of this check.",
-        of.delivery_id
-    );
+    let detail = format!("There is no delivery with the id {} of this check.", of.delivery_id);
     Err(ApiError::new(Kind::NotFound, detail))
 }
 

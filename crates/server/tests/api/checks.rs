@@ -17,9 +17,7 @@ fn the_readme_body() -> Value {
 
 async fn with_key(world: &World, key: &str, body: &Value) -> Answer {
     let mut request = telling("POST /checks", body);
-    request
-        .headers_mut()
-        .insert("idempotency-key", HeaderValue::from_str(key).unwrap());
+    request.headers_mut().insert("idempotency-key", HeaderValue::from_str(key).unwrap());
     world.client.send(request).await
 }
 
@@ -38,33 +36,21 @@ async fn a_new_check_comes_back_whole_with_its_place_and_its_secret() {
     assert_eq!(uuid::Uuid::parse_str(id).unwrap().get_version_num(), 7);
     assert_eq!(answer.header("location"), format!("/checks/{id}"));
     assert_eq!(check["status"], "pending");
-    assert_eq!(
-        (&check["enabled"], &check["version"]),
-        (&json!(true), &json!(1))
-    );
-    assert_eq!(
-        (&check["tags"], &check["regions"]),
-        (&json!([]), &json!(["default"]))
-    );
+    assert_eq!((&check["enabled"], &check["version"]), (&json!(true), &json!(1)));
+    assert_eq!((&check["tags"], &check["regions"]), (&json!([]), &json!(["default"])));
     let secret = check["webhook_secret"].as_str().unwrap().to_owned();
     assert!(secret.starts_with("whsec_") && secret.len() == 6 + 44);
     let shown = world.get(&format!("/checks/{id}")).await;
     assert_eq!(shown.get("webhook_secret"), None);
-    assert_eq!(
-        world.get(&format!("/checks/{id}/webhook-secret")).await["webhook_secret"],
-        secret
-    );
+    assert_eq!(world.get(&format!("/checks/{id}/webhook-secret")).await["webhook_secret"], secret);
 }
 
 #[tokio::test]
 async fn the_first_run_is_due_at_once() {
     let world = World::new().await;
 
-    let check = world
-        .client
-        .tell("POST /checks", &json!({"name": "a", "url": "http://h"}))
-        .await
-        .good(201);
+    let check =
+        world.client.tell("POST /checks", &json!({"name": "a", "url": "http://h"})).await.good(201);
 
     assert_eq!(check["next_run_at"], check["created_at"]);
     assert_eq!(check["created_at"], "2026-09-21T14:13:20.000Z");
@@ -77,10 +63,7 @@ async fn the_first_run_is_due_at_once() {
 async fn a_check_made_under_the_version_is_found_there() {
     let world = World::new().await;
 
-    let answer = world
-        .client
-        .tell("POST /api/v1/checks", &the_readme_body())
-        .await;
+    let answer = world.client.tell("POST /api/v1/checks", &the_readme_body()).await;
 
     let place = answer.header("location").to_owned();
     assert!(place.starts_with("/api/v1/checks/"), "{place}");
@@ -96,42 +79,24 @@ async fn a_repeated_creation_makes_one_check_and_tells_its_secret_again() {
     let again = with_key(&world, "k-1", &body).await;
 
     assert_eq!(
-        (
-            first.header("idempotency-replayed"),
-            again.header("idempotency-replayed")
-        ),
+        (first.header("idempotency-replayed"), again.header("idempotency-replayed")),
         ("", "true")
     );
     assert_eq!(first.header("location"), again.header("location"));
     assert_eq!(first.good(201), again.good(201));
-    assert_eq!(
-        world.get("/checks").await["items"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(world.get("/checks").await["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_key_serves_one_request_and_dies_with_its_check() {
     let world = World::new().await;
     let body = the_readme_body();
-    let place = with_key(&world, "k-1", &body)
-        .await
-        .header("location")
-        .to_owned();
+    let place = with_key(&world, "k-1", &body).await.header("location").to_owned();
     let mut other = body.clone();
     other["name"] = json!("Another");
 
-    assert_eq!(
-        with_key(&world, "k-1", &other).await.problem(422).0,
-        "idempotency-key-reused"
-    );
-    assert_eq!(
-        world.client.ask(&format!("DELETE {place}")).await.status,
-        204
-    );
+    assert_eq!(with_key(&world, "k-1", &other).await.problem(422).0, "idempotency-key-reused");
+    assert_eq!(world.client.ask(&format!("DELETE {place}")).await.status, 204);
     assert_eq!(with_key(&world, "k-1", &body).await.problem(410).0, "gone");
     assert_eq!(with_key(&world, "k-2", &body).await.status, 201);
 }
@@ -147,20 +112,14 @@ async fn rival_requests_with_one_key_make_one_check() {
         with_key(&world, "k", &body),
     );
 
-    let ids = [
-        a.good(201)["id"].clone(),
-        b.good(201)["id"].clone(),
-        c.good(201)["id"].clone(),
-    ];
+    let ids = [a.good(201)["id"].clone(), b.good(201)["id"].clone(), c.good(201)["id"].clone()];
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
 }
 
 #[tokio::test]
 async fn a_patch_changes_what_it_names_and_a_put_everything() {
     let world = World::new().await;
-    let check = world
-        .a_check(&json!({"tags": ["a"], "webhook_url": "http://w.test/"}))
-        .await;
+    let check = world.a_check(&json!({"tags": ["a"], "webhook_url": "http://w.test/"})).await;
     let secret = world.get(&format!("{check}/webhook-secret")).await;
 
     let patched = world
@@ -168,23 +127,13 @@ async fn a_patch_changes_what_it_names_and_a_put_everything() {
         .tell(&format!("PATCH {check}"), &json!({"interval_seconds": 5}))
         .await
         .good(200);
-    assert_eq!(
-        (&patched["interval_seconds"], &patched["timeout_ms"]),
-        (&json!(5), &json!(4000))
-    );
-    assert_eq!(
-        (&patched["tags"], &patched["name"]),
-        (&json!(["a"]), &json!("Shop"))
-    );
+    assert_eq!((&patched["interval_seconds"], &patched["timeout_ms"]), (&json!(5), &json!(4000)));
+    assert_eq!((&patched["tags"], &patched["name"]), (&json!(["a"]), &json!("Shop")));
     assert_eq!(patched.get("webhook_secret"), None);
 
     let whole =
         json!({"name": "Shop 2", "url": "http://shop.test/", "webhook_url": "http://w.test/"});
-    let put = world
-        .client
-        .tell(&format!("PUT {check}"), &whole)
-        .await
-        .good(200);
+    let put = world.client.tell(&format!("PUT {check}"), &whole).await.good(200);
     assert_eq!(
         (&put["name"], &put["tags"], &put["interval_seconds"]),
         (&json!("Shop 2"), &json!([]), &json!(60))
@@ -201,30 +150,15 @@ async fn a_webhook_added_later_gets_a_secret_and_one_taken_away_has_none() {
     let patch = format!("PATCH {check}");
     assert_eq!(world.client.ask(&secret).await.problem(404).0, "not-found");
 
-    world
-        .client
-        .tell(&patch, &json!({"webhook_url": "http://w.test/"}))
-        .await
-        .good(200);
+    world.client.tell(&patch, &json!({"webhook_url": "http://w.test/"})).await.good(200);
     let made = world.client.ask(&secret).await.good(200)["webhook_secret"].clone();
     assert!(made.as_str().unwrap().starts_with("whsec_"));
 
     let own = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
-    world
-        .client
-        .tell(&patch, &json!({"webhook_secret": own}))
-        .await
-        .good(200);
-    assert_eq!(
-        world.client.ask(&secret).await.good(200)["webhook_secret"],
-        own
-    );
+    world.client.tell(&patch, &json!({"webhook_secret": own})).await.good(200);
+    assert_eq!(world.client.ask(&secret).await.good(200)["webhook_secret"], own);
 
-    world
-        .client
-        .tell(&patch, &json!({"webhook_url": null}))
-        .await
-        .good(200);
+    world.client.tell(&patch, &json!({"webhook_url": null})).await.good(200);
     assert_eq!(world.client.ask(&secret).await.problem(404).0, "not-found");
 }
 
@@ -234,11 +168,8 @@ async fn changes_made_at_the_same_time_all_count() {
     let check = world.a_check(&json!({})).await;
     let patch = format!("PATCH {check}");
 
-    let (a, b, c) = (
-        json!({"name": "Shop 2"}),
-        json!({"tags": ["x"]}),
-        json!({"alert_threshold": 7}),
-    );
+    let (a, b, c) =
+        (json!({"name": "Shop 2"}), json!({"tags": ["x"]}), json!({"alert_threshold": 7}));
     let (a, b, c) = tokio::join!(
         world.client.tell(&patch, &a),
         world.client.tell(&patch, &b),
@@ -258,23 +189,15 @@ async fn changes_made_at_the_same_time_all_count() {
 #[tokio::test]
 async fn a_refused_change_changes_nothing() {
     let world = World::new().await;
-    let check = world
-        .a_check(&json!({"interval_seconds": 30, "timeout_ms": 20_000}))
-        .await;
+    let check = world.a_check(&json!({"interval_seconds": 30, "timeout_ms": 20_000})).await;
     let before = world.get(&check).await;
 
     let refused = world
         .client
-        .tell(
-            &format!("PATCH {check}"),
-            &json!({"name": "b", "interval_seconds": 10}),
-        )
+        .tell(&format!("PATCH {check}"), &json!({"name": "b", "interval_seconds": 10}))
         .await;
 
-    assert_eq!(
-        refused.problem(422),
-        ("validation".into(), vec!["/timeout_ms".into()])
-    );
+    assert_eq!(refused.problem(422), ("validation".into(), vec!["/timeout_ms".into()]));
     assert_eq!(world.get(&check).await, before);
 }
 
@@ -284,20 +207,14 @@ async fn a_paused_check_is_not_due_until_it_is_resumed() {
     let check = world.a_check(&json!({})).await;
 
     let paused = world.post(&format!("{check}/pause"), 200).await;
-    assert_eq!(
-        (&paused["status"], &paused["next_run_at"]),
-        (&json!("paused"), &json!(null))
-    );
+    assert_eq!((&paused["status"], &paused["next_run_at"]), (&json!("paused"), &json!(null)));
     assert_eq!(world.post(&format!("{check}/pause"), 200).await, paused);
     assert!(world.later(120_000, true).await.is_empty());
     let refused = world.client.ask(&format!("POST {check}/run")).await;
     assert_eq!(refused.problem(409).0, "paused");
 
     let resumed = world.post(&format!("{check}/resume"), 200).await;
-    assert_eq!(
-        (&resumed["status"], &resumed["enabled"]),
-        (&json!("pending"), &json!(true))
-    );
+    assert_eq!((&resumed["status"], &resumed["enabled"]), (&json!("pending"), &json!(true)));
     assert_eq!(world.post(&format!("{check}/resume"), 200).await, resumed);
     assert_eq!(world.later(0, true).await.len(), 1);
 }
@@ -330,11 +247,7 @@ async fn a_deleted_check_is_found_no_more() {
         format!("POST {check}/resume"),
         format!("GET {check}/runs"),
     ] {
-        assert_eq!(
-            world.client.ask(&line).await.problem(404).0,
-            "not-found",
-            "{line}"
-        );
+        assert_eq!(world.client.ask(&line).await.problem(404).0, "not-found", "{line}");
     }
     assert_eq!(world.get("/checks").await["items"], json!([]));
 }
@@ -349,14 +262,8 @@ async fn any_text_that_is_let_in_comes_back_as_it_was() {
         .await;
 
     let shown = world.get(&check).await;
-    assert_eq!(
-        (&shown["name"], &shown["headers"]["x-a"]),
-        (&json!(odd), &json!("ü"))
-    );
-    assert_eq!(
-        (&shown["body"], &shown["tags"]),
-        (&json!("\u{1}\u{7f}\r\n"), &json!(["ä b"]))
-    );
+    assert_eq!((&shown["name"], &shown["headers"]["x-a"]), (&json!(odd), &json!("ü")));
+    assert_eq!((&shown["body"], &shown["tags"]), (&json!("\u{1}\u{7f}\r\n"), &json!(["ä b"])));
     let found = world.client.ask("GET /checks?q=%25_").await.good(200);
     assert_eq!(found["items"].as_array().unwrap().len(), 1);
 }

@@ -24,9 +24,7 @@ pub struct Answer {
 
 impl Client {
     pub fn of(api: Api) -> Self {
-        Self {
-            router: router(api, axum::Router::new()),
-        }
+        Self { router: router(api, axum::Router::new()) }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -34,11 +32,7 @@ impl Client {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        let answer = Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        };
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
         let surprises = surprises(&method, &path, &answer);
         assert!(surprises.is_empty(), "{method} {path}: {surprises:#?}");
         answer
@@ -68,9 +62,7 @@ pub fn telling(line: &str, body: &Value) -> Request<Body> {
 
 impl Answer {
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     pub fn json(&self) -> Value {
@@ -92,19 +84,10 @@ impl Answer {
         assert_eq!(problem["status"], status);
         assert_eq!(problem["request_id"], self.header("x-request-id"));
         assert!(!problem["title"].as_str().unwrap().is_empty());
-        assert!(
-            problem["detail"].as_str().unwrap().ends_with('.'),
-            "{problem}"
-        );
+        assert!(problem["detail"].as_str().unwrap().ends_with('.'), "{problem}");
         let errors = problem["errors"].as_array().cloned().unwrap_or_default();
-        let pointers = errors
-            .iter()
-            .map(|error| error["pointer"].as_str().unwrap().to_owned());
-        let name = problem["type"]
-            .as_str()
-            .unwrap()
-            .strip_prefix("/problems/")
-            .unwrap();
+        let pointers = errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned());
+        let name = problem["type"].as_str().unwrap().strip_prefix("/problems/").unwrap();
         (name.to_owned(), pointers.collect())
     }
 }

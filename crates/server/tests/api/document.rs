@@ -23,24 +23,14 @@ fn document() -> Value {
 fn operations(document: &Value) -> Vec<(String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let of_path = |(path, item): (&String, &Value)| {
-        let operations = item
-            .as_object()
-            .unwrap()
-            .iter()
-            .filter(|(_, value)| value.is_object());
+        let operations = item.as_object().unwrap().iter().filter(|(_, value)| value.is_object());
         operations
             .map(|(method, operation)| {
-                (
-                    format!("{} {path}", method.to_uppercase()),
-                    operation.clone(),
-                )
+                (format!("{} {path}", method.to_uppercase()), operation.clone())
             })
             .collect()
     };
-    paths
-        .iter()
-        .flat_map(|entry| -> Vec<_> { of_path(entry) })
-        .collect()
+    paths.iter().flat_map(|entry| -> Vec<_> { of_path(entry) }).collect()
 }
 
 #[test]
@@ -64,10 +54,7 @@ async fn the_served_description_is_the_same_at_both_places() {
     let client = Client::of(Fake::Empty.api());
 
     for path in ["/openapi.json", "/api/v1/openapi.json"] {
-        assert_eq!(
-            client.ask(&format!("GET {path}")).await.good(200),
-            document()
-        );
+        assert_eq!(client.ask(&format!("GET {path}")).await.good(200), document());
     }
 }
 
@@ -78,25 +65,13 @@ fn the_description_is_complete() {
     let mut ids = BTreeSet::new();
 
     for (line, operation) in operations(&document) {
-        assert!(
-            ids.insert(operation["operationId"].as_str().unwrap().to_owned()),
-            "{line}"
-        );
-        assert!(
-            operation["summary"].is_string() && operation["tags"][0].is_string(),
-            "{line}"
-        );
+        assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{line}");
+        assert!(operation["summary"].is_string() && operation["tags"][0].is_string(), "{line}");
         let responses = operation["responses"].as_object().unwrap();
-        assert!(
-            responses.keys().any(|status| status.starts_with('2')),
-            "{line}"
-        );
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{line}");
         for (status, response) in responses {
             assert!(
-                !response["description"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .is_empty(),
+                !response["description"].as_str().unwrap_or_default().is_empty(),
                 "{line} {status}"
             );
             if !OF_THE_PROCESS.contains(&line.as_str()) && !status.starts_with('2') {
@@ -104,10 +79,7 @@ fn the_description_is_complete() {
                 assert_eq!(schema, "#/components/schemas/Problem", "{line} {status}");
             }
         }
-        for name in line
-            .split('/')
-            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-        {
+        for name in line.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
             let parameters = operation["parameters"].as_array().unwrap();
             let described = parameters
                 .iter()
@@ -124,15 +96,11 @@ fn every_field_is_explained() {
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         let parts = schema["allOf"].as_array().cloned().unwrap_or_default();
         let whole_and_parts = std::iter::once(schema).chain(&parts);
-        for (field, rule) in whole_and_parts
-            .filter_map(|it| it["properties"].as_object())
-            .flatten()
+        for (field, rule) in whole_and_parts.filter_map(|it| it["properties"].as_object()).flatten()
         {
             let inside = rule["oneOf"].as_array().and_then(|rules| rules.first());
-            let told = [Some(rule), inside]
-                .into_iter()
-                .flatten()
-                .any(|it| it["description"].is_string());
+            let told =
+                [Some(rule), inside].into_iter().flatten().any(|it| it["description"].is_string());
             assert!(told, "{name}.{field}");
         }
     }
@@ -143,12 +111,7 @@ fn every_reference_leads_somewhere() {
     fn references(value: &Value, found: &mut BTreeSet<String>) {
         match value {
             Value::Object(fields) => {
-                found.extend(
-                    fields
-                        .get("$ref")
-                        .and_then(Value::as_str)
-                        .map(str::to_owned),
-                );
+                found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
                 fields.values().for_each(|field| references(field, found));
             }
             Value::Array(items) => items.iter().for_each(|item| references(item, found)),
@@ -180,10 +143,7 @@ async fn every_described_operation_is_served_at_both_places() {
             let answer = client.ask(&format!("{method} {prefix}{path}")).await;
             assert_ne!(answer.status, 405, "{line}");
             let detail = String::from_utf8_lossy(&answer.body).into_owned();
-            assert!(
-                !detail.contains("/docs lists what there is"),
-                "{line}: {detail}"
-            );
+            assert!(!detail.contains("/docs lists what there is"), "{line}: {detail}");
         }
     }
 }
@@ -208,23 +168,14 @@ async fn the_pages_load_nothing_from_outside() {
         let html = text(&page);
         assert!(!html.contains("<script>"), "{html}");
         let files = links(&html);
-        assert!(
-            files
-                .iter()
-                .any(|file| file.ends_with("swagger-ui-bundle.js")),
-            "{files:?}"
-        );
+        assert!(files.iter().any(|file| file.ends_with("swagger-ui-bundle.js")), "{files:?}");
         for file in files {
             assert!(!file.contains("//"), "{file} is outside");
-            let answer = client
-                .ask(&format!("GET {base}/{}", file.trim_start_matches("./")))
-                .await;
+            let answer = client.ask(&format!("GET {base}/{}", file.trim_start_matches("./"))).await;
             assert_eq!(answer.status, 200, "{file}");
             if answer.header("content-type") == "text/css" {
                 let css = text(&answer);
-                let loads = css
-                    .match_indices("url(")
-                    .map(|(at, url)| &css[at + url.len()..]);
+                let loads = css.match_indices("url(").map(|(at, url)| &css[at + url.len()..]);
                 let outside = loads
                     .map(|url| url.trim_start_matches(['"', '\'']))
                     .find(|url| !url.starts_with("data:"))
@@ -251,15 +202,8 @@ async fn the_pages_ask_only_this_server_for_the_description() {
 
 /// What a page refers to.
 fn links(html: &str) -> Vec<String> {
-    let after = |attribute| {
-        html.split(attribute)
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-    };
-    after("src=\"")
-        .chain(after("href=\""))
-        .map(str::to_owned)
-        .collect()
+    let after = |attribute| html.split(attribute).skip(1).filter_map(|rest| rest.split('"').next());
+    after("src=\"").chain(after("href=\"")).map(str::to_owned).collect()
 }
 
 fn text(answer: &Answer) -> String {
@@ -267,9 +211,7 @@ fn text(answer: &Answer) -> String {
         return String::from_utf8(answer.body.to_vec()).unwrap();
     }
     let mut text = String::new();
-    flate2::read::GzDecoder::new(&answer.body[..])
-        .read_to_string(&mut text)
-        .unwrap();
+    flate2::read::GzDecoder::new(&answer.body[..]).read_to_string(&mut text).unwrap();
     text
 }
 
@@ -283,10 +225,7 @@ fn the_manual_names_every_operation_and_every_problem_it_may_end_in() {
             let quoted = said.split('`').skip(1).step_by(2);
             for problem in quoted.filter(|quoted| quoted.starts_with("/problems/")) {
                 let row = format!("| `{problem}` |");
-                assert!(
-                    MANUAL.contains(&row),
-                    "docs/API.md does not explain {problem}"
-                );
+                assert!(MANUAL.contains(&row), "docs/API.md does not explain {problem}");
             }
         }
     }
@@ -296,17 +235,11 @@ fn the_manual_names_every_operation_and_every_problem_it_may_end_in() {
 async fn every_problem_of_the_manual_exists() {
     let client = Client::of(Fake::Empty.api());
 
-    let rows = MANUAL
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `/problems/"));
+    let rows = MANUAL.lines().filter_map(|line| line.strip_prefix("| `/problems/"));
     let names: Vec<_> = rows.filter_map(|row| row.split('`').next()).collect();
 
     assert!(names.len() > 10, "{names:?}");
     for name in names {
-        assert_eq!(
-            client.ask(&format!("GET /problems/{name}")).await.status,
-            200,
-            "{name}"
-        );
+        assert_eq!(client.ask(&format!("GET /problems/{name}")).await.status, 200, "{name}");
     }
 }

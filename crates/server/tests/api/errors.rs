@@ -17,10 +17,7 @@ fn nobody() -> Client {
 fn shows(answer: &Answer, status: u16, name: &str, pointers: &[&str]) {
     assert_eq!(
         answer.problem(status),
-        (
-            name.to_owned(),
-            pointers.iter().map(ToString::to_string).collect()
-        )
+        (name.to_owned(), pointers.iter().map(ToString::to_string).collect())
     );
 }
 
@@ -96,12 +93,7 @@ async fn all_fields_at_fault_are_named_at_once() {
 
     let answer = nobody().tell("POST /checks", &body).await;
 
-    shows(
-        &answer,
-        422,
-        "validation",
-        &["/name", "/url", "/interval_seconds", "/x"],
-    );
+    shows(&answer, 422, "validation", &["/name", "/url", "/interval_seconds", "/x"]);
 }
 
 #[tokio::test]
@@ -119,14 +111,9 @@ async fn what_is_no_json_is_told_with_line_and_column() {
     ];
 
     for (body, reason) in table {
-        for line in [
-            "POST /checks".to_owned(),
-            format!("PATCH /checks/{SOME_ID}"),
-        ] {
+        for line in ["POST /checks".to_owned(), format!("PATCH /checks/{SOME_ID}")] {
             let request = asking(&line).header(header::CONTENT_TYPE, "application/json");
-            let answer = client
-                .send(request.body(Body::from(body.to_vec())).unwrap())
-                .await;
+            let answer = client.send(request.body(Body::from(body.to_vec())).unwrap()).await;
 
             shows(&answer, 400, "malformed-json", &[]);
             let detail = answer.json()["detail"].as_str().unwrap().to_owned();
@@ -140,14 +127,7 @@ async fn only_json_is_taken_and_a_form_is_told_how_to_become_json() {
     let client = nobody();
     let send = async |line: &str, media_type: &str| {
         let body = Body::from(r#"{"name": "a", "url": "http://h"}"#);
-        client
-            .send(
-                asking(line)
-                    .header(header::CONTENT_TYPE, media_type)
-                    .body(body)
-                    .unwrap(),
-            )
-            .await
+        client.send(asking(line).header(header::CONTENT_TYPE, media_type).body(body).unwrap()).await
     };
 
     for wrong in [
@@ -157,44 +137,18 @@ async fn only_json_is_taken_and_a_form_is_told_how_to_become_json() {
         "json",
         "\u{e9}",
     ] {
-        shows(
-            &send("POST /checks", wrong).await,
-            415,
-            "unsupported-media-type",
-            &[],
-        );
+        shows(&send("POST /checks", wrong).await, 415, "unsupported-media-type", &[]);
     }
     let form = send("POST /checks", "application/x-www-form-urlencoded").await;
     assert!(
-        form.json()["detail"]
-            .as_str()
-            .unwrap()
-            .contains("-H 'content-type: application/json'")
+        form.json()["detail"].as_str().unwrap().contains("-H 'content-type: application/json'")
     );
-    for right in [
-        "application/json",
-        "Application/JSON; charset=utf-8",
-        "application/vnd.x+json",
-    ] {
-        assert_eq!(
-            send("POST /checks", right).await.status,
-            StatusCode::CREATED,
-            "{right}"
-        );
+    for right in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.x+json"] {
+        assert_eq!(send("POST /checks", right).await.status, StatusCode::CREATED, "{right}");
     }
     let patch = format!("PATCH /checks/{SOME_ID}");
-    shows(
-        &send(&patch, "application/json-patch+json").await,
-        415,
-        "unsupported-media-type",
-        &[],
-    );
-    shows(
-        &send(&patch, "application/merge-patch+json").await,
-        404,
-        "not-found",
-        &[],
-    );
+    shows(&send(&patch, "application/json-patch+json").await, 415, "unsupported-media-type", &[]);
+    shows(&send(&patch, "application/merge-patch+json").await, 404, "not-found", &[]);
 }
 
 #[tokio::test]
@@ -202,21 +156,12 @@ async fn a_body_without_a_type_is_taken_as_json_and_a_packed_one_is_not() {
     let client = nobody();
     let body = || Body::from(r#"{"name": "a", "url": "http://h"}"#);
 
-    let plain = client
-        .send(asking("POST /checks").body(body()).unwrap())
-        .await;
-    let packed = asking("POST /checks")
-        .header(header::CONTENT_ENCODING, "gzip")
-        .body(body())
-        .unwrap();
+    let plain = client.send(asking("POST /checks").body(body()).unwrap()).await;
+    let packed =
+        asking("POST /checks").header(header::CONTENT_ENCODING, "gzip").body(body()).unwrap();
 
     assert_eq!(plain.status, StatusCode::CREATED);
-    shows(
-        &client.send(packed).await,
-        415,
-        "unsupported-media-type",
-        &[],
-    );
+    shows(&client.send(packed).await, 415, "unsupported-media-type", &[]);
 }
 
 #[tokio::test]
@@ -228,11 +173,8 @@ async fn a_body_over_one_mebibyte_is_refused_announced_or_not() {
         json!({"name": "x".repeat(total - empty), "url": "http://h"}).to_string()
     };
     let streamed = |text: String| {
-        let chunks: Vec<_> = text
-            .into_bytes()
-            .chunks(10_000)
-            .map(|chunk| Ok::<_, String>(chunk.to_vec()))
-            .collect();
+        let chunks: Vec<_> =
+            text.into_bytes().chunks(10_000).map(|chunk| Ok::<_, String>(chunk.to_vec())).collect();
         Body::from_stream(futures_util::stream::iter(chunks))
     };
 
@@ -240,12 +182,8 @@ async fn a_body_over_one_mebibyte_is_refused_announced_or_not() {
         let text = name(size);
         assert_eq!(text.len(), size);
         let announced = asking("POST /checks").header(header::CONTENT_LENGTH, size);
-        let whole = client
-            .send(announced.body(Body::from(text.clone())).unwrap())
-            .await;
-        let chunked = client
-            .send(asking("POST /checks").body(streamed(text)).unwrap())
-            .await;
+        let whole = client.send(announced.body(Body::from(text.clone())).unwrap()).await;
+        let chunked = client.send(asking("POST /checks").body(streamed(text)).unwrap()).await;
 
         assert_eq!(whole.problem(status).0, kind);
         assert_eq!(chunked.problem(status).0, kind);
@@ -257,9 +195,7 @@ async fn a_body_that_never_ends_is_given_up() {
     let began = futures_util::stream::once(async { Ok::<_, String>("{") });
     let body = Body::from_stream(began.chain(futures_util::stream::pending()));
 
-    let answer = nobody()
-        .send(asking("POST /checks").body(body).unwrap())
-        .await;
+    let answer = nobody().send(asking("POST /checks").body(body).unwrap()).await;
 
     shows(&answer, 408, "slow-body", &[]);
 }
@@ -269,12 +205,7 @@ async fn a_body_that_breaks_off_is_no_json() {
     let broken = futures_util::stream::iter([Ok("{"), Err("reset by peer")]);
     let request = asking("POST /checks").body(Body::from_stream(broken));
 
-    shows(
-        &nobody().send(request.unwrap()).await,
-        400,
-        "malformed-json",
-        &[],
-    );
+    shows(&nobody().send(request.unwrap()).await, 400, "malformed-json", &[]);
 }
 
 #[tokio::test]
@@ -331,31 +262,19 @@ async fn paths_and_methods_that_do_not_exist_are_problems_too() {
         "/docs/nothing.js",
         "/problems/x",
     ] {
-        shows(
-            &client.ask(&format!("GET {path}")).await,
-            404,
-            "not-found",
-            &[],
-        );
+        shows(&client.ask(&format!("GET {path}")).await, 404, "not-found", &[]);
     }
     for (line, allowed) in [
         ("DELETE /checks", ["GET", "POST"].as_slice()),
         ("BREW /api/v1/checks", &["GET", "POST"]),
-        (
-            &format!("POST /checks/{SOME_ID}"),
-            &["GET", "PUT", "PATCH", "DELETE"],
-        ),
+        (&format!("POST /checks/{SOME_ID}"), &["GET", "PUT", "PATCH", "DELETE"]),
         (&format!("GET /checks/{SOME_ID}/pause"), &["POST"]),
         ("POST /openapi.json", &["GET"]),
     ] {
         let answer = client.ask(line).await;
         shows(&answer, 405, "method-not-allowed", &[]);
         for method in allowed {
-            assert!(
-                answer.header("allow").contains(method),
-                "{line}: {}",
-                answer.header("allow")
-            );
+            assert!(answer.header("allow").contains(method), "{line}: {}", answer.header("allow"));
         }
     }
 }
@@ -392,35 +311,21 @@ async fn query_parameters_at_fault_are_named() {
     ];
 
     for (query, name) in table {
-        shows(
-            &client.ask(&format!("GET /checks?{query}")).await,
-            400,
-            "bad-query",
-            &[name],
-        );
+        shows(&client.ask(&format!("GET /checks?{query}")).await, 400, "bad-query", &[name]);
     }
     for list in ["runs", "alerts", "incidents", "webhooks"] {
-        for (query, name) in [
-            ("limit=1001", "limit"),
-            ("limit=0", "limit"),
-            ("cursor=x", "cursor"),
-            ("x=1", "x"),
-        ] {
+        for (query, name) in
+            [("limit=1001", "limit"), ("limit=0", "limit"), ("cursor=x", "cursor"), ("x=1", "x")]
+        {
             let line = format!("GET /checks/{SOME_ID}/{list}?{query}");
             shows(&client.ask(&line).await, 400, "bad-query", &[name]);
         }
     }
-    for (query, name) in [
-        ("window=2h", "window"),
-        ("window=", "window"),
-        ("from=1", "from"),
-    ] {
+    for (query, name) in [("window=2h", "window"), ("window=", "window"), ("from=1", "from")] {
         let line = format!("GET /checks/{SOME_ID}/metrics?{query}");
         shows(&client.ask(&line).await, 400, "bad-query", &[name]);
     }
-    let both = client
-        .ask("GET /checks?limit=0&colour=red&colour=blue&enabled=maybe")
-        .await;
+    let both = client.ask("GET /checks?limit=0&colour=red&colour=blue&enabled=maybe").await;
     shows(&both, 400, "bad-query", &["limit", "enabled", "colour"]);
 }
 
@@ -429,16 +334,8 @@ async fn operations_without_parameters_take_none() {
     let client = nobody();
     let body = json!({"name": "a", "url": "http://h"});
 
-    shows(
-        &client.tell("POST /checks?dry_run=true", &body).await,
-        400,
-        "bad-query",
-        &["dry_run"],
-    );
-    for line in [
-        format!("GET /checks/{SOME_ID}?x"),
-        format!("POST /checks/{SOME_ID}/pause?x"),
-    ] {
+    shows(&client.tell("POST /checks?dry_run=true", &body).await, 400, "bad-query", &["dry_run"]);
+    for line in [format!("GET /checks/{SOME_ID}?x"), format!("POST /checks/{SOME_ID}/pause?x")] {
         shows(&client.ask(&line).await, 400, "bad-query", &["x"]);
     }
 }
@@ -447,22 +344,11 @@ async fn operations_without_parameters_take_none() {
 async fn any_text_in_a_query_is_answered() {
     let client = nobody();
 
-    for query in [
-        "%",
-        "%zz",
-        "%FF%FE",
-        "&&&",
-        "=",
-        "=x",
-        "q=%F0%9F%A6%80",
-        "tag=%C3%28",
-        "q=%25_%5C'%22;--",
-    ] {
+    for query in
+        ["%", "%zz", "%FF%FE", "&&&", "=", "=x", "q=%F0%9F%A6%80", "tag=%C3%28", "q=%25_%5C'%22;--"]
+    {
         let answer = client.ask(&format!("GET /checks?{query}")).await;
-        assert!(
-            answer.status == 200 || answer.status == 400,
-            "{query}: {answer:?}"
-        );
+        assert!(answer.status == 200 || answer.status == 400, "{query}: {answer:?}");
     }
 }
 
@@ -473,21 +359,16 @@ async fn an_idempotency_key_is_one_short_visible_word() {
     let with = async |keys: &[&[u8]]| {
         let mut request = telling("POST /checks", &body);
         for key in keys {
-            request.headers_mut().append(
-                "idempotency-key",
-                axum::http::HeaderValue::from_bytes(key).unwrap(),
-            );
+            request
+                .headers_mut()
+                .append("idempotency-key", axum::http::HeaderValue::from_bytes(key).unwrap());
         }
         client.send(request).await
     };
 
-    for keys in [
-        vec![&b""[..]],
-        vec![b"a b"],
-        vec!["ü".as_bytes()],
-        vec![&[b'x'; 256]],
-        vec![b"a", b"b"],
-    ] {
+    for keys in
+        [vec![&b""[..]], vec![b"a b"], vec!["ü".as_bytes()], vec![&[b'x'; 256]], vec![b"a", b"b"]]
+    {
         shows(&with(&keys).await, 400, "bad-header", &["Idempotency-Key"]);
     }
     assert_eq!(with(&[&[b'~'; 255]]).await.status, StatusCode::CREATED);
@@ -497,9 +378,7 @@ async fn an_idempotency_key_is_one_short_visible_word() {
 async fn a_change_that_always_loses_to_others_is_a_conflict() {
     let client = Client::of(Fake::Contested.api());
 
-    let answer = client
-        .tell(&format!("PATCH /checks/{SOME_ID}"), &json!({"name": "b"}))
-        .await;
+    let answer = client.tell(&format!("PATCH /checks/{SOME_ID}"), &json!({"name": "b"})).await;
 
     shows(&answer, 409, "conflict", &[]);
 }
@@ -509,14 +388,9 @@ async fn a_problem_leads_to_its_explanation() {
     let client = nobody();
     let problem = client.ask("GET /nothing").await.json();
 
-    let explained = client
-        .ask(&format!("GET {}", problem["type"].as_str().unwrap()))
-        .await
-        .good(200);
+    let explained =
+        client.ask(&format!("GET {}", problem["type"].as_str().unwrap())).await.good(200);
 
-    assert_eq!(
-        (&explained["title"], &explained["status"]),
-        (&problem["title"], &json!(404))
-    );
+    assert_eq!((&explained["title"], &explained["status"]), (&problem["title"], &json!(404)));
     assert!(explained["advice"].as_str().is_some());
 }

@@ -48,12 +48,7 @@ pub struct Steps {
 impl Fake {
     pub fn api(self) -> Api {
         let fake = Arc::new(self);
-        Api {
-            checks: fake.clone(),
-            alerts: fake.clone(),
-            history: fake.clone(),
-            clock: fake,
-        }
+        Api { checks: fake.clone(), alerts: fake.clone(), history: fake.clone(), clock: fake }
     }
 
     async fn or<T>(&self, empty: T) -> StoreResult<T> {
@@ -63,10 +58,9 @@ impl Fake {
                 store: "postgres",
                 source: "connection refused".into(),
             }),
-            Self::Refusing => Err(StoreError::Refused {
-                store: "postgres",
-                source: "s3cret at 10.0.0.1".into(),
-            }),
+            Self::Refusing => {
+                Err(StoreError::Refused { store: "postgres", source: "s3cret at 10.0.0.1".into() })
+            }
             Self::Stuck => pending().await,
             Self::Panicking => panic!("s3cret fault"),
             Self::Waiting(steps) => {
@@ -90,12 +84,7 @@ pub fn a_view() -> CheckView {
         created_at: Slot(0).time(),
         updated_at: Slot(0).time(),
     };
-    CheckView {
-        check,
-        status: Status::Pending,
-        next_run_at: None,
-        last_run_at: None,
-    }
+    CheckView { check, status: Status::Pending, next_run_at: None, last_run_at: None }
 }
 
 #[async_trait]

@@ -38,13 +38,7 @@ async fn runs_are_listed_newest_first_and_page_by_page() {
             "dns_ms": null, "connect_ms": 0.2, "tls_ms": null, "first_byte_ms": 0.9, "total_ms": 1.2,
         })
     );
-    assert!(
-        all["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|run| run["outcome"] == "missed")
-    );
+    assert!(all["items"].as_array().unwrap().iter().any(|run| run["outcome"] == "missed"));
 
     let mut found = Vec::new();
     let mut page = world.get(&format!("{check}/runs?limit=2")).await;
@@ -53,9 +47,7 @@ async fn runs_are_listed_newest_first_and_page_by_page() {
         let Some(cursor) = page["next_cursor"].as_str() else {
             break;
         };
-        page = world
-            .get(&format!("{check}/runs?limit=2&cursor={cursor}"))
-            .await;
+        page = world.get(&format!("{check}/runs?limit=2&cursor={cursor}")).await;
     }
     assert_eq!(json!(found), all["items"]);
 }
@@ -68,9 +60,7 @@ async fn runs_of_several_regions_at_one_slot_are_all_listed() {
 
     let first = world.get(&format!("{check}/runs?limit=1")).await;
     let cursor = first["next_cursor"].as_str().unwrap();
-    let second = world
-        .get(&format!("{check}/runs?limit=1&cursor={cursor}"))
-        .await;
+    let second = world.get(&format!("{check}/runs?limit=1&cursor={cursor}")).await;
 
     let mut regions = [each(&first, "region"), each(&second, "region")].concat();
     regions.sort_by_key(ToString::to_string);
@@ -81,22 +71,15 @@ async fn runs_of_several_regions_at_one_slot_are_all_listed() {
 #[tokio::test]
 async fn an_outage_is_one_incident_with_an_alert_at_each_edge() {
     let world = World::new().await;
-    let check = world
-        .a_check(&json!({"alert_threshold": 2, "webhook_url": "http://w.test/"}))
-        .await;
+    let check =
+        world.a_check(&json!({"alert_threshold": 2, "webhook_url": "http://w.test/"})).await;
     world.later(0, false).await;
-    assert_eq!(
-        world.get(&format!("{check}/incidents")).await["items"],
-        json!([])
-    );
+    assert_eq!(world.get(&format!("{check}/incidents")).await["items"], json!([]));
     world.later(90_000, false).await;
 
     let open = world.get(&format!("{check}/incidents")).await["items"][0].clone();
     assert_eq!(open["started_at"], "2026-09-21T14:13:20.000Z");
-    assert_eq!(
-        (&open["resolved_at"], &open["resolution"]),
-        (&json!(null), &json!(null))
-    );
+    assert_eq!((&open["resolved_at"], &open["resolution"]), (&json!(null), &json!(null)));
     assert_eq!(open["cause"], "status 500, expected any 2xx");
     assert_eq!(world.get(&check).await["status"], "down");
 
@@ -105,16 +88,11 @@ async fn an_outage_is_one_incident_with_an_alert_at_each_edge() {
     assert_eq!(each(&closed, "resolution"), ["recovered"]);
     let alerts = world.get(&format!("{check}/alerts")).await;
     assert_eq!(each(&alerts, "kind"), ["resolved", "opened"]);
-    assert_eq!(
-        each(&alerts, "incident_id"),
-        [open["id"].clone(), open["id"].clone()]
-    );
+    assert_eq!(each(&alerts, "incident_id"), [open["id"].clone(), open["id"].clone()]);
     assert_eq!(each(&alerts, "deliveries"), [1, 1]);
     let page = world.get(&format!("{check}/alerts?limit=1")).await;
     let cursor = page["next_cursor"].as_str().unwrap();
-    let rest = world
-        .get(&format!("{check}/alerts?limit=1&cursor={cursor}"))
-        .await;
+    let rest = world.get(&format!("{check}/alerts?limit=1&cursor={cursor}")).await;
     assert_eq!(
         (each(&page, "kind"), each(&rest, "kind")),
         (vec![json!("resolved")], vec![json!("opened")])
@@ -136,9 +114,8 @@ async fn pausing_a_check_that_is_down_ends_its_incident() {
 #[tokio::test]
 async fn every_attempt_is_listed_and_a_dead_delivery_can_be_sent_again() {
     let world = World::new().await;
-    let check = world
-        .a_check(&json!({"alert_threshold": 1, "webhook_url": "http://w.test/hook"}))
-        .await;
+    let check =
+        world.a_check(&json!({"alert_threshold": 1, "webhook_url": "http://w.test/hook"})).await;
     world.later(0, false).await;
     let webhooks = format!("{check}/webhooks");
 
@@ -148,10 +125,7 @@ async fn every_attempt_is_listed_and_a_dead_delivery_can_be_sent_again() {
         (&under_way["finished_at"], &under_way["outcome_unknown"]),
         (&json!(null), &json!(false))
     );
-    assert_eq!(
-        (&under_way["attempt"], &under_way["retry_number"]),
-        (&json!(1), &json!(0))
-    );
+    assert_eq!((&under_way["attempt"], &under_way["retry_number"]), (&json!(1), &json!(0)));
     let busy = AttemptReport {
         request_headers: vec![("webhook-id".into(), first.id.to_string())],
         status: Some(503),
@@ -164,16 +138,10 @@ async fn every_attempt_is_listed_and_a_dead_delivery_can_be_sent_again() {
 
     let shown = world.get(&webhooks).await["items"][0].clone();
     assert_eq!(shown["request"]["url"], "http://w.test/hook");
-    assert_eq!(
-        shown["request"]["headers"]["webhook-id"],
-        shown["delivery_id"]
-    );
+    assert_eq!(shown["request"]["headers"]["webhook-id"], shown["delivery_id"]);
     assert_eq!(shown["request"]["body"], first.body);
     let response = json!({"status": 503, "headers": {"retry-after": "7"}, "body": "busy"});
-    assert_eq!(
-        (&shown["response"], &shown["state"]),
-        (&response, &json!("pending"))
-    );
+    assert_eq!((&shown["response"], &shown["state"]), (&response, &json!("pending")));
     assert_eq!(shown["next_retry_at"], "2026-09-21T14:13:27.000Z");
 
     world.stores.clock.advance(7_000);
@@ -194,32 +162,23 @@ async fn every_attempt_is_listed_and_a_dead_delivery_can_be_sent_again() {
         (vec![json!("dead"); 2], vec![json!(true), json!(false)])
     );
     assert_eq!(
-        (
-            &listed["items"][0]["response"],
-            &listed["items"][0]["next_retry_at"]
-        ),
+        (&listed["items"][0]["response"], &listed["items"][0]["next_retry_at"]),
         (&json!(null), &json!(null))
     );
 
-    let replay = world
-        .post(&format!("{webhooks}/{}/replay", first.id), 202)
-        .await;
+    let replay = world.post(&format!("{webhooks}/{}/replay", first.id), 202).await;
     assert_eq!(replay, json!({"delivery_id": first.id, "state": "pending"}));
     let again = world.deliveries().await.remove(0);
     assert_eq!((again.id, &again.body), (first.id, &first.body));
     world.stores.clock.advance(61_000);
-    assert_eq!(
-        world.get(&webhooks).await["items"][0]["outcome_unknown"],
-        true
-    );
+    assert_eq!(world.get(&webhooks).await["items"][0]["outcome_unknown"], true);
 }
 
 #[tokio::test]
 async fn only_deliveries_of_the_check_can_be_sent_again() {
     let world = World::new().await;
-    let check = world
-        .a_check(&json!({"alert_threshold": 1, "webhook_url": "http://w.test/"}))
-        .await;
+    let check =
+        world.a_check(&json!({"alert_threshold": 1, "webhook_url": "http://w.test/"})).await;
     let other = world.a_check(&json!({"name": "other"})).await;
     world.later(0, false).await;
     let delivery = world.deliveries().await.remove(0).id;
@@ -228,11 +187,7 @@ async fn only_deliveries_of_the_check_can_be_sent_again() {
         format!("POST {other}/webhooks/{delivery}/replay"),
         format!("POST {check}/webhooks/01890a5d-ac96-774b-bcce-b302099a8057/replay"),
     ] {
-        assert_eq!(
-            world.client.ask(&line).await.problem(404).0,
-            "not-found",
-            "{line}"
-        );
+        assert_eq!(world.client.ask(&line).await.problem(404).0, "not-found", "{line}");
     }
 }
 
@@ -245,10 +200,7 @@ async fn figures_count_what_was_observed() {
         (&empty["runs"], &empty["uptime"], &empty["coverage"]),
         (&json!(0), &json!(null), &json!(null))
     );
-    assert_eq!(
-        (&empty["window"], &empty["buckets"]),
-        (&json!("24h"), &json!([]))
-    );
+    assert_eq!((&empty["window"], &empty["buckets"]), (&json!("24h"), &json!([])));
     world.later(0, true).await;
     for _ in 0..2 {
         world.later(90_000, true).await;
@@ -262,11 +214,7 @@ async fn figures_count_what_was_observed() {
             (&figures["window"], &figures["bucket_seconds"]),
             (&json!(window), &json!(bucket_seconds))
         );
-        assert_eq!(
-            (&figures["runs"], &figures["failures"]),
-            (&json!(4), &json!(1)),
-            "{figures}"
-        );
+        assert_eq!((&figures["runs"], &figures["failures"]), (&json!(4), &json!(1)), "{figures}");
         assert_eq!(figures["uptime"], 0.75);
         let missed = figures["missed"].as_u64().unwrap();
         assert!(
@@ -278,18 +226,10 @@ async fn figures_count_what_was_observed() {
         let p50 = figures["latency_ms"]["p50"].as_f64().unwrap();
         assert!((1.1..1.3).contains(&p50), "{p50}");
         let buckets = figures["buckets"].as_array().unwrap();
-        let runs: u64 = buckets
-            .iter()
-            .map(|bucket| bucket["runs"].as_u64().unwrap())
-            .sum();
+        let runs: u64 = buckets.iter().map(|bucket| bucket["runs"].as_u64().unwrap()).sum();
         assert_eq!(runs, 4);
-        let starts: Vec<_> = buckets
-            .iter()
-            .map(|bucket| bucket["start"].as_str().unwrap())
-            .collect();
-        assert!(
-            starts.is_sorted() && starts[0] >= figures["from"].as_str().unwrap(),
-            "{starts:?}"
-        );
+        let starts: Vec<_> =
+            buckets.iter().map(|bucket| bucket["start"].as_str().unwrap()).collect();
+        assert!(starts.is_sorted() && starts[0] >= figures["from"].as_str().unwrap(), "{starts:?}");
     }
 }

@@ -61,22 +61,14 @@ async fn a_request_keeps_its_id_or_gets_one() {
     let client = Client::of(Fake::Empty.api());
     let with = async |id: &str| {
         client
-            .send(
-                asking("GET /checks")
-                    .header("x-request-id", id)
-                    .body(Body::empty())
-                    .unwrap(),
-            )
+            .send(asking("GET /checks").header("x-request-id", id).body(Body::empty()).unwrap())
             .await
     };
 
     assert_eq!(with("abc-123").await.header("x-request-id"), "abc-123");
     let made = with("not plain <script>").await;
     assert!(uuid::Uuid::parse_str(made.header("x-request-id")).is_ok());
-    assert_ne!(
-        client.ask("GET /checks").await.header("x-request-id"),
-        made.header("x-request-id")
-    );
+    assert_ne!(client.ask("GET /checks").await.header("x-request-id"), made.header("x-request-id"));
 }
 
 #[tokio::test]
@@ -93,18 +85,10 @@ async fn every_answer_is_safe_to_show_in_a_browser() {
     ] {
         let answer = client.ask(line).await;
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{line}");
-        assert!(
-            answer
-                .header("content-security-policy")
-                .contains("default-src 'none'"),
-            "{line}"
-        );
+        assert!(answer.header("content-security-policy").contains("default-src 'none'"), "{line}");
         assert!(!answer.header("x-request-id").is_empty(), "{line}");
     }
-    assert_eq!(
-        client.ask("GET /checks").await.header("cache-control"),
-        "no-store"
-    );
+    assert_eq!(client.ask("GET /checks").await.header("cache-control"), "no-store");
 }
 
 #[tokio::test]
@@ -112,9 +96,7 @@ async fn pages_of_other_sites_may_look_at_nothing_they_could_not_and_change_noth
     let client = Client::of(Fake::Empty.api());
     let from = async |site: &str| {
         let mut request = telling("POST /checks", &json!({"name": "a", "url": "http://h"}));
-        request
-            .headers_mut()
-            .insert("sec-fetch-site", site.parse().unwrap());
+        request.headers_mut().insert("sec-fetch-site", site.parse().unwrap());
         client.send(request).await
     };
 
@@ -124,10 +106,8 @@ async fn pages_of_other_sites_may_look_at_nothing_they_could_not_and_change_noth
     for site in ["same-origin", "none"] {
         assert_eq!(from(site).await.status, 201);
     }
-    let read = asking("GET /checks")
-        .header("sec-fetch-site", "cross-site")
-        .body(Body::empty())
-        .unwrap();
+    let read =
+        asking("GET /checks").header("sec-fetch-site", "cross-site").body(Body::empty()).unwrap();
     let read = client.send(read).await;
     assert_eq!(read.status, 200);
     assert_eq!(read.header("access-control-allow-origin"), "");

@@ -30,16 +30,10 @@ async fn pages_hold_every_check_once_newest_first() {
 
     let all = world.get("/checks").await;
     let names: Vec<_> = (0..7).rev().map(|n| json!(format!("c{n}"))).collect();
-    assert_eq!(
-        (each(&all, "name"), &all["next_cursor"]),
-        (names, &json!(null))
-    );
+    assert_eq!((each(&all, "name"), &all["next_cursor"]), (names, &json!(null)));
     assert_eq!(walk(&world, "/checks?limit=3").await, (each(&all, "id"), 3));
     assert_eq!(walk(&world, "/checks?limit=7").await, (each(&all, "id"), 1));
-    assert_eq!(
-        walk(&world, "/checks?limit=1000").await,
-        (each(&all, "id"), 1)
-    );
+    assert_eq!(walk(&world, "/checks?limit=1000").await, (each(&all, "id"), 1));
 }
 
 #[tokio::test]
@@ -73,15 +67,10 @@ async fn an_offset_leaves_out_the_newest() {
 #[tokio::test]
 async fn filters_must_all_hold() {
     let world = World::new().await;
-    world
-        .a_check(&json!({"name": "Shop", "tags": ["eu", "web"]}))
-        .await;
-    world
-        .a_check(&json!({"name": "API", "url": "http://shop-api.test/", "tags": ["eu"]}))
-        .await;
-    let paused = world
-        .a_check(&json!({"name": "100% old_", "url": "http://h", "enabled": false}))
-        .await;
+    world.a_check(&json!({"name": "Shop", "tags": ["eu", "web"]})).await;
+    world.a_check(&json!({"name": "API", "url": "http://shop-api.test/", "tags": ["eu"]})).await;
+    let paused =
+        world.a_check(&json!({"name": "100% old_", "url": "http://h", "enabled": false})).await;
     assert_eq!(world.get(&paused).await["status"], "paused");
 
     let table: [(&str, &[&str]); 14] = [
@@ -98,10 +87,7 @@ async fn filters_must_all_hold() {
         ("q=shop-api", &["API"]),
         ("q=100%25", &["100% old_"]),
         ("q=%25", &["100% old_"]),
-        (
-            "q=shop&tag=web&enabled=true&status=pending&limit=5",
-            &["Shop"],
-        ),
+        ("q=shop&tag=web&enabled=true&status=pending&limit=5", &["Shop"]),
     ];
     for (query, expected) in table {
         assert_eq!(names(&world, query).await, expected, "{query}");
@@ -123,9 +109,7 @@ async fn the_pages_of_a_filtered_list_are_filtered() {
 #[tokio::test]
 async fn a_check_that_fails_is_listed_as_down() {
     let world = World::new().await;
-    world
-        .a_check(&json!({"name": "ill", "alert_threshold": 1}))
-        .await;
+    world.a_check(&json!({"name": "ill", "alert_threshold": 1})).await;
     world.later(0, false).await;
 
     assert_eq!(names(&world, "status=down").await, ["ill"]);

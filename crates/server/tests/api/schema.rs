@@ -83,9 +83,7 @@ fn name_fields(schema: &Value, named: &mut BTreeSet<String>) -> bool {
 }
 
 fn referred(reference: &str) -> &'static Value {
-    DOCUMENT
-        .pointer(reference.strip_prefix('#').unwrap())
-        .unwrap()
+    DOCUMENT.pointer(reference.strip_prefix('#').unwrap()).unwrap()
 }
 
 fn look_at_part(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
@@ -96,13 +94,7 @@ fn look_at_part(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>
             "enum" if !rule.as_array().unwrap().contains(value) => {
                 found.push(format!("{at}: {value} is none of {rule}"));
             }
-            "oneOf"
-                if !rule
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .any(|schema| fits(schema, value)) =>
-            {
+            "oneOf" if !rule.as_array().unwrap().iter().any(|schema| fits(schema, value)) => {
                 found.push(format!("{at}: {value} fits nothing of {rule}"));
             }
             "allOf" => {

@@ -28,9 +28,7 @@ impl World {
     /// Creates a check and returns its path: `/checks/{id}`.
     pub async fn a_check(&self, more: &Value) -> String {
         let mut body = json!({"name": "Shop", "url": "http://shop.test/"});
-        body.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.client.tell("POST /checks", &body).await.good(201);
         let answer = self.client.ask("GET /checks?limit=1").await.good(200);
         format!("/checks/{}", answer["items"][0]["id"].as_str().unwrap())
@@ -39,32 +37,14 @@ impl World {
     /// Moves on by `ms`, and runs what is due then, well or not.
     pub async fn later(&self, ms: i64, good: bool) -> Vec<Job> {
         let now = self.stores.clock.advance(ms);
-        let claim = self
-            .stores
-            .stores
-            .schedule
-            .claim_due(now, 100)
-            .await
-            .unwrap();
+        let claim = self.stores.stores.schedule.claim_due(now, 100).await.unwrap();
         let jobs = claim.jobs().to_vec();
         claim.commit().await.unwrap();
         let results: Vec<_> = jobs
             .iter()
-            .map(|job| {
-                if good {
-                    a_result(job)
-                } else {
-                    a_result(job).failed()
-                }
-                .build()
-            })
+            .map(|job| if good { a_result(job) } else { a_result(job).failed() }.build())
             .collect();
-        self.stores
-            .stores
-            .records
-            .record(&results, now)
-            .await
-            .unwrap();
+        self.stores.stores.records.record(&results, now).await.unwrap();
         self.ship().await;
         jobs
     }
@@ -80,12 +60,7 @@ impl World {
     /// Takes the deliveries that are due.
     pub async fn deliveries(&self) -> Vec<LeasedDelivery> {
         let now = self.stores.stores.clock.now();
-        self.stores
-            .stores
-            .deliveries
-            .claim(now, 10, 30_000)
-            .await
-            .unwrap()
+        self.stores.stores.deliveries.claim(now, 10, 30_000).await.unwrap()
     }
 
     /// Ends an attempt.
@@ -96,13 +71,8 @@ impl World {
         settlement: Settlement,
     ) {
         let now = self.stores.stores.clock.now();
-        let in_time = self
-            .stores
-            .stores
-            .deliveries
-            .settle(lease, &report, settlement, now)
-            .await
-            .unwrap();
+        let in_time =
+            self.stores.stores.deliveries.settle(lease, &report, settlement, now).await.unwrap();
         assert!(in_time);
     }
 
@@ -117,10 +87,5 @@ impl World {
 
 /// The items of a page, by one field.
 pub fn each(page: &Value, field: &str) -> Vec<Value> {
-    page["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item[field].clone())
-        .collect()
+    page["items"].as_array().unwrap().iter().map(|item| item[field].clone()).collect()
 }

@@ -27,10 +27,7 @@ impl Addresses {
     pub(super) fn by_turns(all: impl IntoIterator<Item = IpAddr>) -> Option<Self> {
         let (v6, v4): (Vec<_>, Vec<_>) = all.into_iter().partition(IpAddr::is_ipv6);
         let turns = 0..v6.len().max(v4.len());
-        let both = turns
-            .flat_map(|turn| [v6.get(turn), v4.get(turn)])
-            .flatten()
-            .copied();
+        let both = turns.flat_map(|turn| [v6.get(turn), v4.get(turn)]).flatten().copied();
         let chosen: Vec<_> = both.take(MOST).collect();
         (!chosen.is_empty()).then_some(Self(Inner::Several(chosen)))
     }

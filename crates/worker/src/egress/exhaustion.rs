@@ -7,23 +7,14 @@ const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 /// Also what epoll says when it may watch no more sockets.
 const ENOSPC: i32 = 28;
-const ENOBUFS: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
-    105
-} else {
-    55
-};
+const ENOBUFS: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 105 } else { 55 };
 
 /// Whether the error says that this worker ran out of descriptors, ports, buffers or memory. Such an
 /// error tells nothing about the other end.
 #[must_use]
 pub fn is_local_exhaustion(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory
-    ) || matches!(
-        error.raw_os_error(),
-        Some(ENFILE | EMFILE | ENOSPC | ENOBUFS)
-    )
+    matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory)
+        || matches!(error.raw_os_error(), Some(ENFILE | EMFILE | ENOSPC | ENOBUFS))
 }
 
 #[cfg(test)]
@@ -40,10 +31,7 @@ mod tests {
 
         let (econnreset, enetunreach, etimedout, econnrefused) = (104, 101, 110, 111);
         for theirs in [econnreset, enetunreach, etimedout, econnrefused] {
-            assert!(
-                !is_local_exhaustion(&Error::from_raw_os_error(theirs)),
-                "{theirs}"
-            );
+            assert!(!is_local_exhaustion(&Error::from_raw_os_error(theirs)), "{theirs}");
         }
     }
 }

@@ -15,32 +15,22 @@ pub(super) struct Hosts(HashMap<String, Addresses>);
 impl Hosts {
     /// A file that is missing or unreadable names nobody.
     pub(super) fn from_system() -> Self {
-        fs::read_to_string(PATH)
-            .map(|text| Self::parse(&text))
-            .unwrap_or_default()
+        fs::read_to_string(PATH).map(|text| Self::parse(&text)).unwrap_or_default()
     }
 
     fn parse(text: &str) -> Self {
         let mut found: HashMap<String, Vec<IpAddr>> = HashMap::new();
         for line in text.lines() {
-            let mut words = line
-                .split('#')
-                .next()
-                .unwrap_or_default()
-                .split_ascii_whitespace();
+            let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
             let Some(Ok(address)) = words.next().map(str::parse) else {
                 continue;
             };
             for name in words {
-                found
-                    .entry(name.to_ascii_lowercase())
-                    .or_default()
-                    .push(address);
+                found.entry(name.to_ascii_lowercase()).or_default().push(address);
             }
         }
-        let known = found
-            .into_iter()
-            .filter_map(|(name, all)| Some((name, Addresses::by_turns(all)?)));
+        let known =
+            found.into_iter().filter_map(|(name, all)| Some((name, Addresses::by_turns(all)?)));
         Self(known.collect())
     }
 

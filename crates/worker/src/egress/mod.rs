@@ -61,10 +61,7 @@ impl Egress {
 
     fn assemble(names: Names, roots: RootCertStore) -> Result<Self, EgressError> {
         let tls = trust::client_config(roots).map_err(EgressError::Tls)?;
-        Ok(Self {
-            names: Arc::new(names),
-            tls: TlsConnector::from(Arc::new(tls)),
-        })
+        Ok(Self { names: Arc::new(names), tls: TlsConnector::from(Arc::new(tls)) })
     }
 
     /// The addresses of a host, in the order in which they are worth trying. A literal answers
@@ -124,11 +121,8 @@ impl reqwest::dns::Resolve for ClientNames {
         let names = Arc::clone(&self.0);
         Box::pin(async move {
             let found = names.resolve(name.as_str()).await?;
-            let sockets: Vec<_> = found
-                .as_slice()
-                .iter()
-                .map(|ip| SocketAddr::new(*ip, 0))
-                .collect();
+            let sockets: Vec<_> =
+                found.as_slice().iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
             Ok(Box::new(sockets.into_iter()) as reqwest::dns::Addrs)
         })
     }
@@ -158,16 +152,12 @@ mod tests {
         };
         let target = PreparedHttp::new(&spec).unwrap();
 
-        let sight = HttpProbe::default()
-            .look(&egress, &target, None, Duration::from_millis(200))
-            .await;
+        let sight =
+            HttpProbe::default().look(&egress, &target, None, Duration::from_millis(200)).await;
 
         let (outcome, seen) = judge(sight, None);
         assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
-        assert_eq!(
-            seen.error.as_deref(),
-            Some("timed out after 200 ms while resolving the name")
-        );
+        assert_eq!(seen.error.as_deref(), Some("timed out after 200 ms while resolving the name"));
         assert!((200_000..1_000_000).contains(&seen.phases.total_us.unwrap()));
     }
 }

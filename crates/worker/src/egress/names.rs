@@ -63,24 +63,16 @@ impl Names {
     fn new(hosts: Hosts, system: Option<(ResolverConfig, ResolverOpts)>) -> Result<Self, NetError> {
         let knows_servers = system.is_some();
         let (config, mut options) = system.unwrap_or_else(|| {
-            (
-                ResolverConfig::from_parts(None, vec![], vec![]),
-                ResolverOpts::default(),
-            )
+            (ResolverConfig::from_parts(None, vec![], vec![]), ResolverOpts::default())
         });
         options.use_hosts_file = ResolveHosts::Never;
         options.positive_max_ttl = Some(LONGEST_TTL);
         options.negative_max_ttl = Some(LONGEST_NEGATIVE_TTL);
         options.timeout = options.timeout.min(LONGEST_ROUND);
         let provider = TokioRuntimeProvider::default();
-        let resolver = TokioResolver::builder_with_config(config, provider)
-            .with_options(options)
-            .build()?;
-        Ok(Self {
-            hosts,
-            resolver,
-            knows_servers,
-        })
+        let resolver =
+            TokioResolver::builder_with_config(config, provider).with_options(options).build()?;
+        Ok(Self { hosts, resolver, knows_servers })
     }
 
     /// The addresses of `name`, which is in lower case and ASCII.
@@ -89,11 +81,7 @@ impl Names {
             return Ok(known.clone());
         }
         let (v6, v4) = self.ask_both(name).await;
-        let found = [&v6, &v4]
-            .into_iter()
-            .flatten()
-            .flatten()
-            .flat_map(addresses);
+        let found = [&v6, &v4].into_iter().flatten().flatten().flat_map(addresses);
         Addresses::by_turns(found).ok_or_else(|| self.explain(v4, v6))
     }
 
@@ -104,10 +92,9 @@ impl Names {
         let v4 = Box::pin(self.resolver.lookup(name, RecordType::A));
         match select(v6, v4).await {
             Either::Left((v6, v4)) => (Some(v6), Some(v4.await)),
-            Either::Right((v4, v6)) if v4.is_ok() => (
-                tokio::time::timeout(RESOLUTION_DELAY, v6).await.ok(),
-                Some(v4),
-            ),
+            Either::Right((v4, v6)) if v4.is_ok() => {
+                (tokio::time::timeout(RESOLUTION_DELAY, v6).await.ok(), Some(v4))
+            }
             Either::Right((v4, v6)) => (Some(v6.await), Some(v4)),
         }
     }
@@ -141,10 +128,7 @@ impl Names {
 type Answer = Option<Result<Lookup, NetError>>;
 
 fn addresses(lookup: &Lookup) -> impl Iterator<Item = IpAddr> {
-    lookup
-        .answers()
-        .iter()
-        .filter_map(|record| record.data.ip_addr())
+    lookup.answers().iter().filter_map(|record| record.data.ip_addr())
 }
 
 #[cfg(test)]
@@ -190,10 +174,8 @@ pub(super) mod tests {
         fn reply(&self, query: &[u8]) -> Option<Vec<u8>> {
             let name = query[12..].iter().position(|byte| *byte == 0)?;
             let question = &query[12..12 + name + 5];
-            let (_, code, address) = self
-                .0
-                .iter()
-                .find(|(kind, ..)| question[name + 2] == *kind)?;
+            let (_, code, address) =
+                self.0.iter().find(|(kind, ..)| question[name + 2] == *kind)?;
             let answers = u8::from(!address.is_empty());
             let mut reply = query[..2].to_vec();
             reply.extend([0x81, 0x80 | code, 0, 1, 0, answers, 0, 0, 0, 0]);
@@ -223,25 +205,18 @@ pub(super) mod tests {
     #[tokio::test]
     async fn both_families_are_asked_and_ipv6_begins() {
         let v6 = Ipv6Addr::LOCALHOST.octets();
-        let server = FakeServer(vec![])
-            .answering(A, NOERROR, &[10, 0, 0, 1])
-            .answering(AAAA, NOERROR, &v6);
+        let server =
+            FakeServer(vec![]).answering(A, NOERROR, &[10, 0, 0, 1]).answering(AAAA, NOERROR, &v6);
 
         let found = server.names().await.resolve("shop.example").await.unwrap();
 
-        let expected = [
-            IpAddr::from(Ipv6Addr::LOCALHOST),
-            IpAddr::from([10, 0, 0, 1]),
-        ];
+        let expected = [IpAddr::from(Ipv6Addr::LOCALHOST), IpAddr::from([10, 0, 0, 1])];
         assert_eq!(found.as_slice(), expected);
     }
 
     #[tokio::test]
     async fn a_name_server_that_ignores_ipv6_questions_costs_a_moment_only() {
-        let names = FakeServer(vec![])
-            .answering(A, NOERROR, &[10, 0, 0, 1])
-            .names()
-            .await;
+        let names = FakeServer(vec![]).answering(A, NOERROR, &[10, 0, 0, 1]).names().await;
         let began = Instant::now();
 
         let found = names.resolve("shop.example").await.unwrap();
@@ -252,9 +227,8 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn a_name_with_one_family_has_the_addresses_of_that_one() {
-        let names = FakeServer(vec![])
-            .answering(A, NOERROR, &[10, 0, 0, 1])
-            .answering(AAAA, NOERROR, &[]);
+        let names =
+            FakeServer(vec![]).answering(A, NOERROR, &[10, 0, 0, 1]).answering(AAAA, NOERROR, &[]);
 
         let found = names.names().await.resolve("shop.example").await.unwrap();
 
@@ -263,33 +237,16 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn no_such_name_no_address_and_no_answer_are_told_apart() {
-        let both = |code| {
-            FakeServer(vec![])
-                .answering(A, code, &[])
-                .answering(AAAA, code, &[])
-        };
-        let half = FakeServer(vec![])
-            .answering(A, SERVFAIL, &[])
-            .answering(AAAA, NOERROR, &[]);
+        let both = |code| FakeServer(vec![]).answering(A, code, &[]).answering(AAAA, code, &[]);
+        let half = FakeServer(vec![]).answering(A, SERVFAIL, &[]).answering(AAAA, NOERROR, &[]);
 
         let why = async |server: FakeServer| {
-            server
-                .names()
-                .await
-                .resolve("shop.example")
-                .await
-                .unwrap_err()
+            server.names().await.resolve("shop.example").await.unwrap_err()
         };
 
-        assert!(matches!(
-            why(both(NXDOMAIN)).await,
-            ResolveError::NoSuchName
-        ));
+        assert!(matches!(why(both(NXDOMAIN)).await, ResolveError::NoSuchName));
         assert!(matches!(why(both(NOERROR)).await, ResolveError::NoAddress));
-        assert!(matches!(
-            why(both(SERVFAIL)).await,
-            ResolveError::NoAnswer(_)
-        ));
+        assert!(matches!(why(both(SERVFAIL)).await, ResolveError::NoAnswer(_)));
         assert!(matches!(why(half).await, ResolveError::NoAnswer(_)));
     }
 
@@ -309,14 +266,7 @@ pub(super) mod tests {
         let names = Names::new(Hosts::default(), None).unwrap();
         let long = format!("{}.example", "x".repeat(64));
 
-        for name in [
-            "",
-            ".",
-            "a..b",
-            "_srv.my_host.example",
-            "xn--",
-            long.as_str(),
-        ] {
+        for name in ["", ".", "a..b", "_srv.my_host.example", "xn--", long.as_str()] {
             assert!(names.resolve(name).await.is_err(), "{name:?}");
         }
     }

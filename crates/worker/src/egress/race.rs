@@ -30,11 +30,7 @@ async fn first_of(addresses: &[IpAddr], port: u16) -> Result<(TcpStream, IpAddr)
     let mut told: Option<Refusal> = None;
     loop {
         under_way.extend(waiting.next().map(|address| attempt(*address, port)));
-        let patience = if waiting.as_slice().is_empty() {
-            Duration::MAX
-        } else {
-            STAGGER
-        };
+        let patience = if waiting.as_slice().is_empty() { Duration::MAX } else { STAGGER };
         match timeout(patience, under_way.next()).await {
             Ok(Some(Ok(connected))) => return Ok(connected),
             Ok(Some(Err(refusal))) => told = Some(refusal.or(told)),
@@ -42,17 +38,12 @@ async fn first_of(addresses: &[IpAddr], port: u16) -> Result<(TcpStream, IpAddr)
             Err(_silence) => {}
         }
     }
-    Err(told.map_or_else(
-        || Error::from(ErrorKind::AddrNotAvailable),
-        |refusal| refusal.error,
-    ))
+    Err(told.map_or_else(|| Error::from(ErrorKind::AddrNotAvailable), |refusal| refusal.error))
 }
 
 async fn attempt(address: IpAddr, port: u16) -> std::result::Result<(TcpStream, IpAddr), Refusal> {
     let stream = TcpStream::connect((address, port)).await;
-    stream
-        .map(|stream| (stream, address))
-        .map_err(|error| Refusal { address, error })
+    stream.map(|stream| (stream, address)).map_err(|error| Refusal { address, error })
 }
 
 struct Refusal {
@@ -91,19 +82,14 @@ mod tests {
     use super::*;
 
     fn most_telling(refusals: [(IpAddr, ErrorKind); 2]) -> ErrorKind {
-        let [first, second] = refusals.map(|(address, kind)| Refusal {
-            address,
-            error: kind.into(),
-        });
+        let [first, second] =
+            refusals.map(|(address, kind)| Refusal { address, error: kind.into() });
         second.or(Some(first)).error.kind()
     }
 
     #[test]
     fn a_lack_of_our_own_is_never_told_as_a_fault_of_the_target() {
-        let (v6, v4) = (
-            IpAddr::from(Ipv6Addr::LOCALHOST),
-            IpAddr::from(Ipv4Addr::LOCALHOST),
-        );
+        let (v6, v4) = (IpAddr::from(Ipv6Addr::LOCALHOST), IpAddr::from(Ipv4Addr::LOCALHOST));
         let (lack, refused) = (ErrorKind::AddrNotAvailable, ErrorKind::ConnectionRefused);
         let unreachable = ErrorKind::NetworkUnreachable;
 
@@ -136,14 +122,10 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         // Its queue is filled, so that further connections to it wait.
         let silent = TcpSocket::new_v4().unwrap();
-        silent
-            .bind(SocketAddr::from(([127, 0, 0, 77], port)))
-            .unwrap();
+        silent.bind(SocketAddr::from(([127, 0, 0, 77], port))).unwrap();
         let silent = silent.listen(1).unwrap();
         let address = silent.local_addr().unwrap();
-        let filling: Vec<_> = (0..8)
-            .map(|_| tokio::spawn(TcpStream::connect(address)))
-            .collect();
+        let filling: Vec<_> = (0..8).map(|_| tokio::spawn(TcpStream::connect(address))).collect();
         tokio::time::sleep(Duration::from_millis(100)).await;
         let began = Instant::now();
 
@@ -151,23 +133,14 @@ mod tests {
         let (_stream, address) = connect(&both, port).await.unwrap();
 
         assert_eq!(address, IpAddr::from([127, 0, 0, 1]));
-        assert!(
-            (STAGGER..4 * STAGGER).contains(&began.elapsed()),
-            "{:?}",
-            began.elapsed()
-        );
+        assert!((STAGGER..4 * STAGGER).contains(&began.elapsed()), "{:?}", began.elapsed());
         drop((filling, silent));
     }
 
     #[tokio::test]
     async fn when_all_refuse_it_was_refused() {
         let addresses = [IpAddr::from([127, 0, 0, 77]), IpAddr::from([127, 0, 0, 78])];
-        let free = TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
 
         let error = connect(&addresses, free).await.unwrap_err();
 

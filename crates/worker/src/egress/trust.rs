@@ -21,12 +21,7 @@ pub(super) fn system_roots() -> RootCertStore {
     if added < FEW {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    debug!(
-        roots = roots.len(),
-        system = added,
-        ignored,
-        "root certificates are loaded"
-    );
+    debug!(roots = roots.len(), system = added, ignored, "root certificates are loaded");
     roots
 }
 

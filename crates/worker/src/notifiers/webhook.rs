@@ -52,10 +52,7 @@ impl WebhookNotifier {
             .pool_idle_timeout(KEEP_IDLE)
             .pool_max_idle_per_host(MOST_IDLE)
             .build()?;
-        Ok(Self {
-            client,
-            deadline: DEADLINE,
-        })
+        Ok(Self { client, deadline: DEADLINE })
     }
 
     /// The same with another limit for each attempt.
@@ -79,10 +76,7 @@ impl WebhookNotifier {
             answer.cut_off(self.deadline);
         }
         let settlement = settle(&answer, delivery.schedule_step, rand::random());
-        AttemptOutcome {
-            report: answer.report(began.elapsed()),
-            settlement,
-        }
+        AttemptOutcome { report: answer.report(began.elapsed()), settlement }
     }
 
     /// Writes into `answer` as it goes: what has come by the deadline counts.
@@ -108,14 +102,8 @@ enum ComposeError {
 }
 
 fn unsendable(error: &ComposeError) -> AttemptOutcome {
-    let report = AttemptReport {
-        error: Some(error.to_string()),
-        ..AttemptReport::default()
-    };
-    AttemptOutcome {
-        report,
-        settlement: Settlement::Dead,
-    }
+    let report = AttemptReport { error: Some(error.to_string()), ..AttemptReport::default() };
+    AttemptOutcome { report, settlement: Settlement::Dead }
 }
 
 fn compose(delivery: &LeasedDelivery, now: i64) -> Result<Request, ComposeError> {
@@ -142,9 +130,7 @@ fn compose(delivery: &LeasedDelivery, now: i64) -> Result<Request, ComposeError>
 /// `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64.
 fn sign(secret: &str, id: &str, timestamp: &str, body: &str) -> Result<String, ComposeError> {
     let secret = secret.strip_prefix("whsec_").unwrap_or(secret);
-    let key = STANDARD
-        .decode(secret)
-        .map_err(|_secret| ComposeError::Secret)?;
+    let key = STANDARD.decode(secret).map_err(|_secret| ComposeError::Secret)?;
     if key.is_empty() {
         return Err(ComposeError::Secret);
     }
@@ -153,10 +139,7 @@ fn sign(secret: &str, id: &str, timestamp: &str, body: &str) -> Result<String, C
     for part in [id, ".", timestamp, ".", body] {
         mac.update(part.as_bytes());
     }
-    Ok(format!(
-        "v1,{}",
-        STANDARD.encode(mac.finalize().into_bytes())
-    ))
+    Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
 }
 
 /// What has come back so far.
@@ -210,36 +193,25 @@ fn settle(answer: &Answer, schedule_step: u32, jitter: f64) -> Settlement {
 }
 
 fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
-    parse_retry_after(
-        headers.get(RETRY_AFTER)?.to_str().ok()?,
-        DateTime::from_timestamp(now, 0)?,
-    )
+    parse_retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, DateTime::from_timestamp(now, 0)?)
 }
 
 /// The first hundred headers, cut and tamed.
 fn listed(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| tame(&String::from_utf8_lossy(bytes), LONGEST_HEADER);
     let both = headers.iter().take(MOST_HEADERS);
-    both.map(|(name, value)| (text(name.as_ref()), text(value.as_bytes())))
-        .collect()
+    both.map(|(name, value)| (text(name.as_ref()), text(value.as_bytes()))).collect()
 }
 
 /// The innermost cause, or what our own resolver said, without the address: it may carry a secret of
 /// the receiver's.
 fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let what = if error.is_connect() {
-        "no connection"
-    } else {
-        "no response"
-    };
+    let what = if error.is_connect() { "no connection" } else { "no response" };
     let chain: Vec<_> = successors(Some(&error as &dyn Error), |cause| (*cause).source()).collect();
-    let telling = chain
-        .iter()
-        .position(|cause| cause.is::<ResolveError>())
-        .unwrap_or(chain.len() - 1);
-    let said = chain[telling..]
-        .iter()
-        .fold(what.to_owned(), |said, cause| format!("{said}: {cause}"));
+    let telling =
+        chain.iter().position(|cause| cause.is::<ResolveError>()).unwrap_or(chain.len() - 1);
+    let said =
+        chain[telling..].iter().fold(what.to_owned(), |said, cause| format!("{said}: {cause}"));
     tame(&said, LONGEST_ERROR)
 }

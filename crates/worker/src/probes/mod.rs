@@ -27,26 +27,17 @@ pub struct ProbeFailure {
 impl ProbeFailure {
     /// The target is at fault.
     pub(crate) fn of_target(class: FailClass, sentence: impl Into<String>) -> Self {
-        Self {
-            class: Some(class),
-            sentence: sentence.into(),
-        }
+        Self { class: Some(class), sentence: sentence.into() }
     }
 
     /// This worker ran out of something of its own.
     pub(crate) fn of_worker(sentence: impl Into<String>) -> Self {
-        Self {
-            class: None,
-            sentence: sentence.into(),
-        }
+        Self { class: None, sentence: sentence.into() }
     }
 
     /// What it means for the run.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        self.class.map_or(
-            Outcome::Inconclusive(InconclusiveReason::Local),
-            Outcome::Fail,
-        )
+        self.class.map_or(Outcome::Inconclusive(InconclusiveReason::Local), Outcome::Fail)
     }
 }

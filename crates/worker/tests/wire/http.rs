@@ -27,40 +27,20 @@ async fn a_good_answer_is_ok_and_every_phase_is_timed() {
     assert_eq!(seen.status_code, Some(200));
     assert_eq!(seen.address, Some(IpAddr::from([127, 0, 0, 1])));
     let phases = seen.phases;
-    assert_eq!(
-        (phases.dns_us, phases.tls_us),
-        (None, None),
-        "a literal, and no TLS"
-    );
-    assert!(
-        (30_000..1_000_000).contains(&phases.first_byte_us.unwrap()),
-        "{phases:?}"
-    );
+    assert_eq!((phases.dns_us, phases.tls_us), (None, None), "a literal, and no TLS");
+    assert!((30_000..1_000_000).contains(&phases.first_byte_us.unwrap()), "{phases:?}");
     assert!(phases.connect_us.unwrap() < 1_000_000, "{phases:?}");
-    assert!(
-        phases.total_us
-            >= phases
-                .connect_us
-                .zip(phases.first_byte_us)
-                .map(|(a, b)| a + b)
-    );
+    assert!(phases.total_us >= phases.connect_us.zip(phases.first_byte_us).map(|(a, b)| a + b));
 }
 
 #[tokio::test]
 async fn a_name_is_resolved_and_that_is_timed_too() {
     let server = Server::answering(OK).await;
 
-    let seen = Look::at(format!("http://localhost:{}/", server.port()))
-        .expect_ok()
-        .await;
+    let seen = Look::at(format!("http://localhost:{}/", server.port())).expect_ok().await;
 
     assert!(seen.phases.dns_us.is_some());
-    assert!(
-        server
-            .requests
-            .only()
-            .contains(&format!("\r\nHost: localhost:{}\r\n", server.port()))
-    );
+    assert!(server.requests.only().contains(&format!("\r\nHost: localhost:{}\r\n", server.port())));
 }
 
 #[tokio::test]
@@ -86,9 +66,7 @@ async fn an_ipv6_literal_is_connected_to() {
 async fn the_request_says_who_asks_and_no_more_than_it_must() {
     let server = Server::answering(OK).await;
 
-    Look::at(format!("{}a/b?c=d#e", server.url()))
-        .expect_ok()
-        .await;
+    Look::at(format!("{}a/b?c=d#e", server.url())).expect_ok().await;
 
     let expected = format!(
         "GET /a/b?c=d HTTP/1.1\r\nHost: {}\r\nUser-Agent: Pulse/{}\r\nAccept: */*\r\n\
@@ -104,13 +82,9 @@ async fn a_body_and_headers_are_sent_as_they_are() {
     let server = Server::answering(OK).await;
     let spec = ProbeSpec {
         method: "POST".to_owned(),
-        headers: [
-            ("X-Key", "s e\tcret"),
-            ("Accept", "text/plain"),
-            ("content-type", "a/b"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into(),
+        headers: [("X-Key", "s e\tcret"), ("Accept", "text/plain"), ("content-type", "a/b")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
         body: Some("{\"ä\": 1}".to_owned()),
         ..get(server.url())
     };
@@ -131,11 +105,8 @@ async fn a_body_and_headers_are_sent_as_they_are() {
 async fn a_large_body_is_sent_whole() {
     let server = Server::answering(OK).await;
     let body = "x".repeat(64 * 1024);
-    let spec = ProbeSpec {
-        method: "PUT".to_owned(),
-        body: Some(body.clone()),
-        ..get(server.url())
-    };
+    let spec =
+        ProbeSpec { method: "PUT".to_owned(), body: Some(body.clone()), ..get(server.url()) };
 
     Look::with(spec).expect_ok().await;
 
@@ -145,10 +116,7 @@ async fn a_large_body_is_sent_whole() {
 #[tokio::test]
 async fn a_post_without_a_body_says_that_it_is_empty() {
     let server = Server::answering(OK).await;
-    let spec = ProbeSpec {
-        method: "POST".to_owned(),
-        ..get(server.url())
-    };
+    let spec = ProbeSpec { method: "POST".to_owned(), ..get(server.url()) };
 
     Look::with(spec).expect_ok().await;
 
@@ -159,12 +127,9 @@ async fn a_post_without_a_body_says_that_it_is_empty() {
 async fn a_run_names_itself_when_it_has_a_name() {
     let server = Server::answering(OK).await;
 
-    Look {
-        run: Some(HeaderValue::from_static("a:1:2")),
-        ..Look::at(server.url())
-    }
-    .expect_ok()
-    .await;
+    Look { run: Some(HeaderValue::from_static("a:1:2")), ..Look::at(server.url()) }
+        .expect_ok()
+        .await;
     Look::at(server.url()).expect_ok().await;
 
     let requests = server.requests.all();
@@ -174,26 +139,15 @@ async fn a_run_names_itself_when_it_has_a_name() {
 
 #[tokio::test]
 async fn answers_without_a_body_are_whole_with_their_head() {
-    let head = ProbeSpec {
-        method: "HEAD".to_owned(),
-        ..get("")
-    };
+    let head = ProbeSpec { method: "HEAD".to_owned(), ..get("") };
     let cases = [
         (head, "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n", 200),
         (get(""), "HTTP/1.1 204 No Content\r\n\r\n", 204),
-        (
-            get(""),
-            "HTTP/1.1 304 Not Modified\r\ncontent-length: 1000\r\n\r\n",
-            304,
-        ),
+        (get(""), "HTTP/1.1 304 Not Modified\r\ncontent-length: 1000\r\n\r\n", 304),
     ];
     for (spec, answer, status) in cases {
         let server = Server::stalling_after(answer).await;
-        let spec = ProbeSpec {
-            url: server.url(),
-            expected_status: Some(status),
-            ..spec
-        };
+        let spec = ProbeSpec { url: server.url(), expected_status: Some(status), ..spec };
 
         let seen = Look::with(spec).expect_ok().await;
 
@@ -220,30 +174,22 @@ async fn another_status_than_expected_is_told() {
     let server = Server::answering("HTTP/1.1 502 Bad\r\ncontent-length: 0\r\n\r\n").await;
 
     let any = Look::at(server.url()).expect_fail(FailClass::Status).await;
-    let one = Look::with(ProbeSpec {
-        expected_status: Some(200),
-        ..get(server.url())
-    });
+    let one = Look::with(ProbeSpec { expected_status: Some(200), ..get(server.url()) });
     let one = one.expect_fail(FailClass::Status).await;
 
     assert_eq!(
         (any.as_str(), one.as_str()),
         ("status 502, expected any 2xx", "status 502, expected 200")
     );
-    let same = Look::with(ProbeSpec {
-        expected_status: Some(502),
-        ..get(server.url())
-    });
+    let same = Look::with(ProbeSpec { expected_status: Some(502), ..get(server.url()) });
     assert_eq!(same.expect_ok().await.status_code, Some(502));
 }
 
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_not_followed() {
     let elsewhere = Server::answering(OK).await;
-    let answer = format!(
-        "HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n",
-        elsewhere.url()
-    );
+    let answer =
+        format!("HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", elsewhere.url());
     let server = Server::answering(answer).await;
 
     let sentence = Look::at(server.url()).expect_fail(FailClass::Status).await;
@@ -254,28 +200,19 @@ async fn a_redirect_is_an_answer_and_not_followed() {
 
 #[tokio::test]
 async fn nobody_listening_is_a_refused_connection() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
 
     let (outcome, seen) = Look::at(format!("http://{free}/")).once().await;
 
     assert_eq!(outcome, Outcome::Fail(FailClass::Connect));
     assert_eq!(seen.error.as_deref(), Some("the connection was refused"));
-    assert_eq!(
-        (seen.status_code, seen.address, seen.phases.connect_us),
-        (None, None, None)
-    );
+    assert_eq!((seen.status_code, seen.address, seen.phases.connect_us), (None, None, None));
     assert!(seen.phases.total_us.is_some());
 }
 
 #[tokio::test]
 async fn a_name_that_cannot_exist_is_a_failure_of_its_name() {
-    let sentence = Look::at("http://no-such-name.invalid/")
-        .expect_fail(FailClass::Dns)
-        .await;
+    let sentence = Look::at("http://no-such-name.invalid/").expect_fail(FailClass::Dns).await;
 
     assert_eq!(sentence, "the name does not exist");
 }
@@ -301,10 +238,7 @@ async fn each_phase_has_the_same_deadline_and_is_named_when_it_is_missed() {
 
     let cases = [
         (format!("http://{full_address}/"), "connecting"),
-        (
-            format!("https://{}/", mute.address),
-            "shaking hands for TLS",
-        ),
+        (format!("https://{}/", mute.address), "shaking hands for TLS"),
         (mute.url(), "waiting for the first byte"),
         (half.url(), "reading the body"),
     ];
@@ -312,10 +246,7 @@ async fn each_phase_has_the_same_deadline_and_is_named_when_it_is_missed() {
         let (outcome, seen) = Look::at(url).within(300).once().await;
 
         assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
-        assert_eq!(
-            seen.error,
-            Some(format!("timed out after 300 ms while {phase}"))
-        );
+        assert_eq!(seen.error, Some(format!("timed out after 300 ms while {phase}")));
         let total = seen.phases.total_us.unwrap();
         assert!((300_000..1_000_000).contains(&total), "{phase}: {total}");
     }
@@ -325,10 +256,7 @@ async fn each_phase_has_the_same_deadline_and_is_named_when_it_is_missed() {
 async fn what_is_no_http_or_ends_too_early_is_a_failure_of_the_protocol() {
     let cases = [
         ("", "the connection was closed before a whole response came"),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-le",
-            "the connection was closed before a whole response came",
-        ),
+        ("HTTP/1.1 200 OK\r\ncontent-le", "the connection was closed before a whole response came"),
         (
             "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
             "what came back is not HTTP/1.1: invalid HTTP version parsed",
@@ -337,10 +265,7 @@ async fn what_is_no_http_or_ends_too_early_is_a_failure_of_the_protocol() {
             "\x15\x03\x01\x00\x02\x02\x16",
             "what came back is not HTTP/1.1: invalid HTTP version parsed",
         ),
-        (
-            "HTTP/1.1 abc\r\n\r\n",
-            "what came back is not HTTP/1.1: invalid HTTP status-code parsed",
-        ),
+        ("HTTP/1.1 abc\r\n\r\n", "what came back is not HTTP/1.1: invalid HTTP status-code parsed"),
         (
             "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
             "what came back is not HTTP/1.1: invalid HTTP header parsed",
@@ -349,25 +274,17 @@ async fn what_is_no_http_or_ends_too_early_is_a_failure_of_the_protocol() {
             "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
             "what came back is not HTTP/1.1: invalid content-length parsed",
         ),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort",
-            "the body ended too early",
-        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort", "the body ended too early"),
         (
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nshort\r\n",
             "the body ended too early",
         ),
-        (
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
-            "the body is broken",
-        ),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", "the body is broken"),
     ];
     for (answer, sentence) in cases {
         let server = Server::answering(answer).await;
 
-        let said = Look::at(server.url())
-            .expect_fail(FailClass::Protocol)
-            .await;
+        let said = Look::at(server.url()).expect_fail(FailClass::Protocol).await;
 
         assert_eq!(said, sentence, "{answer:?}");
     }
@@ -376,17 +293,12 @@ async fn what_is_no_http_or_ends_too_early_is_a_failure_of_the_protocol() {
 #[tokio::test]
 async fn a_server_that_speaks_first_speaks_no_http() {
     let server = Server::raw(|mut stream| async move {
-        stream
-            .write_all(b"220 mail.example ESMTP\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"220 mail.example ESMTP\r\n").await.unwrap();
         tokio::time::sleep(FOR_EVER).await;
     })
     .await;
 
-    Look::at(server.url())
-        .expect_fail(FailClass::Protocol)
-        .await;
+    Look::at(server.url()).expect_fail(FailClass::Protocol).await;
 }
 
 #[tokio::test]
@@ -426,11 +338,7 @@ async fn a_run_leaves_no_connection_and_no_port_behind() {
 
     Look::at(server.url()).expect_ok().await;
 
-    let error = tokio::time::timeout(PLENTY, told)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap_err();
+    let error = tokio::time::timeout(PLENTY, told).await.unwrap().unwrap().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
@@ -444,21 +352,10 @@ async fn a_process_without_descriptors() {
         hoard.push(file);
     }
 
-    let (outcome, seen) = Look::at(server.url())
-        .through(spare_egress(&mut hoard))
-        .once()
-        .await;
+    let (outcome, seen) = Look::at(server.url()).through(spare_egress(&mut hoard)).once().await;
 
-    assert_eq!(
-        outcome,
-        Outcome::Inconclusive(InconclusiveReason::Local),
-        "{seen:?}"
-    );
-    assert!(
-        seen.error
-            .unwrap()
-            .starts_with("this worker has run out of something of its own: ")
-    );
+    assert_eq!(outcome, Outcome::Inconclusive(InconclusiveReason::Local), "{seen:?}");
+    assert!(seen.error.unwrap().starts_with("this worker has run out of something of its own: "));
 }
 
 /// Building one needs a few descriptors; all are taken again afterwards.

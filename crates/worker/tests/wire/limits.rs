@@ -40,18 +40,9 @@ async fn an_endless_body_is_read_as_far_as_64_kib_and_is_no_failure() {
     let chunk = format!("2000\r\n{}\r\n", "x".repeat(0x2000)).into_bytes();
     let cases = [
         ("HTTP/1.1 200 OK\r\n\r\n", vec![b'x'; 8192]),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n",
-            vec![b'x'; 8192],
-        ),
-        (
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
-            chunk,
-        ),
-        (
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
-            b"1\r\nx\r\n".to_vec(),
-        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n", vec![b'x'; 8192]),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", chunk),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n".to_vec()),
     ];
     for (head, part) in cases {
         let (server, _) = endless(head, part, None).await;
@@ -60,11 +51,7 @@ async fn an_endless_body_is_read_as_far_as_64_kib_and_is_no_failure() {
         let seen = Look::at(server.url()).expect_ok().await;
 
         assert_eq!(seen.status_code, Some(200));
-        assert!(
-            began.elapsed() < Duration::from_secs(3),
-            "{head:?}: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < Duration::from_secs(3), "{head:?}: {:?}", began.elapsed());
     }
 }
 
@@ -75,10 +62,7 @@ async fn of_a_body_64_kib_are_awaited_and_not_a_byte_more() {
     let too_little = Server::stalling_after(head.to_owned() + &"x".repeat(64 * 1024 - 1)).await;
 
     Look::at(enough.url()).expect_ok().await;
-    Look::at(too_little.url())
-        .within(300)
-        .expect_fail(FailClass::Timeout)
-        .await;
+    Look::at(too_little.url()).within(300).expect_fail(FailClass::Timeout).await;
 }
 
 #[tokio::test]
@@ -89,22 +73,15 @@ async fn a_dripping_body_ends_at_the_deadline() {
     let (outcome, seen) = Look::at(server.url()).within(300).once().await;
 
     assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
-    assert_eq!(
-        seen.error.as_deref(),
-        Some("timed out after 300 ms while reading the body")
-    );
+    assert_eq!(seen.error.as_deref(), Some("timed out after 300 ms while reading the body"));
     assert_eq!(seen.status_code, Some(200));
     assert!((300_000..1_000_000).contains(&seen.phases.total_us.unwrap()));
 }
 
 #[tokio::test]
 async fn a_dripping_head_ends_at_the_deadline() {
-    let (server, _) = endless(
-        "HTTP/1.1 200 OK\r\n",
-        b"a: b\r\n".to_vec(),
-        Some(Duration::from_millis(5)),
-    )
-    .await;
+    let (server, _) =
+        endless("HTTP/1.1 200 OK\r\n", b"a: b\r\n".to_vec(), Some(Duration::from_millis(5))).await;
 
     let (outcome, seen) = Look::at(server.url()).within(300).once().await;
 
@@ -126,19 +103,10 @@ async fn a_flood_instead_of_a_head_is_too_large() {
         let (server, sent) = endless(head, part, None).await;
         let began = Instant::now();
 
-        let sentence = Look::at(server.url())
-            .expect_fail(FailClass::TooLarge)
-            .await;
+        let sentence = Look::at(server.url()).expect_fail(FailClass::TooLarge).await;
 
-        assert_eq!(
-            sentence,
-            "the response's head is over 256 KiB or 500 headers"
-        );
-        assert!(
-            began.elapsed() < Duration::from_secs(3),
-            "{head:?}: {:?}",
-            began.elapsed()
-        );
+        assert_eq!(sentence, "the response's head is over 256 KiB or 500 headers");
+        assert!(began.elapsed() < Duration::from_secs(3), "{head:?}: {:?}", began.elapsed());
         // What was sent beyond the limits sat in the sockets' buffers.
         assert!(sent.load(Ordering::Relaxed) < 32 * 1024 * 1024);
     }
@@ -149,10 +117,9 @@ async fn big_heads_that_exist_in_the_wild_pass() {
     let many = "x-header: value\r\n".repeat(400);
     let large = format!("set-cookie: {}\r\n", "x".repeat(100 * 1024));
     for headers in [many, large] {
-        let server = Server::answering(format!(
-            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{headers}\r\n"
-        ))
-        .await;
+        let server =
+            Server::answering(format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{headers}\r\n"))
+                .await;
 
         Look::at(server.url()).expect_ok().await;
     }
@@ -163,14 +130,11 @@ async fn heads_beyond_the_limits_are_too_large() {
     let many = "x-header: value\r\n".repeat(600);
     let large = format!("set-cookie: {}\r\n", "x".repeat(300 * 1024));
     for headers in [many, large] {
-        let server = Server::answering(format!(
-            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{headers}\r\n"
-        ))
-        .await;
+        let server =
+            Server::answering(format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{headers}\r\n"))
+                .await;
 
-        Look::at(server.url())
-            .expect_fail(FailClass::TooLarge)
-            .await;
+        Look::at(server.url()).expect_fail(FailClass::TooLarge).await;
     }
 }
 
@@ -195,10 +159,7 @@ async fn noise_of_any_kind_ends_in_an_outcome() {
 
         let (outcome, seen) = Look::at(server.url()).within(2000).once().await;
 
-        assert!(
-            matches!(outcome, Outcome::Fail(_) | Outcome::Ok),
-            "{seen:?}"
-        );
+        assert!(matches!(outcome, Outcome::Fail(_) | Outcome::Ok), "{seen:?}");
         assert!(seen.error.is_none_or(|error| error.len() <= 500));
     }
 }

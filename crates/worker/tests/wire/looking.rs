@@ -41,34 +41,21 @@ impl Look {
     }
 
     pub fn with(spec: ProbeSpec) -> Self {
-        Self {
-            spec,
-            run: None,
-            timeout: PLENTY,
-            egress: None,
-        }
+        Self { spec, run: None, timeout: PLENTY, egress: None }
     }
 
     pub fn within(self, milliseconds: u64) -> Self {
-        Self {
-            timeout: Duration::from_millis(milliseconds),
-            ..self
-        }
+        Self { timeout: Duration::from_millis(milliseconds), ..self }
     }
 
     pub fn through(self, egress: Egress) -> Self {
-        Self {
-            egress: Some(egress),
-            ..self
-        }
+        Self { egress: Some(egress), ..self }
     }
 
     pub async fn once(self) -> (Outcome, Observation) {
         let egress = self.egress.unwrap_or_else(trusting_nobody);
         let target = PreparedHttp::new(&self.spec).unwrap();
-        let sight = HttpProbe::default()
-            .look(&egress, &target, self.run, self.timeout)
-            .await;
+        let sight = HttpProbe::default().look(&egress, &target, self.run, self.timeout).await;
         judge(sight, target.expected_status())
     }
 

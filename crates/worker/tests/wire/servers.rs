@@ -56,11 +56,7 @@ impl Server {
                 tokio::spawn(talk(stream));
             }
         });
-        Ok(Self {
-            address,
-            requests: Requests::default(),
-            accepting: accepting.abort_handle(),
-        })
+        Ok(Self { address, requests: Requests::default(), accepting: accepting.abort_handle() })
     }
 
     /// Reads one request, answers these bytes, and closes.
@@ -149,7 +145,5 @@ fn content_length(head: &str) -> usize {
 pub fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
     let lines = request.split("\r\n\r\n").next().unwrap().lines().skip(1);
     let mut headers = lines.filter_map(|line| line.split_once(": "));
-    headers
-        .find(|(found, _)| found.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value)
+    headers.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }

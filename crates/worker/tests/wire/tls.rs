@@ -25,9 +25,7 @@ impl Authority {
     fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, uuid::Uuid::now_v7().to_string());
+        params.distinguished_name.push(DnType::CommonName, uuid::Uuid::now_v7().to_string());
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
@@ -40,10 +38,7 @@ impl Authority {
     fn issue(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
-        Identity {
-            certificate: certificate.der().clone(),
-            key,
-        }
+        Identity { certificate: certificate.der().clone(), key }
     }
 }
 
@@ -97,10 +92,7 @@ async fn a_good_certificate_is_accepted_and_the_handshake_is_timed() {
     let authority = Authority::new();
     let server = authority.issue(&params("localhost")).serve(OK).await;
 
-    let seen = Look::at(https("localhost", &server))
-        .through(authority.egress())
-        .expect_ok()
-        .await;
+    let seen = Look::at(https("localhost", &server)).through(authority.egress()).expect_ok().await;
 
     assert!(seen.phases.dns_us.is_some() && seen.phases.tls_us.is_some_and(|us| us > 0));
     assert!(seen.phases.total_us > seen.phases.tls_us);
@@ -111,26 +103,18 @@ async fn a_certificate_can_be_for_an_address() {
     let authority = Authority::new();
     let server = authority.issue(&params("127.0.0.1")).serve(OK).await;
 
-    Look::at(https("127.0.0.1", &server))
-        .through(authority.egress())
-        .expect_ok()
-        .await;
+    Look::at(https("127.0.0.1", &server)).through(authority.egress()).expect_ok().await;
 }
 
 #[tokio::test]
 async fn an_end_without_farewell_is_an_end_where_http_expects_one() {
     let authority = Authority::new();
-    let until_close = authority
-        .issue(&params("localhost"))
-        .serve("HTTP/1.1 200 OK\r\n\r\nok")
-        .await;
+    let until_close =
+        authority.issue(&params("localhost")).serve("HTTP/1.1 200 OK\r\n\r\nok").await;
     let cut = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nok";
     let too_early = authority.issue(&params("localhost")).serve(cut).await;
 
-    Look::at(https("localhost", &until_close))
-        .through(authority.egress())
-        .expect_ok()
-        .await;
+    Look::at(https("localhost", &until_close)).through(authority.egress()).expect_ok().await;
     let look = Look::at(https("localhost", &too_early)).through(authority.egress());
     let sentence = look.expect_fail(FailClass::Protocol).await;
 
@@ -149,23 +133,14 @@ async fn a_bad_certificate_is_a_failure_that_says_what_is_bad() {
     let key = KeyPair::generate().unwrap();
     let own = params("localhost").self_signed(&key).unwrap();
     let cases = [
-        (
-            authority.issue(&expired),
-            "the certificate expired on 2021-02-03",
-        ),
-        (
-            authority.issue(&early),
-            "the certificate is not valid before 2090-01-02",
-        ),
+        (authority.issue(&expired), "the certificate expired on 2021-02-03"),
+        (authority.issue(&early), "the certificate is not valid before 2090-01-02"),
         (
             authority.issue(&params("other.example")),
             "the certificate is for another host, not for localhost",
         ),
         (
-            Identity {
-                certificate: own.der().clone(),
-                key,
-            },
+            Identity { certificate: own.der().clone(), key },
             "the certificate is self-signed or from an unknown authority",
         ),
         (
@@ -190,10 +165,7 @@ async fn the_systems_authorities_do_not_vouch_for_a_stranger() {
     let look = Look::at(https("localhost", &server)).through(Egress::new().unwrap());
     let sentence = look.expect_fail(FailClass::Tls).await;
 
-    assert_eq!(
-        sentence,
-        "the certificate is self-signed or from an unknown authority"
-    );
+    assert_eq!(sentence, "the certificate is self-signed or from an unknown authority");
 }
 
 #[tokio::test]
@@ -203,26 +175,17 @@ async fn webhooks_trust_whom_probes_trust_and_nobody_else() {
     let delivery = a_delivery(https("localhost", &server));
 
     let trusting = WebhookNotifier::new(&authority.egress()).unwrap();
-    assert_eq!(
-        trusting.send(&delivery, 1).await.settlement,
-        Settlement::Delivered
-    );
+    assert_eq!(trusting.send(&delivery, 1).await.settlement, Settlement::Delivered);
 
     let suspicious = WebhookNotifier::new(&Authority::new().egress()).unwrap();
     let report = suspicious.send(&delivery, 1).await.report;
-    assert_eq!(
-        report.error.unwrap(),
-        "no connection: invalid peer certificate: UnknownIssuer"
-    );
+    assert_eq!(report.error.unwrap(), "no connection: invalid peer certificate: UnknownIssuer");
 }
 
 #[tokio::test]
 async fn what_is_no_tls_is_a_failed_handshake() {
     let plain = Server::raw(|mut stream| async move {
-        stream
-            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest).await;
     })
@@ -233,16 +196,9 @@ async fn what_is_no_tls_is_a_failed_handshake() {
     })
     .await;
 
-    let sentence = Look::at(https("localhost", &plain))
-        .expect_fail(FailClass::Tls)
-        .await;
-    assert_eq!(
-        sentence,
-        "the TLS handshake failed: what came back is not TLS"
-    );
-    let sentence = Look::at(https("localhost", &closing))
-        .expect_fail(FailClass::Tls)
-        .await;
+    let sentence = Look::at(https("localhost", &plain)).expect_fail(FailClass::Tls).await;
+    assert_eq!(sentence, "the TLS handshake failed: what came back is not TLS");
+    let sentence = Look::at(https("localhost", &closing)).expect_fail(FailClass::Tls).await;
     assert!(sentence.ends_with("during the TLS handshake"), "{sentence}");
 }
 
@@ -256,9 +212,7 @@ async fn every_run_sees_the_certificate_anew() {
         let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen));
         async move {
             let mut stream = acceptor.accept(stream).await.unwrap();
-            seen.lock()
-                .unwrap()
-                .push(stream.get_ref().1.handshake_kind());
+            seen.lock().unwrap().push(stream.get_ref().1.handshake_kind());
             read_request(&mut stream).await;
             stream.write_all(OK.as_bytes()).await.unwrap();
         }
@@ -267,10 +221,7 @@ async fn every_run_sees_the_certificate_anew() {
     let egress = authority.egress();
 
     for _ in 0..2 {
-        Look::at(https("localhost", &server))
-            .through(egress.clone())
-            .expect_ok()
-            .await;
+        Look::at(https("localhost", &server)).through(egress.clone()).expect_ok().await;
     }
 
     // A resumed session would show no certificate.

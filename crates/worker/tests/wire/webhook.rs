@@ -69,20 +69,11 @@ async fn a_receiver_can_verify_what_it_gets_with_anyones_library() {
 
     assert_eq!(outcome.settlement, Settlement::Delivered);
     let request = server.requests.only();
-    assert!(
-        request.starts_with("POST /hook?token=t HTTP/1.1\r\n"),
-        "{request}"
-    );
+    assert!(request.starts_with("POST /hook?token=t HTTP/1.1\r\n"), "{request}");
     assert_eq!(request.split_once("\r\n\r\n").unwrap().1, delivery.body);
     assert_eq!(header(&request, "content-type"), Some("application/json"));
-    assert_eq!(
-        header(&request, "user-agent"),
-        Some(concat!("Pulse/", env!("CARGO_PKG_VERSION")))
-    );
-    assert_eq!(
-        header(&request, "webhook-id"),
-        Some(delivery.id.to_string().as_str())
-    );
+    assert_eq!(header(&request, "user-agent"), Some(concat!("Pulse/", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(header(&request, "webhook-id"), Some(delivery.id.to_string().as_str()));
     let mut headers = HeaderMap::new();
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
         let value = HeaderValue::from_str(header(&request, name).unwrap()).unwrap();
@@ -104,15 +95,9 @@ async fn every_attempt_has_the_same_id_and_body_and_a_signature_of_its_own() {
     let requests = server.requests.all();
     let [first, second] = [0, 1].map(|n| requests[n].as_str());
     assert_eq!(header(first, "webhook-id"), header(second, "webhook-id"));
-    assert_eq!(
-        first.split_once("\r\n\r\n").unwrap().1,
-        second.split_once("\r\n\r\n").unwrap().1
-    );
+    assert_eq!(first.split_once("\r\n\r\n").unwrap().1, second.split_once("\r\n\r\n").unwrap().1);
     assert_eq!(header(second, "webhook-timestamp"), Some("1700000005"));
-    assert_ne!(
-        header(first, "webhook-signature"),
-        header(second, "webhook-signature")
-    );
+    assert_ne!(header(first, "webhook-signature"), header(second, "webhook-signature"));
 }
 
 #[tokio::test]
@@ -121,26 +106,14 @@ async fn the_report_shows_what_was_sent_and_what_came_back() {
         answered("HTTP/1.1 200 OK\r\nx-note: hi\r\ncontent-length: 6\r\n\r\nok\0\x1b[1").await;
 
     let report = outcome.report;
-    let sent: Vec<_> = report
-        .request_headers
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
-    for name in [
-        "content-type",
-        "user-agent",
-        "webhook-id",
-        "webhook-timestamp",
-        "webhook-signature",
-    ] {
+    let sent: Vec<_> = report.request_headers.iter().map(|(name, _)| name.as_str()).collect();
+    for name in
+        ["content-type", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature"]
+    {
         assert!(sent.contains(&name), "{sent:?}");
     }
     assert_eq!(report.status, Some(200));
-    assert!(
-        report
-            .response_headers
-            .contains(&("x-note".to_owned(), "hi".to_owned()))
-    );
+    assert!(report.response_headers.contains(&("x-note".to_owned(), "hi".to_owned())));
     assert_eq!(report.response_body.as_deref(), Some("ok  [1"));
     assert_eq!((report.error, report.timed_out), (None, false));
 }
@@ -165,17 +138,9 @@ async fn only_a_2xx_is_an_arrival_and_a_410_is_final() {
 async fn waits_follow_the_schedule_until_it_ends() {
     let server = Server::answering("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n").await;
 
-    let third = send(&LeasedDelivery {
-        schedule_step: 3,
-        ..a_delivery(server.url())
-    })
-    .await;
-    let last = send(&LeasedDelivery {
-        schedule_step: 10,
-        number: 25,
-        ..a_delivery(server.url())
-    })
-    .await;
+    let third = send(&LeasedDelivery { schedule_step: 3, ..a_delivery(server.url()) }).await;
+    let last =
+        send(&LeasedDelivery { schedule_step: 10, number: 25, ..a_delivery(server.url()) }).await;
 
     assert!(around(3).contains(&wait_of(&third)));
     assert_eq!(last.settlement, Settlement::Dead);
@@ -194,9 +159,8 @@ async fn a_receiver_may_ask_for_patience() {
 
     assert_eq!(asked("120").await, 120_000);
     assert_eq!(asked("999999999999999999999").await, 3_600_000);
-    let date = (Utc::now() + Duration::from_mins(5))
-        .format("%a, %d %b %Y %H:%M:%S GMT")
-        .to_string();
+    let date =
+        (Utc::now() + Duration::from_mins(5)).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     assert!((295_000..=300_000).contains(&asked(&date).await));
     for nonsense in ["1", "-5", "nan", "soon"] {
         assert!(around(1).contains(&asked(nonsense).await), "{nonsense}");
@@ -232,14 +196,8 @@ async fn a_receiver_that_hangs_costs_the_deadline() {
     assert!(around(1).contains(&wait_of(&outcome)));
     assert!(outcome.report.timed_out);
     assert!((200..2000).contains(&outcome.report.latency_ms));
-    assert_eq!(
-        outcome.report.error.as_deref(),
-        Some("no response within 200 ms")
-    );
-    assert_eq!(
-        (outcome.report.status, outcome.report.response_body),
-        (None, None)
-    );
+    assert_eq!(outcome.report.error.as_deref(), Some("no response within 200 ms"));
+    assert_eq!((outcome.report.status, outcome.report.response_body), (None, None));
 }
 
 #[tokio::test]
@@ -268,10 +226,7 @@ async fn an_endless_answer_is_cut_at_16_kib() {
     let outcome = send(&a_delivery(server.url())).await;
 
     assert_eq!(outcome.settlement, Settlement::Delivered);
-    assert_eq!(
-        outcome.report.response_body.map(|body| body.len()),
-        Some(16 * 1024)
-    );
+    assert_eq!(outcome.report.response_body.map(|body| body.len()), Some(16 * 1024));
     assert!(began.elapsed() < Duration::from_secs(3));
 }
 
@@ -281,21 +236,14 @@ async fn headers_are_kept_in_bounds() {
     let long = format!("x-long: {}\r\n", "y".repeat(5000));
     let odd = "x-odd: caf\u{e9}\t!\r\n";
 
-    let report = answered(&format!(
-        "HTTP/1.1 200 OK\r\n{long}{odd}content-length: 0\r\n{many}\r\n"
-    ))
-    .await
-    .report;
+    let report =
+        answered(&format!("HTTP/1.1 200 OK\r\n{long}{odd}content-length: 0\r\n{many}\r\n"))
+            .await
+            .report;
 
     assert_eq!(report.response_headers.len(), 100);
     let value = |wanted: &str| {
-        report
-            .response_headers
-            .iter()
-            .find(|(name, _)| name == wanted)
-            .unwrap()
-            .1
-            .clone()
+        report.response_headers.iter().find(|(name, _)| name == wanted).unwrap().1.clone()
     };
     assert_eq!(value("x-long").len(), 1024);
     assert_eq!(value("x-odd"), "café\t!");
@@ -303,11 +251,7 @@ async fn headers_are_kept_in_bounds() {
 
 #[tokio::test]
 async fn a_receiver_that_is_away_is_tried_again_and_its_address_is_not_told() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
 
     let refused = send(&a_delivery(format!("http://{free}/token-s3cret"))).await;
     let unknown = send(&a_delivery("https://token-s3cret.invalid/token-s3cret")).await;
@@ -317,18 +261,9 @@ async fn a_receiver_that_is_away_is_tried_again_and_its_address_is_not_told() {
         assert!(around(1).contains(&wait_of(outcome)));
         assert!(!outcome.report.error.as_ref().unwrap().contains("s3cret"));
     }
-    assert_eq!(
-        refused.report.error.unwrap(),
-        "no connection: Connection refused (os error 111)"
-    );
-    assert_eq!(
-        unknown.report.error.unwrap(),
-        "no connection: the name does not exist"
-    );
-    assert_eq!(
-        garbage.report.error.unwrap(),
-        "no response: invalid HTTP version parsed"
-    );
+    assert_eq!(refused.report.error.unwrap(), "no connection: Connection refused (os error 111)");
+    assert_eq!(unknown.report.error.unwrap(), "no connection: the name does not exist");
+    assert_eq!(garbage.report.error.unwrap(), "no response: invalid HTTP version parsed");
 }
 
 #[tokio::test]
@@ -339,26 +274,14 @@ async fn what_can_never_be_sent_is_dead_at_once_and_says_why() {
             a_delivery("not a url"),
             "the webhook's address is not a URL: relative URL without a base",
         ),
+        (a_delivery("ftp://h/"), "the webhook's address is not an http or https URL"),
+        (a_delivery(""), "the webhook's address is not a URL: relative URL without a base"),
         (
-            a_delivery("ftp://h/"),
-            "the webhook's address is not an http or https URL",
-        ),
-        (
-            a_delivery(""),
-            "the webhook's address is not a URL: relative URL without a base",
-        ),
-        (
-            LeasedDelivery {
-                secret: "whsec_%%%".to_owned(),
-                ..a_delivery(url)
-            },
+            LeasedDelivery { secret: "whsec_%%%".to_owned(), ..a_delivery(url) },
             "the webhook's secret is not whsec_ and base64",
         ),
         (
-            LeasedDelivery {
-                secret: String::new(),
-                ..a_delivery(url)
-            },
+            LeasedDelivery { secret: String::new(), ..a_delivery(url) },
             "the webhook's secret is not whsec_ and base64",
         ),
     ];

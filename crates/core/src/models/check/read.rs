@@ -14,10 +14,7 @@ impl CheckDraft {
         let Value::Object(fields) = body else {
             return Err(vec![error("", "must be a JSON object")]);
         };
-        let mut reader = Reader {
-            fields,
-            errors: Vec::new(),
-        };
+        let mut reader = Reader { fields, errors: Vec::new() };
         let draft = reader.draft();
         reader.finish(draft)
     }
@@ -111,10 +108,7 @@ impl Reader {
             webhook_secret: self.optional("webhook_secret", rules::webhook_secret),
         };
         for (name, _) in std::mem::take(&mut self.fields) {
-            self.errors.push(error(
-                &format!("/{}", escape(&name)),
-                "is not a field of a check",
-            ));
+            self.errors.push(error(&format!("/{}", escape(&name)), "is not a field of a check"));
         }
         self.errors.is_empty().then_some(draft)
     }
@@ -160,13 +154,9 @@ impl Reader {
         let checked = if holds_nul(&value) {
             Err("must not contain the character U+0000".to_owned())
         } else {
-            serde_json::from_value(value)
-                .map_err(|wrong| plain(&wrong))
-                .and_then(rule)
+            serde_json::from_value(value).map_err(|wrong| plain(&wrong)).and_then(rule)
         };
-        checked
-            .map_err(|detail| self.errors.push(error(&format!("/{name}"), &detail)))
-            .ok()
+        checked.map_err(|detail| self.errors.push(error(&format!("/{name}"), &detail))).ok()
     }
 }
 
@@ -174,9 +164,9 @@ fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        }
         _ => false,
     }
 }
@@ -186,16 +176,11 @@ fn plain(wrong: &serde_json::Error) -> String {
 }
 
 fn escape(name: &str) -> String {
-    super::super::text::tame(name, 100)
-        .replace('~', "~0")
-        .replace('/', "~1")
+    super::super::text::tame(name, 100).replace('~', "~0").replace('/', "~1")
 }
 
 fn error(pointer: &str, detail: &str) -> FieldError {
-    FieldError {
-        pointer: pointer.to_owned(),
-        detail: detail.to_owned(),
-    }
+    FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() }
 }
 
 #[cfg(test)]
@@ -214,22 +199,12 @@ mod tests {
         let draft = CheckDraft::read(json!({"name": "a", "url": "http://example.com"})).unwrap();
 
         let config = draft.config;
+        assert_eq!((config.method.as_str(), config.expected_status), ("GET", None));
         assert_eq!(
-            (config.method.as_str(), config.expected_status),
-            ("GET", None)
-        );
-        assert_eq!(
-            (
-                config.interval_seconds,
-                config.alert_threshold,
-                config.timeout_ms
-            ),
+            (config.interval_seconds, config.alert_threshold, config.timeout_ms),
             (60, 3, 10_000)
         );
-        assert_eq!(
-            (config.enabled, config.regions),
-            (true, vec![Region::default()])
-        );
+        assert_eq!((config.enabled, config.regions), (true, vec![Region::default()]));
     }
 
     #[test]
@@ -288,11 +263,7 @@ mod tests {
             ("http://h/\u{0}", "U+0000"),
         ] {
             let errors = CheckDraft::read(json!({"name": "a", "url": url})).expect_err(url);
-            assert!(
-                errors[0].detail.contains(reason),
-                "{url}: {}",
-                errors[0].detail
-            );
+            assert!(errors[0].detail.contains(reason), "{url}: {}", errors[0].detail);
         }
     }
 
@@ -317,10 +288,7 @@ mod tests {
         let patch = json!({"name": "b", "webhook_url": null, "headers": {"a": null}});
         let after = CheckDraft::patch(&before, patch).unwrap().config;
 
-        assert_eq!(
-            (after.name.as_str(), after.webhook_url.as_deref()),
-            ("b", None)
-        );
+        assert_eq!((after.name.as_str(), after.webhook_url.as_deref()), ("b", None));
         assert_eq!(
             after.headers.into_iter().collect::<Vec<_>>(),
             [("b".to_owned(), "2".to_owned())]
@@ -330,13 +298,9 @@ mod tests {
 
     #[test]
     fn a_timeout_nobody_chose_follows_the_interval() {
-        let before = CheckDraft::read(json!({"name": "a", "url": "http://h"}))
-            .unwrap()
-            .config;
+        let before = CheckDraft::read(json!({"name": "a", "url": "http://h"})).unwrap().config;
 
-        let after = CheckDraft::patch(&before, json!({"interval_seconds": 5}))
-            .unwrap()
-            .config;
+        let after = CheckDraft::patch(&before, json!({"interval_seconds": 5})).unwrap().config;
 
         assert_eq!(after.timeout_ms, 4_000);
     }

@@ -40,11 +40,7 @@ const RESERVED_HEADERS: [&str; 8] = [
 #[must_use]
 pub const fn default_timeout_ms(interval_seconds: u32) -> u32 {
     let room = interval_seconds.saturating_mul(800);
-    if room < DEFAULT_TIMEOUT_MS {
-        room
-    } else {
-        DEFAULT_TIMEOUT_MS
-    }
+    if room < DEFAULT_TIMEOUT_MS { room } else { DEFAULT_TIMEOUT_MS }
 }
 
 #[expect(
@@ -68,9 +64,8 @@ pub(super) fn url(text: String) -> Result<String, String> {
         return Err("must not contain control characters or surrounding spaces".into());
     }
     let has_scheme = text.to_ascii_lowercase();
-    let Some(rest) = ["http://", "https://"]
-        .iter()
-        .find_map(|scheme| has_scheme.strip_prefix(scheme))
+    let Some(rest) =
+        ["http://", "https://"].iter().find_map(|scheme| has_scheme.strip_prefix(scheme))
     else {
         return Err("must be an absolute URL that begins with http:// or https://".into());
     };
@@ -108,11 +103,7 @@ where
         if range.contains(&value) {
             return Ok(value);
         }
-        Err(format!(
-            "must be from {} to {}{unit}",
-            range.start(),
-            range.end()
-        ))
+        Err(format!("must be from {} to {}{unit}", range.start(), range.end()))
     }
 }
 
@@ -129,10 +120,7 @@ pub(super) fn timeout(interval_seconds: u32, timeout_ms: u32) -> Result<u32, Str
 pub(super) fn headers(
     headers: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, String> {
-    let bytes: usize = headers
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     if headers.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
         return Err(format!(
             "must be at most {MOST_HEADERS} headers and {MOST_HEADER_BYTES} bytes in all"
@@ -146,9 +134,7 @@ pub(super) fn headers(
             return Err(format!("{name} is set by Pulse itself"));
         }
         if value.chars().any(|c| c.is_control() && c != '\t') {
-            return Err(format!(
-                "the value of {name} must not contain control characters"
-            ));
+            return Err(format!("the value of {name} must not contain control characters"));
         }
     }
     Ok(headers)
@@ -157,9 +143,7 @@ pub(super) fn headers(
 /// RFC 9110, section 5.6.2.
 fn is_token(name: &str) -> bool {
     !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 pub(super) fn body(body: String) -> Result<String, String> {
@@ -174,9 +158,7 @@ pub(super) fn tags(mut tags: Vec<String>) -> Result<Vec<String>, String> {
         (1..=64).contains(&tag.chars().count()) && !tag.chars().any(char::is_control)
     };
     if tags.len() > MOST_TAGS || !tags.iter().all(fits) {
-        return Err(format!(
-            "must be at most {MOST_TAGS} tags of 1 to 64 characters"
-        ));
+        return Err(format!("must be at most {MOST_TAGS} tags of 1 to 64 characters"));
     }
     tags.sort();
     tags.dedup();
@@ -188,10 +170,7 @@ pub(super) fn tags(mut tags: Vec<String>) -> Result<Vec<String>, String> {
     reason = "a rule takes what was read and gives what is kept"
 )]
 pub(super) fn regions(names: Vec<String>) -> Result<Vec<super::Region>, String> {
-    let mut regions: Vec<_> = names
-        .iter()
-        .filter_map(|name| super::Region::parse(name))
-        .collect();
+    let mut regions: Vec<_> = names.iter().filter_map(|name| super::Region::parse(name)).collect();
     if regions.len() != names.len() || !(1..=20).contains(&regions.len()) {
         return Err("must be 1 to 20 names of lower-case letters, digits and hyphens, 32 characters at most".into());
     }
@@ -202,9 +181,7 @@ pub(super) fn regions(names: Vec<String>) -> Result<Vec<super::Region>, String> 
 
 /// The form of the Standard Webhooks specification: `whsec_` and 24 to 64 bytes in base64.
 pub(super) fn webhook_secret(secret: String) -> Result<String, String> {
-    let bytes = secret
-        .strip_prefix("whsec_")
-        .and_then(|text| STANDARD.decode(text).ok());
+    let bytes = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
     match bytes.map(|bytes| bytes.len()) {
         Some(24..=64) => Ok(secret),
         _ => Err("must be whsec_ followed by 24 to 64 bytes in base64".into()),

@@ -41,21 +41,12 @@ impl Dsn {
                 ));
             }
         };
-        let host = url
-            .host_str()
-            .filter(|host| !host.is_empty())
-            .ok_or("must name a host")?;
-        let port = url
-            .port()
-            .unwrap_or(if scheme == "https" { 8443 } else { 8123 });
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("must name a host")?;
+        let port = url.port().unwrap_or(if scheme == "https" { 8443 } else { 8123 });
         if port == 9000 || port == 9440 {
             return Err(format!(
                 "names port {port}, ClickHouse's native protocol; Pulse speaks its HTTP interface: use port {}",
-                if port == 9000 {
-                    "8123"
-                } else {
-                    "8443 with https://"
-                },
+                if port == 9000 { "8123" } else { "8443 with https://" },
             ));
         }
         let decoded = |text: &str| percent_decode(text);
@@ -68,11 +59,7 @@ impl Dsn {
                 decoded(url.username())
             },
             password: url.password().map(decoded),
-            database: if database.is_empty() {
-                "default".into()
-            } else {
-                decoded(database)
-            },
+            database: if database.is_empty() { "default".into() } else { decoded(database) },
         })
     }
 }
@@ -98,10 +85,7 @@ mod tests {
             (full.endpoint.as_str(), full.user.as_str()),
             ("http://ch.example:8124", "pulse")
         );
-        assert_eq!(
-            (full.password.as_deref(), full.database.as_str()),
-            (Some("p@ss+1"), "history")
-        );
+        assert_eq!((full.password.as_deref(), full.database.as_str()), (Some("p@ss+1"), "history"));
         assert_eq!(Dsn::parse("http://h").unwrap().endpoint, "http://h:8123");
         assert_eq!(Dsn::parse("https://h").unwrap().endpoint, "https://h:8443");
         assert!(!format!("{full:?}").contains("p@ss"));
@@ -111,15 +95,8 @@ mod tests {
     fn the_native_port_is_recognised_and_answered_with_what_to_use() {
         let error = Dsn::parse("clickhouse://default@localhost:9000/default").unwrap_err();
 
-        assert!(
-            error.contains("native protocol") && error.contains("8123"),
-            "{error}"
-        );
-        assert!(
-            Dsn::parse("tcp://localhost")
-                .unwrap_err()
-                .contains("tcp://")
-        );
+        assert!(error.contains("native protocol") && error.contains("8123"), "{error}");
+        assert!(Dsn::parse("tcp://localhost").unwrap_err().contains("tcp://"));
         assert!(Dsn::parse("localhost:8123").is_err());
     }
 }

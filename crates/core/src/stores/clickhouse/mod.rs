@@ -47,9 +47,7 @@ pub struct ClickHouse {
 
 impl std::fmt::Debug for ClickHouse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClickHouse")
-            .field("database", &self.database)
-            .finish_non_exhaustive()
+        f.debug_struct("ClickHouse").field("database", &self.database).finish_non_exhaustive()
     }
 }
 
@@ -57,22 +55,13 @@ impl ClickHouse {
     /// Speaks to `dsn`; runs are kept for `retention_days`. Connects when first used.
     #[must_use]
     pub fn new(dsn: &Dsn, retention_days: u32) -> Self {
-        let mut bare = base_client(dsn)
-            .with_url(&dsn.endpoint)
-            .with_user(&dsn.user);
+        let mut bare = base_client(dsn).with_url(&dsn.endpoint).with_user(&dsn.user);
         if let Some(password) = &dsn.password {
             bare = bare.with_password(password);
         }
-        let client = bare
-            .clone()
-            .with_database(&dsn.database)
-            .with_setting("max_execution_time", "6");
-        Self {
-            client,
-            bare,
-            database: dsn.database.clone(),
-            retention_days,
-        }
+        let client =
+            bare.clone().with_database(&dsn.database).with_setting("max_execution_time", "6");
+        Self { client, bare, database: dsn.database.clone(), retention_days }
     }
 
     async fn execute(&self, client: &Client, sql: &str) -> StoreResult<()> {
@@ -128,16 +117,10 @@ impl Ping for ClickHouse {
 impl History for ClickHouse {
     async fn prepare(&self) -> StoreResult<()> {
         let database = self.database.replace('`', "");
-        self.execute(
-            &self.bare,
-            &format!("CREATE DATABASE IF NOT EXISTS `{database}`"),
-        )
-        .await?;
+        self.execute(&self.bare, &format!("CREATE DATABASE IF NOT EXISTS `{database}`")).await?;
         let schema = SCHEMA.replace("{retention_days}", &self.retention_days.to_string());
-        for statement in schema
-            .split(';')
-            .map(without_comments)
-            .filter(|statement| !statement.is_empty())
+        for statement in
+            schema.split(';').map(without_comments).filter(|statement| !statement.is_empty())
         {
             self.execute(&self.client, &statement).await?;
         }
@@ -155,9 +138,7 @@ impl History for ClickHouse {
                 .with_setting("input_format_parallel_parsing", "0")
                 .with_setting("date_time_input_format", "best_effort")
                 .with_setting("max_execution_time", "25");
-            insert
-                .send(Bytes::copy_from_slice(shipment.rows.as_bytes()))
-                .await?;
+            insert.send(Bytes::copy_from_slice(shipment.rows.as_bytes())).await?;
             insert.end().await
         };
         within(INSERT, send).await
@@ -180,10 +161,7 @@ impl History for ClickHouse {
             .bind(page.limit)
             .bind(page.offset);
         let rows: Vec<ResultRow> = within(QUERY, query.fetch_all()).await?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|row| HistoryRow::from(row).into_run())
-            .collect())
+        Ok(rows.into_iter().filter_map(|row| HistoryRow::from(row).into_run()).collect())
     }
 
     async fn metrics(&self, of: MetricsOf) -> StoreResult<Metrics> {
@@ -235,10 +213,7 @@ async fn within<T>(
 ) -> StoreResult<T> {
     match timeout(limit, work).await {
         Ok(done) => done.map_err(error),
-        Err(elapsed) => Err(StoreError::Unavailable {
-            store: STORE,
-            source: elapsed.into(),
-        }),
+        Err(elapsed) => Err(StoreError::Unavailable { store: STORE, source: elapsed.into() }),
     }
 }
 
@@ -252,25 +227,15 @@ fn error(source: clickhouse::error::Error) -> StoreError {
             let start = text.ceil_char_boundary(text.len().saturating_sub(LONGEST_ERROR));
             let told = tame(&text[start..], LONGEST_ERROR);
             if is_passing(&text) {
-                StoreError::Unavailable {
-                    store: STORE,
-                    source: told.into(),
-                }
+                StoreError::Unavailable { store: STORE, source: told.into() }
             } else {
-                StoreError::Refused {
-                    store: STORE,
-                    source: told.into(),
-                }
+                StoreError::Refused { store: STORE, source: told.into() }
             }
         }
-        source @ (Error::Network(_) | Error::TimedOut) => StoreError::Unavailable {
-            store: STORE,
-            source: source.into(),
-        },
-        source => StoreError::Refused {
-            store: STORE,
-            source: source.into(),
-        },
+        source @ (Error::Network(_) | Error::TimedOut) => {
+            StoreError::Unavailable { store: STORE, source: source.into() }
+        }
+        source => StoreError::Refused { store: STORE, source: source.into() },
     }
 }
 
@@ -279,14 +244,11 @@ fn error(source: clickhouse::error::Error) -> StoreError {
 fn is_passing(text: &str) -> bool {
     const CODES: [&str; 9] = ["60", "81", "159", "164", "202", "236", "241", "252", "394"];
     let code = text.find("Code: ").map(|at| &text[at + 6..]);
-    code.and_then(|rest| rest.split('.').next())
-        .is_some_and(|code| CODES.contains(&code))
+    code.and_then(|rest| rest.split('.').next()).is_some_and(|code| CODES.contains(&code))
 }
 
 fn without_comments(statement: &str) -> String {
-    let lines = statement
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("--"));
+    let lines = statement.lines().filter(|line| !line.trim_start().starts_with("--"));
     lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 

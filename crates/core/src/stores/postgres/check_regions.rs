@@ -46,10 +46,8 @@ impl TryFrom<Row> for CheckRegion {
             threshold: u32::try_from(row.threshold).unwrap_or(1),
             ledger: Ledger {
                 next: row.next_slot.map(Slot),
-                outstanding: outstanding.map(|(slot, until)| Outstanding {
-                    slot: Slot(slot),
-                    until: Slot(until),
-                }),
+                outstanding: outstanding
+                    .map(|(slot, until)| Outstanding { slot: Slot(slot), until: Slot(until) }),
                 last: row.last_slot.map(Slot),
             },
             health: Health {
@@ -201,8 +199,7 @@ impl<'a> Columns<'a> {
         self.until.push(row.ledger.outstanding.map(|o| o.until.0));
         self.last.push(row.ledger.last.map(|s| s.0));
         self.state.push(row.health.state.as_str());
-        self.failures
-            .push(i32::try_from(row.health.failures).unwrap_or(i32::MAX));
+        self.failures.push(i32::try_from(row.health.failures).unwrap_or(i32::MAX));
         self.since.push(row.health.failing_since.map(|s| s.0));
     }
 }

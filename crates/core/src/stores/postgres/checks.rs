@@ -102,22 +102,15 @@ impl CheckStore for Postgres {
     ) -> StoreResult<Vec<CheckView>> {
         let rows: Vec<ViewRow> = sqlx::query_as(
             "-- checks.list
-             SELECT c.*, s.* FROM checks c,
-             LATERAL (
-                 SELECT min(r.next_slot) AS next_slot, max(r.last_slot) AS last_slot,
-                        CASE WHEN NOT (c.config ->> 'enabled')::boolean THEN 'paused'
-                             WHEN bool_or(r.state = 'down') THEN 'down'
-                             WHEN bool_or(r.state = 'up') THEN 'up' ELSE 'pending' END AS status
-                 FROM check_regions r WHERE r.check_id = c.id
-             ) s
-             WHERE c.project_id = $1 AND c.deleted_at IS NULL
-               AND ($2::uuid IS NULL OR c.id < $2)
-               AND ($3::text IS NULL OR s.status = $3)
-               AND c.config -> 'tags' ?& $4
-               AND ($5::boolean IS NULL OR (c.config ->> 'enabled')::boolean = $5)
-               AND ($6::text IS NULL OR strpos(lower(c.config ->> 'name'), lower($6)) > 0
-                                     OR strpos(lower(c.config ->> 'url'), lower($6)) > 0)
-             ORDER BY c.id DESC LIMIT $7 OFFSET $8",
+             SELECT * FROM check_views
+             WHERE project_id = $1
+               AND ($2::uuid IS NULL OR id < $2)
+               AND ($3::text IS NULL OR status = $3)
+               AND config -> 'tags' ?& $4
+               AND ($5::boolean IS NULL OR (config ->> 'enabled')::boolean = $5)
+               AND ($6::text IS NULL OR strpos(lower(config ->> 'name'), lower($6)) > 0
+                                     OR strpos(lower(config ->> 'url'), lower($6)) > 0)
+             ORDER BY id DESC LIMIT $7 OFFSET $8",
         )
         .bind(project.0)
         .bind(page.after.map(|id| id.0))
@@ -230,15 +223,7 @@ pub(super) async fn view(
 ) -> StoreResult<Option<CheckView>> {
     let row: Option<ViewRow> = sqlx::query_as(
         "-- checks.get
-         SELECT c.*, s.* FROM checks c,
-         LATERAL (
-             SELECT min(r.next_slot) AS next_slot, max(r.last_slot) AS last_slot,
-                    CASE WHEN NOT (c.config ->> 'enabled')::boolean THEN 'paused'
-                         WHEN bool_or(r.state = 'down') THEN 'down'
-                         WHEN bool_or(r.state = 'up') THEN 'up' ELSE 'pending' END AS status
-             FROM check_regions r WHERE r.check_id = c.id
-         ) s
-         WHERE c.project_id = $1 AND c.id = $2 AND c.deleted_at IS NULL",
+         SELECT * FROM check_views WHERE project_id = $1 AND id = $2",
     )
     .bind(project.0)
     .bind(id.0)

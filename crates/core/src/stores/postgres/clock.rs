@@ -23,11 +23,7 @@ pub struct StoreClock(Mutex<Reading>);
 impl StoreClock {
     pub(super) fn unset() -> Self {
         let base_ms = Slot::from(chrono::Utc::now()).0;
-        Self(Mutex::new(Reading {
-            base_ms,
-            at: Instant::now(),
-            latest_ms: 0,
-        }))
+        Self(Mutex::new(Reading { base_ms, at: Instant::now(), latest_ms: 0 }))
     }
 
     /// Takes a reading that was asked for at `asked` and has just arrived.
@@ -39,9 +35,7 @@ impl StoreClock {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Reading> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -50,9 +44,7 @@ impl Clock for StoreClock {
         let mut reading = self.lock();
         let elapsed = i64::try_from(reading.at.elapsed().as_millis()).unwrap_or(i64::MAX);
         // A server whose clock steps back makes time stand still here, never run backwards.
-        reading.latest_ms = reading
-            .latest_ms
-            .max(reading.base_ms.saturating_add(elapsed));
+        reading.latest_ms = reading.latest_ms.max(reading.base_ms.saturating_add(elapsed));
         Slot(reading.latest_ms)
     }
 }

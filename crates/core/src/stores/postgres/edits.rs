@@ -35,32 +35,23 @@ pub(super) async fn replace(
     }
     let after = Check {
         config: draft.config,
-        webhook_secret: draft
-            .webhook_secret
-            .or_else(|| before.webhook_secret.clone()),
+        webhook_secret: draft.webhook_secret.or_else(|| before.webhook_secret.clone()),
         version: before.version.wrapping_add(1),
         updated_at: now.time(),
         ..before.clone()
     };
     update(&mut tx, &after).await?;
-    let was_down = regions
-        .iter()
-        .any(|region| region.health.state == State::Down);
+    let was_down = regions.iter().any(|region| region.health.state == State::Down);
     let moved = Moved::new(regions, &before, &after, now);
     moved.write(&mut tx).await?;
     if was_down && !moved.is_down() {
-        let resolution = if after.config.enabled {
-            Resolution::Edited
-        } else {
-            Resolution::Paused
-        };
+        let resolution = if after.config.enabled { Resolution::Edited } else { Resolution::Paused };
         resolve(&mut tx, id, resolution, now).await?;
     }
     outbox::seal(&mut tx, &moved.runs).await?;
     let seen = view(&mut *tx, project, id).await?;
     tx.commit().await.map_err(error)?;
-    seen.map(Change::Done)
-        .ok_or_else(|| unreadable("a check that vanished in its own transaction"))
+    seen.map(Change::Done).ok_or_else(|| unreadable("a check that vanished in its own transaction"))
 }
 
 pub(super) async fn delete(
@@ -74,10 +65,8 @@ pub(super) async fn delete(
     if lock_check(&mut tx, project, id).await?.is_none() {
         return Ok(false);
     }
-    let runs: Vec<Run> = regions
-        .iter_mut()
-        .filter_map(|region| region.stop(MissedReason::Deleted))
-        .collect();
+    let runs: Vec<Run> =
+        regions.iter_mut().filter_map(|region| region.stop(MissedReason::Deleted)).collect();
     check_regions::save(&mut tx, &regions).await?;
     resolve(&mut tx, id, Resolution::Deleted, now).await?;
     outbox::seal(&mut tx, &runs).await?;
@@ -111,8 +100,7 @@ pub(super) async fn run_now(
     check_regions::save(&mut tx, &regions).await?;
     let seen = view(&mut *tx, project, id).await?;
     tx.commit().await.map_err(error)?;
-    seen.map(RunNow::Due)
-        .ok_or_else(|| unreadable("a check that vanished in its own transaction"))
+    seen.map(RunNow::Due).ok_or_else(|| unreadable("a check that vanished in its own transaction"))
 }
 
 async fn lock_check(tx: &mut Tx, project: ProjectId, id: CheckId) -> StoreResult<Option<Check>> {
@@ -150,16 +138,7 @@ async fn resolve(
     resolution: Resolution,
     now: Slot,
 ) -> StoreResult<()> {
-    incidents::apply(
-        tx,
-        vec![Edge::Resolve {
-            check,
-            at: now,
-            resolution,
-        }],
-        now,
-    )
-    .await?;
+    incidents::apply(tx, vec![Edge::Resolve { check, at: now, resolution }], now).await?;
     Ok(())
 }
 
@@ -175,33 +154,18 @@ impl Moved {
     fn new(regions: Vec<CheckRegion>, before: &Check, after: &Check, now: Slot) -> Self {
         let wanted = &after.config.regions;
         let known: Vec<_> = regions.iter().map(|region| region.region.clone()).collect();
-        let (mut kept, mut removed): (Vec<_>, Vec<_>) = regions
-            .into_iter()
-            .partition(|region| wanted.contains(&region.region));
-        let mut runs: Vec<Run> = removed
-            .iter_mut()
-            .filter_map(|r| r.stop(MissedReason::Edited))
-            .collect();
-        runs.extend(
-            kept.iter_mut()
-                .filter_map(|r| r.reconfigure(&before.config, after, now)),
-        );
+        let (mut kept, mut removed): (Vec<_>, Vec<_>) =
+            regions.into_iter().partition(|region| wanted.contains(&region.region));
+        let mut runs: Vec<Run> =
+            removed.iter_mut().filter_map(|r| r.stop(MissedReason::Edited)).collect();
+        runs.extend(kept.iter_mut().filter_map(|r| r.reconfigure(&before.config, after, now)));
         let new = wanted.iter().filter(|region| !known.contains(region));
-        let added = new
-            .map(|region| CheckRegion::new(after, region.clone(), now))
-            .collect();
-        Self {
-            kept,
-            added,
-            removed,
-            runs,
-        }
+        let added = new.map(|region| CheckRegion::new(after, region.clone(), now)).collect();
+        Self { kept, added, removed, runs }
     }
 
     fn is_down(&self) -> bool {
-        self.kept
-            .iter()
-            .any(|region| region.health.state == State::Down)
+        self.kept.iter().any(|region| region.health.state == State::Down)
     }
 
     async fn write(&self, tx: &mut Tx) -> StoreResult<()> {
@@ -211,11 +175,7 @@ impl Moved {
         let Some(first) = self.removed.first() else {
             return Ok(());
         };
-        let removed: Vec<&str> = self
-            .removed
-            .iter()
-            .map(|region| region.region.as_str())
-            .collect();
+        let removed: Vec<&str> = self.removed.iter().map(|region| region.region.as_str()).collect();
         sqlx::query("-- edits.leave_regions\n DELETE FROM check_regions WHERE check_id = $1 AND region = ANY($2)")
             .bind(first.check_id.0)
             .bind(removed)

@@ -59,9 +59,8 @@ pub(super) async fn apply(tx: &mut Tx, mut edges: Vec<Edge>, now: Slot) -> Store
     while !edges.is_empty() {
         // One edge of each check a round: a check that fails and recovers in one batch needs two.
         let mut seen = HashSet::new();
-        let (round, rest): (Vec<_>, Vec<_>) = edges
-            .into_iter()
-            .partition(|edge| seen.insert(edge.check()));
+        let (round, rest): (Vec<_>, Vec<_>) =
+            edges.into_iter().partition(|edge| seen.insert(edge.check()));
         edges = rest;
         let opened = open(tx, &round, now).await?;
         raise(tx, AlertKind::Opened, &opened, now).await?;
@@ -86,12 +85,7 @@ pub(super) async fn lock_checks(tx: &mut Tx, checks: &[Uuid]) -> StoreResult<()>
 async fn open(tx: &mut Tx, edges: &[Edge], now: Slot) -> StoreResult<Vec<Incident>> {
     let (mut ids, mut checks, mut since, mut causes) = (vec![], vec![], vec![], vec![]);
     for edge in edges {
-        if let Edge::Open {
-            check,
-            since: slot,
-            cause,
-        } = edge
-        {
+        if let Edge::Open { check, since: slot, cause } = edge {
             ids.push(IncidentId::generate().0);
             checks.push(check.0);
             since.push(slot.0);
@@ -125,12 +119,7 @@ async fn open(tx: &mut Tx, edges: &[Edge], now: Slot) -> StoreResult<Vec<Inciden
 async fn resolve(tx: &mut Tx, edges: &[Edge]) -> StoreResult<Vec<Incident>> {
     let (mut checks, mut at, mut why) = (vec![], vec![], vec![]);
     for edge in edges {
-        if let Edge::Resolve {
-            check,
-            at: slot,
-            resolution,
-        } = edge
-        {
+        if let Edge::Resolve { check, at: slot, resolution } = edge {
             checks.push(check.0);
             at.push(slot.0);
             why.push(resolution.as_str());
@@ -167,10 +156,7 @@ async fn raise(tx: &mut Tx, kind: AlertKind, incidents: &[Incident], now: Slot) 
     if incidents.is_empty() {
         return Ok(());
     }
-    let checks: Vec<Uuid> = incidents
-        .iter()
-        .map(|incident| incident.check_id.0)
-        .collect();
+    let checks: Vec<Uuid> = incidents.iter().map(|incident| incident.check_id.0).collect();
     let about: Vec<About> = sqlx::query_as(
         "-- incidents.raise: what the message says
          SELECT id, config ->> 'name' AS name, config ->> 'url' AS url, config ->> 'webhook_url' AS webhook_url
@@ -205,11 +191,7 @@ struct Alerts<'a> {
 
 impl<'a> Alerts<'a> {
     fn push(&mut self, kind: AlertKind, incident: &Incident, about: &'a About, now: Slot) {
-        let check = AboutCheck {
-            id: incident.check_id,
-            name: &about.name,
-            url: &about.url,
-        };
+        let check = AboutCheck { id: incident.check_id, name: &about.name, url: &about.url };
         let channel = about.webhook_url.as_deref();
         self.id.push(AlertId::generate().0);
         self.project.push(incident.project_id.0);
@@ -217,8 +199,7 @@ impl<'a> Alerts<'a> {
         self.incident.push(incident.id.0);
         self.delivery.push(DeliveryId::generate().0);
         self.channel.push(channel);
-        self.body
-            .push(channel.map(|_| webhook_body(kind, now.time(), &check, incident)));
+        self.body.push(channel.map(|_| webhook_body(kind, now.time(), &check, incident)));
     }
 
     async fn insert(self, tx: &mut Tx, kind: AlertKind, now: Slot) -> StoreResult<()> {

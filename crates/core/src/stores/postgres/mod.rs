@@ -50,9 +50,8 @@ impl Postgres {
     /// # Errors
     /// [`StoreError::Refused`] when `url` is no PostgreSQL URL.
     pub fn new(url: &str, connections: u32) -> StoreResult<Self> {
-        let without_deadlines = PgConnectOptions::from_str(url)
-            .map_err(error)?
-            .application_name("pulse");
+        let without_deadlines =
+            PgConnectOptions::from_str(url).map_err(error)?.application_name("pulse");
         let options = without_deadlines.clone().options([
             ("statement_timeout", "5s"),
             ("lock_timeout", "2s"),
@@ -64,11 +63,7 @@ impl Postgres {
             .acquire_timeout(Duration::from_secs(3))
             .idle_timeout(Duration::from_mins(5))
             .connect_lazy_with(options);
-        Ok(Self {
-            pool,
-            without_deadlines,
-            clock: Arc::new(StoreClock::unset()),
-        })
+        Ok(Self { pool, without_deadlines, clock: Arc::new(StoreClock::unset()) })
     }
 
     /// The store's time; right once [`StateUpkeep::sync_clock`] has succeeded.
@@ -112,19 +107,12 @@ impl StateUpkeep for Postgres {
         pool.close().await;
         migrated.map_err(|source| match source {
             sqlx::migrate::MigrateError::Execute(source) => error(source),
-            source => StoreError::Refused {
-                store: STORE,
-                source: source.into(),
-            },
+            source => StoreError::Refused { store: STORE, source: source.into() },
         })
     }
 
     async fn is_migrated(&self) -> StoreResult<bool> {
-        let expected = MIGRATIONS
-            .iter()
-            .map(|m| m.version)
-            .max()
-            .unwrap_or_default();
+        let expected = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or_default();
         let table: Option<String> =
             sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations')::text")
                 .fetch_one(&self.pool)
@@ -146,10 +134,7 @@ impl StateUpkeep for Postgres {
 impl Ping for Postgres {
     async fn ping(&self) -> StoreResult<Duration> {
         let asked = Instant::now();
-        sqlx::query("SELECT 1")
-            .execute(&self.pool)
-            .await
-            .map_err(error)?;
+        sqlx::query("SELECT 1").execute(&self.pool).await.map_err(error)?;
         Ok(asked.elapsed())
     }
 }
@@ -168,15 +153,9 @@ fn error(source: sqlx::Error) -> StoreError {
         _ => false,
     };
     if passing {
-        StoreError::Unavailable {
-            store: STORE,
-            source: source.into(),
-        }
+        StoreError::Unavailable { store: STORE, source: source.into() }
     } else {
-        StoreError::Refused {
-            store: STORE,
-            source: source.into(),
-        }
+        StoreError::Refused { store: STORE, source: source.into() }
     }
 }
 
@@ -189,8 +168,5 @@ fn is_passing(code: &str) -> bool {
 }
 
 fn unreadable(what: impl Into<String>) -> StoreError {
-    StoreError::Unreadable {
-        store: STORE,
-        what: what.into(),
-    }
+    StoreError::Unreadable { store: STORE, what: what.into() }
 }

@@ -19,10 +19,8 @@ pub(super) async fn seal(tx: &mut Tx, runs: &[Run]) -> StoreResult<()> {
     if runs.is_empty() {
         return Ok(());
     }
-    let rows = history_row::write_lines(runs).map_err(|source| StoreError::Refused {
-        store: super::STORE,
-        source,
-    })?;
+    let rows = history_row::write_lines(runs)
+        .map_err(|source| StoreError::Refused { store: super::STORE, source })?;
     sqlx::query(
         "-- outbox.seal
          INSERT INTO history_batches (id, row_count, bytes, rows) VALUES ($1, $2, $3, $4)",
@@ -68,10 +66,7 @@ impl HistoryOutbox for Postgres {
         .await
         .map_err(error)?;
         tx.commit().await.map_err(error)?;
-        Ok(Some(Shipment {
-            id: BatchId(id),
-            rows: rows.concat(),
-        }))
+        Ok(Some(Shipment { id: BatchId(id), rows: rows.concat() }))
     }
 
     async fn settle(&self, id: BatchId) -> StoreResult<()> {

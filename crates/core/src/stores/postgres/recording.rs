@@ -44,10 +44,8 @@ impl RecordStore for Postgres {
 }
 
 async fn lock(tx: &mut Tx, results: &[RunResult]) -> StoreResult<Vec<CheckRegion>> {
-    let wanted: BTreeSet<(Uuid, &str)> = results
-        .iter()
-        .map(|r| (r.check_id.0, r.region.as_str()))
-        .collect();
+    let wanted: BTreeSet<(Uuid, &str)> =
+        results.iter().map(|r| (r.check_id.0, r.region.as_str())).collect();
     let (checks, regions): (Vec<Uuid>, Vec<&str>) = wanted.into_iter().unzip();
     let rows = sqlx::query_as(
         "-- recording.lock
@@ -85,25 +83,18 @@ impl Batch {
     fn fold(rows: Vec<CheckRegion>, results: &[RunResult]) -> Self {
         let mut by_region: HashMap<(CheckId, &str), Vec<&RunResult>> = HashMap::new();
         for result in results {
-            by_region
-                .entry((result.check_id, result.region.as_str()))
-                .or_default()
-                .push(result);
+            by_region.entry((result.check_id, result.region.as_str())).or_default().push(result);
         }
         let mut batch = Self::default();
         for mut row in rows {
-            let mut results = by_region
-                .get(&(row.check_id, row.region.as_str()))
-                .cloned()
-                .unwrap_or_default();
+            let mut results =
+                by_region.get(&(row.check_id, row.region.as_str())).cloned().unwrap_or_default();
             results.sort_by_key(|result| result.slot);
             if row.health.state == State::Down {
                 batch.were_down.push((row.check_id, row.region.clone()));
             }
-            let applied = results
-                .into_iter()
-                .filter(|result| batch.settle(&mut row, result))
-                .count();
+            let applied =
+                results.into_iter().filter(|result| batch.settle(&mut row, result)).count();
             if applied > 0 {
                 batch.rows.push(row);
             }
@@ -126,11 +117,8 @@ impl Batch {
             .map(|r| u64::from(r.slots))
             .sum::<u64>();
         if let Some(transition) = settled.transition {
-            let cause = result
-                .observation
-                .as_ref()
-                .and_then(|seen| seen.error.clone())
-                .unwrap_or_default();
+            let cause =
+                result.observation.as_ref().and_then(|seen| seen.error.clone()).unwrap_or_default();
             self.moved.push(Moved {
                 check: row.check_id,
                 region: row.region.clone(),
@@ -168,11 +156,8 @@ async fn edges(tx: &mut Tx, batch: &Batch) -> StoreResult<Vec<Edge>> {
     .await
     .map_err(error)?;
 
-    let ours: BTreeSet<(CheckId, &Region)> = batch
-        .rows
-        .iter()
-        .map(|row| (row.check_id, &row.region))
-        .collect();
+    let ours: BTreeSet<(CheckId, &Region)> =
+        batch.rows.iter().map(|row| (row.check_id, &row.region)).collect();
     let elsewhere = down
         .into_iter()
         .filter_map(|(check, region)| Some((CheckId(check), Region::parse(&region)?)))

@@ -76,13 +76,7 @@ impl ScheduleStore for Postgres {
             jobs.push(job);
             missed.extend(runs);
         }
-        Ok(Box::new(PostgresClaim {
-            tx,
-            rows,
-            jobs,
-            missed,
-            full,
-        }))
+        Ok(Box::new(PostgresClaim { tx, rows, jobs, missed, full }))
     }
 
     async fn specs(&self, checks: &[CheckId]) -> StoreResult<Vec<VersionedSpec>> {
@@ -113,9 +107,7 @@ impl ScheduleStore for Postgres {
         .fetch_optional(&self.pool)
         .await
         .map_err(error)?;
-        Ok(oldest.map_or(0, |oldest| {
-            u64::try_from(now.0 - oldest).unwrap_or_default()
-        }))
+        Ok(oldest.map_or(0, |oldest| u64::try_from(now.0 - oldest).unwrap_or_default()))
     }
 
     async fn forget_old(&self, now: Slot) -> StoreResult<bool> {

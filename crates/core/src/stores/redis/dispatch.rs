@@ -73,13 +73,9 @@ impl Redis {
         }
         let answer: Vec<u64> = call.invoke_async(&mut connection).await.map_err(error)?;
         pushed.dropped += answer.first().copied().unwrap_or_default();
-        let lacking = answer
-            .iter()
-            .skip(1)
-            .filter_map(|place| jobs.get(usize::try_from(*place).ok()?));
-        pushed
-            .lacking_spec
-            .extend(lacking.map(|job| (*job).clone()));
+        let lacking =
+            answer.iter().skip(1).filter_map(|place| jobs.get(usize::try_from(*place).ok()?));
+        pushed.lacking_spec.extend(lacking.map(|job| (*job).clone()));
         Ok(())
     }
 }

@@ -40,11 +40,7 @@ pub struct QueueOptions {
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self {
-            prefix: "pulse".into(),
-            queue_limit: 100_000,
-            results_limit: 200_000,
-        }
+        Self { prefix: "pulse".into(), queue_limit: 100_000, results_limit: 200_000 }
     }
 }
 
@@ -58,9 +54,7 @@ pub struct Redis {
 
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Redis")
-            .field("options", &self.options)
-            .finish_non_exhaustive()
+        f.debug_struct("Redis").field("options", &self.options).finish_non_exhaustive()
     }
 }
 
@@ -81,24 +75,14 @@ impl Redis {
             .recycle_timeout(Some(RESPONSE))
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|source| StoreError::Refused {
-                store: STORE,
-                source: source.into(),
-            })?;
-        Ok(Self {
-            pool,
-            options: Arc::new(options),
-            consumer: Arc::new(Consumer::new(identity)),
-        })
+            .map_err(|source| StoreError::Refused { store: STORE, source: source.into() })?;
+        Ok(Self { pool, options: Arc::new(options), consumer: Arc::new(Consumer::new(identity)) })
     }
 
     async fn connection(&self) -> StoreResult<Connection> {
         self.pool.get().await.map_err(|source| match source {
             PoolError::Backend(source) => error(source),
-            source => StoreError::Unavailable {
-                store: STORE,
-                source: source.into(),
-            },
+            source => StoreError::Unavailable { store: STORE, source: source.into() },
         })
     }
 
@@ -116,10 +100,7 @@ impl Ping for Redis {
     async fn ping(&self) -> StoreResult<Duration> {
         let asked = Instant::now();
         let mut connection = self.connection().await?;
-        let () = redis::cmd("PING")
-            .query_async(&mut connection)
-            .await
-            .map_err(error)?;
+        let () = redis::cmd("PING").query_async(&mut connection).await.map_err(error)?;
         Ok(asked.elapsed())
     }
 }
@@ -133,23 +114,14 @@ fn error(source: RedisError) -> StoreError {
             | ErrorKind::Client
     );
     if refused {
-        StoreError::Refused {
-            store: STORE,
-            source: source.into(),
-        }
+        StoreError::Refused { store: STORE, source: source.into() }
     } else {
-        StoreError::Unavailable {
-            store: STORE,
-            source: source.into(),
-        }
+        StoreError::Unavailable { store: STORE, source: source.into() }
     }
 }
 
 fn unreadable(what: &str) -> StoreError {
-    StoreError::Unreadable {
-        store: STORE,
-        what: what.into(),
-    }
+    StoreError::Unreadable { store: STORE, what: what.into() }
 }
 
 /// A job's id in the queue: the same for the same slot, however often it is pushed.

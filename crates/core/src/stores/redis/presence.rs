@@ -46,11 +46,8 @@ impl Presence for Redis {
             return Ok(Vec::new());
         }
         let keys: Vec<String> = names.iter().map(|name| self.worker_key(name)).collect();
-        let bodies: Vec<Option<String>> = redis::cmd("MGET")
-            .arg(keys)
-            .query_async(&mut connection)
-            .await
-            .map_err(error)?;
+        let bodies: Vec<Option<String>> =
+            redis::cmd("MGET").arg(keys).query_async(&mut connection).await.map_err(error)?;
         let gone: Vec<&String> = names
             .iter()
             .zip(&bodies)
@@ -64,10 +61,8 @@ impl Presence for Redis {
                 .await
                 .map_err(error)?;
         }
-        let reports = bodies
-            .into_iter()
-            .flatten()
-            .filter_map(|body| serde_json::from_str(&body).ok());
+        let reports =
+            bodies.into_iter().flatten().filter_map(|body| serde_json::from_str(&body).ok());
         Ok(reports.collect())
     }
 }

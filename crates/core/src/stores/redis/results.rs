@@ -32,18 +32,12 @@ pub(super) struct Consumer {
 
 impl Consumer {
     pub fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            looked: Mutex::new(None),
-        }
+        Self { name: name.to_owned(), looked: Mutex::new(None) }
     }
 
     /// Whether it is time to look again; if so, the time is taken.
     fn looks_now(&self) -> bool {
-        let mut looked = self
-            .looked
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut looked = self.looked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let due = looked.is_none_or(|at| at.elapsed() >= LOOK_FOR_ABANDONED);
         if due {
             *looked = Some(Instant::now());
@@ -135,10 +129,7 @@ impl Redis {
             .query_async(connection)
             .await
             .map_err(error)?;
-        Ok(names
-            .iter()
-            .filter_map(|name| Region::parse(name))
-            .collect())
+        Ok(names.iter().filter_map(|name| Region::parse(name)).collect())
     }
 
     async fn read_new(
@@ -163,15 +154,8 @@ impl Redis {
             create_group(connection, &key).await?;
             reply = read.query_async(connection).await;
         }
-        let streams = reply
-            .map_err(error)?
-            .map(|reply| reply.keys)
-            .unwrap_or_default();
-        Ok(streams
-            .into_iter()
-            .flat_map(|stream| stream.ids)
-            .map(|id| entry(region, id))
-            .collect())
+        let streams = reply.map_err(error)?.map(|reply| reply.keys).unwrap_or_default();
+        Ok(streams.into_iter().flat_map(|stream| stream.ids).map(|id| entry(region, id)).collect())
     }
 
     /// Takes over what a dead consumer left lying, and forgets consumers long gone.
@@ -204,11 +188,7 @@ impl Redis {
             .query_async(connection)
             .await
             .map_err(error)?;
-        for gone in consumers
-            .consumers
-            .iter()
-            .filter(|c| c.pending == 0 && c.idle > FORGOTTEN_MS)
-        {
+        for gone in consumers.consumers.iter().filter(|c| c.pending == 0 && c.idle > FORGOTTEN_MS) {
             let () = redis::cmd("XGROUP")
                 .arg("DELCONSUMER")
                 .arg(&key)
@@ -223,14 +203,8 @@ impl Redis {
 }
 
 fn entry(region: &Region, id: StreamId) -> Entry {
-    let result = id
-        .get::<String>("r")
-        .and_then(|text| serde_json::from_str(&text).ok());
-    Entry {
-        region: region.clone(),
-        id: id.id,
-        result,
-    }
+    let result = id.get::<String>("r").and_then(|text| serde_json::from_str(&text).ok());
+    Entry { region: region.clone(), id: id.id, result }
 }
 
 fn by_region(entries: &[Entry]) -> Vec<(&Region, Vec<&str>)> {

@@ -46,15 +46,9 @@ impl WorkQueue for Redis {
             .map_err(|e| error(e.into()))?;
         let (jobs, _) = words.as_chunks::<3>();
         let leased = |[id, token, body]: &[String; 3]| {
-            Some(LeasedJob {
-                job: read_job(region, id, body)?,
-                token: token.parse().ok()?,
-            })
+            Some(LeasedJob { job: read_job(region, id, body)?, token: token.parse().ok()? })
         };
-        jobs.iter()
-            .map(leased)
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| unreadable("a job"))
+        jobs.iter().map(leased).collect::<Option<Vec<_>>>().ok_or_else(|| unreadable("a job"))
     }
 
     async fn complete(&self, region: &Region, results: &[RunResult]) -> StoreResult<usize> {
@@ -71,9 +65,7 @@ impl WorkQueue for Redis {
                 store: super::STORE,
                 source: source.into(),
             })?;
-            call.arg(job_id(result.check_id, result.slot))
-                .arg(result.attempt)
-                .arg(body);
+            call.arg(job_id(result.check_id, result.slot)).arg(result.attempt).arg(body);
         }
         let mut connection = self.connection().await?;
         let stale: i64 = call.invoke_async(&mut connection).await.map_err(error)?;
@@ -92,8 +84,7 @@ impl WorkQueue for Redis {
             .key(self.key(region, "jobs"))
             .key(self.key(region, "leases"));
         for leased in jobs {
-            call.arg(job_id(leased.job.check_id, leased.job.slot))
-                .arg(leased.token);
+            call.arg(job_id(leased.job.check_id, leased.job.slot)).arg(leased.token);
         }
         let mut connection = self.connection().await?;
         call.invoke_async(&mut connection).await.map_err(error)
@@ -112,18 +103,11 @@ impl WorkQueue for Redis {
             .map(|(check, version)| self.key(region, "spec:") + &spec_suffix(*check, *version))
             .collect();
         let mut connection = self.connection().await?;
-        let bodies: Vec<Option<String>> = redis::cmd("MGET")
-            .arg(keys)
-            .query_async(&mut connection)
-            .await
-            .map_err(error)?;
+        let bodies: Vec<Option<String>> =
+            redis::cmd("MGET").arg(keys).query_async(&mut connection).await.map_err(error)?;
         let spec = |((check_id, version), body): (&(CheckId, i32), Option<String>)| {
             let spec: ProbeSpec = serde_json::from_str(&body?).ok()?;
-            Some(VersionedSpec {
-                check_id: *check_id,
-                version: *version,
-                spec: Arc::new(spec),
-            })
+            Some(VersionedSpec { check_id: *check_id, version: *version, spec: Arc::new(spec) })
         };
         Ok(wanted.iter().zip(bodies).filter_map(spec).collect())
     }

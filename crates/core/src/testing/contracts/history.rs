@@ -17,11 +17,7 @@ fn a_run(check: CheckId, slot: Slot, outcome: Outcome, total_us: u32) -> Run {
     let seen = Observation {
         started_at: slot.plus(3).time(),
         status_code: (outcome == Outcome::Ok).then_some(200),
-        phases: Phases {
-            connect_us: Some(100),
-            total_us: Some(total_us),
-            ..Phases::default()
-        },
+        phases: Phases { connect_us: Some(100), total_us: Some(total_us), ..Phases::default() },
         address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
         error: (outcome != Outcome::Ok).then(|| "refused".to_owned()),
     };
@@ -38,11 +34,7 @@ fn a_run(check: CheckId, slot: Slot, outcome: Outcome, total_us: u32) -> Run {
 }
 
 fn a_gap(check: CheckId, slot: Slot, slots: u32) -> Run {
-    Run {
-        slots,
-        attempt: 0,
-        ..a_run(check, slot, Outcome::Missed(MissedReason::Late), 0)
-    }
+    Run { slots, attempt: 0, ..a_run(check, slot, Outcome::Missed(MissedReason::Late), 0) }
 }
 
 /// The beginning of this day: stores forget minutes after two days.
@@ -51,57 +43,30 @@ fn today() -> Slot {
 }
 
 fn shipment(runs: &[Run]) -> Shipment {
-    Shipment {
-        id: BatchId::generate(),
-        rows: write_lines(runs).unwrap(),
-    }
+    Shipment { id: BatchId::generate(), rows: write_lines(runs).unwrap() }
 }
 
 impl TestStores {
     async fn runs(&self, check: CheckId, page: Page<(Slot, String)>) -> Vec<Run> {
-        self.stores
-            .history
-            .runs(
-                RunsOf {
-                    project: PROJECT,
-                    check,
-                },
-                page,
-            )
-            .await
-            .unwrap()
+        self.stores.history.runs(RunsOf { project: PROJECT, check }, page).await.unwrap()
     }
 }
 
 fn page(limit: u32) -> Page<(Slot, String)> {
-    Page {
-        limit,
-        offset: 0,
-        after: None,
-    }
+    Page { limit, offset: 0, after: None }
 }
 
 pub async fn runs_come_back_as_they_were_newest_first(t: TestStores) {
     let (check, now) = (CheckId::generate(), today());
     let runs = [
         a_run(check, now, Outcome::Ok, 1_234),
-        a_run(
-            check,
-            now.plus(MINUTE),
-            Outcome::Fail(FailClass::Connect),
-            200,
-        ),
+        a_run(check, now.plus(MINUTE), Outcome::Fail(FailClass::Connect), 200),
         a_gap(check, now.plus(2 * MINUTE), 5),
     ];
     t.stores.history.append(&shipment(&runs)).await.unwrap();
     t.stores
         .history
-        .append(&shipment(&[a_run(
-            CheckId::generate(),
-            now,
-            Outcome::Ok,
-            1,
-        )]))
+        .append(&shipment(&[a_run(CheckId::generate(), now, Outcome::Ok, 1)]))
         .await
         .unwrap();
 
@@ -113,40 +78,26 @@ pub async fn runs_come_back_as_they_were_newest_first(t: TestStores) {
     let expected: Vec<Run> = runs.iter().rev().cloned().collect();
     assert_eq!(all, expected);
     assert_eq!([first, rest].concat(), expected);
-    let other = RunsOf {
-        project: ProjectId(uuid::Uuid::max()),
-        check,
-    };
+    let other = RunsOf { project: ProjectId(uuid::Uuid::max()), check };
     assert_eq!(t.stores.history.runs(other, page(10)).await.unwrap(), []);
 }
 
 pub async fn a_shipment_that_arrives_twice_counts_once(t: TestStores) {
     let (check, now) = (CheckId::generate(), today());
-    let sent = shipment(&[
-        a_run(check, now, Outcome::Ok, 1_000),
-        a_gap(check, now.plus(MINUTE), 7),
-    ]);
+    let sent =
+        shipment(&[a_run(check, now, Outcome::Ok, 1_000), a_gap(check, now.plus(MINUTE), 7)]);
 
     for _ in 0..3 {
         t.stores.history.append(&sent).await.unwrap();
     }
 
     assert_eq!(t.runs(check, page(10)).await.len(), 2);
-    let total = t
-        .stores
-        .history
-        .metrics(an_hour(check))
-        .await
-        .unwrap()
-        .total;
+    let total = t.stores.history.metrics(an_hour(check)).await.unwrap().total;
     assert_eq!((total.ok, total.missed), (1, 7));
 }
 
 fn an_hour(check: CheckId) -> MetricsOf {
-    let from = today()
-        .time()
-        .duration_trunc(chrono::TimeDelta::minutes(1))
-        .unwrap();
+    let from = today().time().duration_trunc(chrono::TimeDelta::minutes(1)).unwrap();
     MetricsOf {
         project: PROJECT,
         check,
@@ -165,12 +116,7 @@ pub async fn sums_agree_with_the_runs_in_every_width(t: TestStores) {
         let us = u32::try_from(minute + 1).unwrap() * 1_000;
         runs.push(a_run(check, slot, Outcome::Ok, us));
         if minute % 10 == 0 {
-            runs.push(a_run(
-                check,
-                slot.plus(1_000),
-                Outcome::Fail(FailClass::Timeout),
-                500_000,
-            ));
+            runs.push(a_run(check, slot.plus(1_000), Outcome::Fail(FailClass::Timeout), 500_000));
         }
     }
     runs.push(a_gap(check, start.plus(5 * MINUTE + 30_000), 3));
@@ -191,15 +137,8 @@ pub async fn sums_agree_with_the_runs_in_every_width(t: TestStores) {
 
         assert_eq!(metrics.buckets.len(), buckets, "{bucket_seconds}");
         let total = metrics.total;
-        assert_eq!(
-            (total.ok, total.failed, total.missed),
-            (240, 24, 3),
-            "{bucket_seconds}"
-        );
-        assert_eq!(
-            metrics.buckets.iter().map(|(_, sum)| sum.ok).sum::<u64>(),
-            240
-        );
+        assert_eq!((total.ok, total.failed, total.missed), (240, 24, 3), "{bucket_seconds}");
+        assert_eq!(metrics.buckets.iter().map(|(_, sum)| sum.ok).sum::<u64>(), 240);
         assert!(metrics.buckets.is_sorted_by_key(|(start, _)| *start));
         let latency = total.latency.unwrap();
         // 1 to 240 ms evenly, the timeouts without an answer left out.
@@ -209,32 +148,20 @@ pub async fn sums_agree_with_the_runs_in_every_width(t: TestStores) {
             (latency.p95_ms, 228.0),
             (latency.p99_ms, 237.6),
         ] {
-            assert!(
-                (found / exact - 1.0).abs() < 0.04,
-                "{bucket_seconds}: {found} for {exact}"
-            );
+            assert!((found / exact - 1.0).abs() < 0.04, "{bucket_seconds}: {found} for {exact}");
         }
     }
 }
 
 pub async fn an_empty_life_has_empty_sums(t: TestStores) {
-    let metrics = t
-        .stores
-        .history
-        .metrics(an_hour(CheckId::generate()))
-        .await
-        .unwrap();
+    let metrics = t.stores.history.metrics(an_hour(CheckId::generate())).await.unwrap();
 
     assert_eq!(metrics, crate::ports::history::Metrics::default());
 }
 
 pub async fn preparing_again_changes_nothing(t: TestStores) {
     let (check, now) = (CheckId::generate(), today());
-    t.stores
-        .history
-        .append(&shipment(&[a_run(check, now, Outcome::Ok, 1_000)]))
-        .await
-        .unwrap();
+    t.stores.history.append(&shipment(&[a_run(check, now, Outcome::Ok, 1_000)])).await.unwrap();
 
     let (one, two) = tokio::join!(t.stores.history.prepare(), t.stores.history.prepare());
     t.stores.history.retain(now).await.unwrap();

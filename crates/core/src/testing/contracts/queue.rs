@@ -32,20 +32,13 @@ pub fn a_job(timeout_ms: u32) -> Job {
 
 fn spec_of(job: &Job) -> VersionedSpec {
     let spec = a_check().build().config.probe_spec();
-    VersionedSpec {
-        check_id: job.check_id,
-        version: job.version,
-        spec: spec.into(),
-    }
+    VersionedSpec { check_id: job.check_id, version: job.version, spec: spec.into() }
 }
 
 impl Queue<'_> {
     async fn push(&self, jobs: &[Job]) {
         for job in jobs {
-            self.dispatch
-                .put_specs(&job.region, &[spec_of(job)])
-                .await
-                .unwrap();
+            self.dispatch.put_specs(&job.region, &[spec_of(job)]).await.unwrap();
         }
         let pushed = self.dispatch.push(jobs).await.unwrap();
         assert_eq!((pushed.lacking_spec.len(), pushed.dropped), (0, 0));
@@ -74,17 +67,10 @@ pub async fn a_job_pushed_twice_is_handed_out_once(queue: Queue<'_>) {
 pub async fn a_job_without_its_spec_is_sent_back_for_it(queue: Queue<'_>) {
     let job = a_job(1_000);
 
-    let lacking = queue
-        .dispatch
-        .push(std::slice::from_ref(&job))
-        .await
-        .unwrap();
+    let lacking = queue.dispatch.push(std::slice::from_ref(&job)).await.unwrap();
     queue.push(std::slice::from_ref(&job)).await;
-    let specs = queue
-        .work
-        .specs(&job.region, &[(job.check_id, 1), (job.check_id, 2)])
-        .await
-        .unwrap();
+    let specs =
+        queue.work.specs(&job.region, &[(job.check_id, 1), (job.check_id, 2)]).await.unwrap();
 
     assert_eq!(lacking.lacking_spec, vec![job.clone()]);
     assert_eq!(specs, vec![spec_of(&job)]);
@@ -102,11 +88,8 @@ pub async fn jobs_come_out_oldest_first_and_to_one_worker_each(queue: Queue<'_>)
         queue.work.lease(&region, 40)
     );
 
-    let leased: Vec<_> = [a, b, c]
-        .into_iter()
-        .flat_map(Result::unwrap)
-        .map(|leased| leased.job.check_id)
-        .collect();
+    let leased: Vec<_> =
+        [a, b, c].into_iter().flat_map(Result::unwrap).map(|leased| leased.job.check_id).collect();
     assert_eq!(leased.len(), 100);
     assert_eq!(leased.iter().collect::<BTreeSet<_>>().len(), 100);
     assert_eq!(queue.work.depth(&region).await.unwrap(), 0);
@@ -118,16 +101,8 @@ pub async fn a_completion_ends_the_lease_and_appends_one_result(queue: Queue<'_>
     let leased = queue.work.lease(&job.region, 1).await.unwrap().remove(0);
     let result = a_result(&job).under_token(leased.token).build();
 
-    let first = queue
-        .work
-        .complete(&job.region, std::slice::from_ref(&result))
-        .await
-        .unwrap();
-    let repeated = queue
-        .work
-        .complete(&job.region, std::slice::from_ref(&result))
-        .await
-        .unwrap();
+    let first = queue.work.complete(&job.region, std::slice::from_ref(&result)).await.unwrap();
+    let repeated = queue.work.complete(&job.region, std::slice::from_ref(&result)).await.unwrap();
 
     assert_eq!((first, repeated), (0, 1), "the repetition is stale");
     let entries = queue.drain_results().await;
@@ -147,25 +122,13 @@ pub async fn a_zombie_whose_lease_ran_out_changes_nothing(queue: Queue<'_>) {
     .await;
     let from_zombie = a_result(&job).failed().under_token(zombie.token).build();
     let from_heir = a_result(&job).under_token(heir.token).build();
-    let stale = queue
-        .work
-        .complete(&job.region, &[from_zombie])
-        .await
-        .unwrap();
-    let fresh = queue
-        .work
-        .complete(&job.region, std::slice::from_ref(&from_heir))
-        .await
-        .unwrap();
+    let stale = queue.work.complete(&job.region, &[from_zombie]).await.unwrap();
+    let fresh = queue.work.complete(&job.region, std::slice::from_ref(&from_heir)).await.unwrap();
 
     assert_eq!((zombie.token, heir.token), (1, 2));
     assert_eq!((stale, fresh), (1, 0));
-    let results: Vec<_> = queue
-        .drain_results()
-        .await
-        .into_iter()
-        .map(|entry| entry.result)
-        .collect();
+    let results: Vec<_> =
+        queue.drain_results().await.into_iter().map(|entry| entry.result).collect();
     assert_eq!(results, vec![Some(from_heir)]);
 }
 
@@ -180,10 +143,7 @@ pub async fn a_job_that_kills_three_workers_ends_as_missed(queue: Queue<'_>) {
     }
 
     let entry = eventually("it is given up", async || {
-        assert!(
-            queue.work.lease(&job.region, 1).await.unwrap().is_empty(),
-            "never a fourth time"
-        );
+        assert!(queue.work.lease(&job.region, 1).await.unwrap().is_empty(), "never a fourth time");
         queue.drain_results().await.pop()
     });
 
@@ -201,29 +161,17 @@ pub async fn a_released_job_is_there_at_once_for_another(queue: Queue<'_>) {
     let again = queue.work.lease(&job.region, 1).await.unwrap();
 
     assert_eq!(again.len(), 1);
-    assert_eq!(
-        again[0].token, 1,
-        "a delivery that was handed back does not count"
-    );
+    assert_eq!(again[0].token, 1, "a delivery that was handed back does not count");
 }
 
 pub async fn a_job_past_its_window_is_dropped(queue: Queue<'_>) {
-    let late = Job {
-        start_by: Slot(1),
-        ..a_job(1_000)
-    };
+    let late = Job { start_by: Slot(1), ..a_job(1_000) };
     let fresh = a_job(1_000);
     queue.push(&[late, fresh.clone()]).await;
 
     let leased = queue.work.lease(&fresh.region, 10).await.unwrap();
 
-    assert_eq!(
-        leased
-            .into_iter()
-            .map(|leased| leased.job)
-            .collect::<Vec<_>>(),
-        vec![fresh]
-    );
+    assert_eq!(leased.into_iter().map(|leased| leased.job).collect::<Vec<_>>(), vec![fresh]);
 }
 
 pub async fn results_not_acknowledged_come_again_to_another_recorder(
@@ -234,20 +182,12 @@ pub async fn results_not_acknowledged_come_again_to_another_recorder(
     queue.push(&jobs).await;
     for leased in queue.work.lease(&Region::default(), 3).await.unwrap() {
         let result = a_result(&leased.job).under_token(leased.token).build();
-        queue
-            .work
-            .complete(&Region::default(), &[result])
-            .await
-            .unwrap();
+        queue.work.complete(&Region::default(), &[result]).await.unwrap();
     }
     let held = queue.results.read(10).await.unwrap();
     assert_eq!(held.len(), 3);
     queue.results.ack(&held[..1]).await.unwrap();
-    assert_eq!(
-        other.read(10).await.unwrap().len(),
-        0,
-        "they are not abandoned yet"
-    );
+    assert_eq!(other.read(10).await.unwrap().len(), 0, "they are not abandoned yet");
 
     let mut taken = Vec::new();
     eventually("they are abandoned", async || {
@@ -256,12 +196,8 @@ pub async fn results_not_acknowledged_come_again_to_another_recorder(
     })
     .await;
 
-    let ids = |entries: &[Entry]| {
-        entries
-            .iter()
-            .map(|entry| entry.id.clone())
-            .collect::<BTreeSet<_>>()
-    };
+    let ids =
+        |entries: &[Entry]| entries.iter().map(|entry| entry.id.clone()).collect::<BTreeSet<_>>();
     assert_eq!(ids(&taken), ids(&held[1..]));
     other.ack(&taken).await.unwrap();
     assert_eq!(other.backlog().await.unwrap(), 0);
@@ -283,20 +219,11 @@ pub async fn what_cannot_be_recorded_is_set_aside(queue: Queue<'_>) {
 pub async fn each_region_has_its_own_queue(queue: Queue<'_>) {
     let east = Region::parse("east").unwrap();
     let here = a_job(1_000);
-    let there = Job {
-        region: east.clone(),
-        ..a_job(1_000)
-    };
+    let there = Job { region: east.clone(), ..a_job(1_000) };
     queue.push(&[here.clone(), there.clone()]).await;
 
     let leased = queue.work.lease(&east, 10).await.unwrap();
 
-    assert_eq!(
-        leased
-            .into_iter()
-            .map(|leased| leased.job)
-            .collect::<Vec<_>>(),
-        vec![there]
-    );
+    assert_eq!(leased.into_iter().map(|leased| leased.job).collect::<Vec<_>>(), vec![there]);
     assert_eq!(queue.work.depth(&here.region).await.unwrap(), 1);
 }

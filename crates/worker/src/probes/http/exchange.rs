@@ -38,9 +38,7 @@ impl Default for Exchange {
     fn default() -> Self {
         let mut http = http1::Builder::new();
         // Names in the usual case: some servers and filters know no other.
-        http.title_case_headers(true)
-            .max_headers(MOST_HEADERS)
-            .max_header_size(MOST_HEAD);
+        http.title_case_headers(true).max_headers(MOST_HEADERS).max_header_size(MOST_HEAD);
         Self { http }
     }
 }
@@ -57,11 +55,8 @@ impl Exchange {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let io = TokioIo::new(Metered::new(stream, MOST_WIRE));
-        let (mut sender, connection) = self
-            .http
-            .handshake(io)
-            .await
-            .map_err(|error| failures::before_head(&error))?;
+        let (mut sender, connection) =
+            self.http.handshake(io).await.map_err(|error| failures::before_head(&error))?;
         let talk = async {
             trace.asked();
             let answer = sender.send_request(request).await;

@@ -50,9 +50,7 @@ pub(super) fn connect(error: &io::Error) -> ProbeFailure {
 }
 
 fn exhausted(error: &io::Error) -> ProbeFailure {
-    ProbeFailure::of_worker(format!(
-        "this worker has run out of something of its own: {error}"
-    ))
+    ProbeFailure::of_worker(format!("this worker has run out of something of its own: {error}"))
 }
 
 pub(super) fn tls(error: &io::Error) -> ProbeFailure {
@@ -102,10 +100,7 @@ fn bad_certificate(error: &CertificateError) -> String {
         }
         CertificateError::NotValidForName => "the certificate is for another host".to_owned(),
         CertificateError::NotValidForNameContext { expected, .. } => {
-            format!(
-                "the certificate is for another host, not for {}",
-                expected.to_str()
-            )
+            format!("the certificate is for another host, not for {}", expected.to_str())
         }
         CertificateError::UnknownIssuer => {
             "the certificate is self-signed or from an unknown authority".to_owned()
@@ -116,13 +111,8 @@ fn bad_certificate(error: &CertificateError) -> String {
 }
 
 fn day(at: UnixTime) -> String {
-    let time = i64::try_from(at.as_secs())
-        .ok()
-        .and_then(|secs| DateTime::from_timestamp(secs, 0));
-    time.map_or_else(
-        || "an impossible day".to_owned(),
-        |time| time.format("%Y-%m-%d").to_string(),
-    )
+    let time = i64::try_from(at.as_secs()).ok().and_then(|secs| DateTime::from_timestamp(secs, 0));
+    time.map_or_else(|| "an impossible day".to_owned(), |time| time.format("%Y-%m-%d").to_string())
 }
 
 /// The exchange failed before there was a status.
@@ -141,9 +131,7 @@ pub(super) fn before_head(error: &hyper::Error) -> ProbeFailure {
     if error.is_parse() {
         return protocol(format!("what came back is not HTTP/1.1: {error}"));
     }
-    let innermost = chain(error)
-        .last()
-        .map_or_else(String::new, ToString::to_string);
+    let innermost = chain(error).last().map_or_else(String::new, ToString::to_string);
     protocol(format!("the exchange failed: {innermost}"))
 }
 
@@ -191,7 +179,5 @@ fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
 }
 
 fn chain(error: &hyper::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    successors(Some(error as &(dyn Error + 'static)), |error| {
-        (*error).source()
-    })
+    successors(Some(error as &(dyn Error + 'static)), |error| (*error).source())
 }

@@ -44,10 +44,7 @@ impl HttpProbe {
             Ok(ended) => ended,
             Err(_elapsed) => Err(failures::timed_out(timeout, trace.step())),
         };
-        Sight {
-            observation: trace.end(),
-            ended,
-        }
+        Sight { observation: trace.end(), ended }
     }
 
     async fn walk(
@@ -57,10 +54,8 @@ impl HttpProbe {
         run: Option<HeaderValue>,
         trace: &mut Trace,
     ) -> Result<(), ProbeFailure> {
-        let addresses = egress
-            .resolve(target.host())
-            .await
-            .map_err(|error| failures::resolve(&error))?;
+        let addresses =
+            egress.resolve(target.host()).await.map_err(|error| failures::resolve(&error))?;
         trace.resolved(target.has_name());
         let (tcp, address) = egress
             .connect(&addresses, target.port())

@@ -136,12 +136,8 @@ fn headers(spec: &ProbeSpec, authority: &str) -> Result<HeaderMap, PrepareError>
     let host = HeaderValue::from_str(authority).map_err(PrepareError::HeaderValue)?;
     headers.entry(HOST).or_insert(host);
     headers.entry(USER_AGENT).or_insert(OURS);
-    headers
-        .entry(ACCEPT)
-        .or_insert(HeaderValue::from_static("*/*"));
-    headers
-        .entry(ACCEPT_ENCODING)
-        .or_insert(HeaderValue::from_static("identity"));
+    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     if let Some(length) = content_length(spec) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -181,16 +177,10 @@ mod tests {
     fn an_address_is_taken_apart_once() {
         let target = prepared("https://Shop.Example:8443/a b?q=1#part");
 
-        assert_eq!(
-            (target.host.to_string().as_str(), target.port),
-            ("shop.example", 8443)
-        );
+        assert_eq!((target.host.to_string().as_str(), target.port), ("shop.example", 8443));
         assert_eq!(target.uri.to_string(), "/a%20b?q=1");
         assert_eq!(target.headers[HOST], "shop.example:8443");
-        assert_eq!(
-            target.server_name,
-            Some(ServerName::try_from("shop.example").unwrap())
-        );
+        assert_eq!(target.server_name, Some(ServerName::try_from("shop.example").unwrap()));
     }
 
     #[test]
@@ -214,13 +204,9 @@ mod tests {
     #[test]
     fn headers_of_the_check_come_before_our_own() {
         let mut spec = spec("http://shop.example/");
-        spec.headers = [
-            ("user-agent", "me"),
-            ("Host", "other"),
-            ("X-Städte", "Köln"),
-        ]
-        .map(|(name, value)| (name.replace('ä', "ae"), value.to_owned()))
-        .into();
+        spec.headers = [("user-agent", "me"), ("Host", "other"), ("X-Städte", "Köln")]
+            .map(|(name, value)| (name.replace('ä', "ae"), value.to_owned()))
+            .into();
 
         let target = PreparedHttp::new(&spec).unwrap();
 
@@ -246,11 +232,8 @@ mod tests {
             assert!(PreparedHttp::new(&spec(url)).is_err(), "{url:?}");
         }
         assert!(
-            PreparedHttp::new(&ProbeSpec {
-                method: "GE T".to_owned(),
-                ..spec("http://a/")
-            })
-            .is_err()
+            PreparedHttp::new(&ProbeSpec { method: "GE T".to_owned(), ..spec("http://a/") })
+                .is_err()
         );
         let bad = |name: &str, value: &str| ProbeSpec {
             headers: [(name.to_owned(), value.to_owned())].into(),

@@ -48,12 +48,7 @@ impl Trace {
             address: None,
             error: None,
         };
-        Self {
-            began: now,
-            step_began: now,
-            step: Step::Resolve,
-            seen,
-        }
+        Self { began: now, step_began: now, step: Step::Resolve, seen }
     }
 
     pub(super) fn step(&self) -> Step {

@@ -1,0 +1,87 @@
+//! Deliveries: recorded before they are made, in order, the same bytes each time, fair to all channels.
+
+use super::{PROJECT, SECOND, page};
+use crate::models::alert::Settlement;
+use crate::models::ids::CheckId;
+use crate::ports::clock::Clock;
+use crate::ports::deliveries::PER_CHANNEL;
+use crate::testing::{TestStores, a_check, a_result};
+
+pub async fn deliveries_keep_their_order_and_their_bytes(t: TestStores) {
+    let check = t.add(a_check().telling("http://sink.test/hook")).await;
+    t.run(false).await;
+    t.run(true).await;
+
+    let first = t.claim_deliveries().await;
+    assert_eq!(first.len(), 1, "the resolved one waits for the opened one");
+    assert!(first[0].body.contains("incident.opened"));
+    assert!(t.claim_deliveries().await.is_empty(), "it is leased");
+    assert!(t.settle(&first[0], Settlement::RetryIn(5_000)).await);
+    assert!(
+        t.claim_deliveries().await.is_empty(),
+        "it waits for its next attempt, and the resolved one with it"
+    );
+    t.clock.advance(5 * SECOND);
+    let second = t.claim_deliveries().await;
+    assert_eq!((second[0].id, &second[0].body), (first[0].id, &first[0].body));
+    assert_eq!((second[0].number, second[0].schedule_step), (2, 2));
+    assert!(t.settle(&second[0], Settlement::Delivered).await);
+    let resolved = t.claim_deliveries().await;
+    assert!(resolved[0].body.contains("incident.resolved"));
+
+    let attempts = t.stores.alerts.attempts(PROJECT, check.id, page(10)).await.unwrap();
+    let told: Vec<_> =
+        attempts.iter().map(|it| (it.kind, it.number, it.finished_at.is_some())).collect();
+    assert_eq!(told, [("resolved", 1, false), ("opened", 2, true), ("opened", 1, true)]);
+}
+
+pub async fn a_delivery_whose_alerter_died_is_sent_again_and_the_dead_settle_nothing(
+    t: TestStores,
+) {
+    t.add(a_check().telling("http://sink.test/")).await;
+    t.run(false).await;
+    let dead = t.claim_deliveries().await.remove(0);
+    t.clock.advance(31 * SECOND);
+
+    let heir = t.claim_deliveries().await.remove(0);
+    let late = t.settle(&dead, Settlement::Dead).await;
+    let good = t.settle(&heir, Settlement::Delivered).await;
+
+    assert_eq!((dead.id, dead.number, heir.number), (heir.id, 1, 2));
+    assert_eq!((late, good), (false, true));
+}
+
+pub async fn a_slow_channel_never_takes_all_places(t: TestStores) {
+    for _ in 0..20 {
+        t.add(a_check().telling("http://slow.test/")).await;
+    }
+    t.add(a_check().telling("http://quick.test/")).await;
+    let results: Vec<_> =
+        t.claim().await.iter().map(|job| a_result(job).failed().build()).collect();
+    t.record(&results).await;
+
+    let leased = t.claim_deliveries().await;
+    let more = t.claim_deliveries().await;
+
+    let slow = leased.iter().filter(|lease| lease.url.contains("slow")).count();
+    assert_eq!((slow, leased.len()), (PER_CHANNEL as usize, slow + 1));
+    assert!(more.is_empty(), "the slow channel has its share");
+}
+
+pub async fn a_dead_delivery_can_be_replayed_from_the_start_of_its_schedule(t: TestStores) {
+    let check = t.add(a_check().telling("http://sink.test/")).await;
+    t.run(false).await;
+    let lease = t.claim_deliveries().await.remove(0);
+    t.settle(&lease, Settlement::Dead).await;
+    assert!(t.claim_deliveries().await.is_empty());
+
+    let replayed =
+        t.stores.alerts.replay(PROJECT, check.id, lease.id, t.clock.now()).await.unwrap();
+    let again = t.claim_deliveries().await.remove(0);
+
+    assert!(replayed);
+    assert_eq!((again.id, again.number, again.schedule_step), (lease.id, 2, 1));
+    assert_eq!(again.body, lease.body);
+    let elsewhere = CheckId::generate();
+    assert!(!t.stores.alerts.replay(PROJECT, elsewhere, lease.id, t.clock.now()).await.unwrap());
+}
