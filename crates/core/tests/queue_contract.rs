@@ -38,6 +38,7 @@ keeps! {
     jobs_come_out_oldest_first_and_to_one_worker_each,
     a_completion_ends_the_lease_and_appends_one_result,
     a_zombie_whose_lease_ran_out_changes_nothing,
+    a_zombie_hands_nothing_back,
     a_job_that_kills_three_workers_ends_as_missed,
     a_released_job_is_there_at_once_for_another,
     a_job_past_its_window_is_dropped,

@@ -216,6 +216,13 @@ impl Api {
         Ok(())
     }
 
+    /// What the first server answers on `path`, whatever its status.
+    pub async fn answer(&self, path: &str) -> anyhow::Result<(u16, Value)> {
+        let base = self.bases.first().context("a client needs a server")?;
+        let answer = self.http.get(format!("{base}{path}")).send().await?;
+        Ok((answer.status().as_u16(), answer.json().await?))
+    }
+
     async fn pages<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {
         let mut page: Page<T> = self.get(&format!("{path}?limit={PAGE}")).await?;
         let mut rows = page.items;

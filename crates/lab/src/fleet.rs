@@ -6,9 +6,9 @@
 use std::env;
 use std::fmt::{self, Write};
 use std::fs::{self, File, OpenOptions};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -56,6 +56,7 @@ impl fmt::Display for Role {
 pub struct Fleet {
     directory: PathBuf,
     stores: Vec<(String, String)>,
+    settings: Vec<(&'static str, String)>,
     members: Vec<Member>,
 }
 
@@ -73,7 +74,17 @@ impl Fleet {
     /// A fleet without members, whose logs go to `directory`.
     #[must_use]
     pub fn new(directory: &Path, stores: &[(String, String)]) -> Self {
-        Self { directory: directory.to_owned(), stores: stores.to_vec(), members: Vec::new() }
+        Self {
+            directory: directory.to_owned(),
+            stores: stores.to_vec(),
+            settings: Vec::new(),
+            members: Vec::new(),
+        }
+    }
+
+    /// Tells every process that is started from now on one more setting.
+    pub fn set(&mut self, name: &'static str, value: impl fmt::Display) {
+        self.settings.push((name, value.to_string()));
     }
 
     /// Starts `servers` and `workers` more, all at once, and waits until the last is ready.
@@ -96,14 +107,26 @@ impl Fleet {
         Ok(())
     }
 
-    /// Asks one process with SIGTERM to leave, and waits at most `deadline` until it has.
-    pub async fn term(&mut self, role: Role, number: usize, wait: Duration) -> anyhow::Result<()> {
+    /// Asks one process with SIGTERM to leave.
+    pub fn term(&mut self, role: Role, number: usize) -> anyhow::Result<()> {
         let member = self.member(role, number)?;
+        let Some(child) = &member.child else { bail!("{member} does not run") };
+        process::signal(child.id(), "TERM")
+    }
+
+    /// Waits at most `wait` until a process has left, and says how.
+    pub async fn left(
+        &mut self,
+        role: Role,
+        number: usize,
+        wait: Duration,
+    ) -> anyhow::Result<ExitStatus> {
+        let member = self.member(role, number)?;
+        let what = format!("{member} to leave");
         let Some(child) = &mut member.child else { bail!("{member} does not run") };
-        process::signal(child.id(), "TERM")?;
-        eventually("a polite end", wait, async || Ok(child.try_wait()?)).await?;
+        let status = eventually(&what, wait, async || Ok(child.try_wait()?)).await?;
         member.child = None;
-        Ok(())
+        Ok(status)
     }
 
     /// Starts a process again that was killed or left, and waits until it is ready.
@@ -124,6 +147,22 @@ impl Fleet {
     pub fn api(&self) -> anyhow::Result<Api> {
         let servers = self.members.iter().filter(|member| member.role == Role::Server);
         Api::new(servers.map(Member::base).collect())
+    }
+
+    /// A client of one process alone.
+    pub fn door(&self, role: Role, number: usize) -> anyhow::Result<Api> {
+        Api::new(vec![self.members[self.index(role, number)?].base()])
+    }
+
+    /// Where one process listens.
+    pub fn address(&self, role: Role, number: usize) -> anyhow::Result<SocketAddr> {
+        Ok(self.members[self.index(role, number)?].address())
+    }
+
+    /// How many lines of a process's log hold `words`, over all its lives.
+    pub fn told(&self, role: Role, number: usize, words: &str) -> anyhow::Result<usize> {
+        let log = fs::read_to_string(&self.members[self.index(role, number)?].log)?;
+        Ok(log.lines().filter(|line| line.contains(words)).count())
     }
 
     /// The ends of all logs, to be shown when something failed.
@@ -155,6 +194,7 @@ impl Fleet {
             .envs(inherited())
             .envs(SETTINGS)
             .envs(self.stores.iter().map(|(name, value)| (name, value)))
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .env(member.role.port_setting(), member.port.to_string())
             // Away from the working tree: a `.env` there must not reach the lab.
             .current_dir(&self.directory)
@@ -199,8 +239,12 @@ impl Fleet {
 }
 
 impl Member {
+    fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
     fn base(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address())
     }
 
     fn kill(&mut self) {

@@ -1,11 +1,11 @@
-//! `pulse-lab walk|calm|kills`: plays one show, prints its table, and says by its exit code how it
+//! `pulse-lab walk|calm|kills|stops`: plays one show, prints its table, and says by its exit code how it
 //! went: 0 passed, 1 failed, 2 was asked for something it does not know.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use pulse_lab::report::Report;
-use pulse_lab::shows::{self, Calm, Crowd, Kills, Walk};
+use pulse_lab::shows::{self, Calm, Crowd, Kills, Stops, Walk};
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
@@ -17,6 +17,8 @@ usage: pulse-lab SHOW [--OPTION VALUE]...
           --checks 1000 --interval 10 --for 180 --servers 1 --workers 1
   kills   kill -9 of everything in turn
           --checks 100 --interval 2 --for 120
+  stops   SIGTERM to everything in turn, and stores that go away for a while
+          --checks 100 --interval 2
 
 Times are in seconds. --keep yes leaves logs and data on the disk.
 pulse-server and pulse-worker are found beside this program, or in PULSE_BIN_DIR.";
@@ -69,6 +71,11 @@ async fn play(show: Show, options: &Options) -> anyhow::Result<Report> {
             };
             shows::kills(&kills).await
         }
+        Show::Stops => {
+            let checks = options.checks.unwrap_or(100);
+            let interval_s = options.interval_s.unwrap_or(2);
+            shows::stops(&Stops { checks, interval_s, keep }).await
+        }
     }
 }
 
@@ -99,6 +106,7 @@ enum Show {
     Walk,
     Calm,
     Kills,
+    Stops,
 }
 
 #[derive(Default)]
@@ -118,6 +126,7 @@ impl Options {
             "walk" => Show::Walk,
             "calm" => Show::Calm,
             "kills" => Show::Kills,
+            "stops" => Show::Stops,
             _ => return None,
         };
         let mut options = Self::default();

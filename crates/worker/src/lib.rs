@@ -38,6 +38,6 @@ pub async fn run(process: Process) -> Result<ExitCode, BoxError> {
     );
     let roles = Mutex::new(Roles::start(&config, &stores, &identity, listener)?);
     let failure = async { roles.lock().await.failure().await };
-    let drain = async { roles.lock().await.drain(config.shutdown_timeout).await };
+    let drain = async { roles.lock().await.drain().await };
     Ok(lifecycle.run(failure, drain, config.shutdown_timeout).await)
 }

@@ -17,7 +17,7 @@ use pulse_core::models::run::{InconclusiveReason, Observation, Outcome, Phases};
 use pulse_core::models::schedule::Slot;
 use pulse_core::ports::StoreResult;
 use pulse_core::ports::queue::WorkQueue;
-use pulse_core::runtime::loops::Pace;
+use pulse_core::runtime::loops::{Loops, Pace};
 use pulse_core::runtime::telemetry::chain;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,8 @@ use crate::egress::Egress;
 use crate::judge::judge;
 use crate::probes::http::{HttpProbe, PreparedHttp};
 
+/// Between two looks for jobs.
+const LEASING: Duration = Duration::from_millis(10);
 /// Jobs taken, and results handed in, at a time.
 const BATCH: usize = 250;
 /// Definitions kept in memory, a kilobyte or so each.
@@ -85,6 +87,21 @@ impl Prober {
             run_header,
             metrics,
         }))
+    }
+
+    /// Takes jobs until `stop`, waits for the runs under way, at most `limit`, and hands those left to
+    /// other workers.
+    pub async fn work(&self, loops: &Loops, stop: &CancellationToken, limit: Duration) {
+        let inner = &self.0;
+        // Room for all runs under way: a finished run never waits for the queue to be free.
+        let (results, finished) = mpsc::channel(inner.permits.available_permits());
+        let handing_in = tokio::spawn(self.clone().hand_in(finished));
+        loops.run("prober", LEASING, stop, &inner.metrics, || self.take(&results)).await;
+        // Not before: the round that was under way at `stop` may have begun runs of its own.
+        self.drain(limit).await;
+        // The runs held senders of their own: handing in ends with the last of them.
+        drop(results);
+        let _panicked = handing_in.await;
     }
 
     /// One round: as many jobs as there is room for begin to run.
@@ -180,7 +197,7 @@ impl Prober {
     }
 
     /// Hands results in until every sender is gone. A result is kept until the queue has taken it.
-    pub async fn hand_in(self, mut results: mpsc::Receiver<Finished>) {
+    async fn hand_in(self, mut results: mpsc::Receiver<Finished>) {
         let mut batch: Vec<Finished> = Vec::with_capacity(BATCH);
         while results.recv_many(&mut batch, BATCH).await > 0 {
             if batch.len() < BATCH {
@@ -218,7 +235,7 @@ impl Prober {
     }
 
     /// Waits for the runs under way, at most `limit`; then hands those left to other workers.
-    pub async fn drain(&self, limit: Duration) {
+    async fn drain(&self, limit: Duration) {
         self.0.tasks.close();
         if tokio::time::timeout(limit, self.0.tasks.wait()).await.is_ok() {
             return;

@@ -13,7 +13,6 @@ use pulse_core::runtime::loops::{Loops, Pace};
 use pulse_core::runtime::ops::{self, Dependency, Numbers, Ops, Started};
 use pulse_core::stores::Stores;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +23,6 @@ use crate::prober::Prober;
 use crate::recorder::Recorder;
 use crate::shipper::Shipper;
 
-const LEASING: Duration = Duration::from_millis(10);
 const RECORDING: Duration = Duration::from_millis(40);
 const ALERTING: Duration = Duration::from_millis(100);
 const SHIPPING: Duration = Duration::from_millis(500);
@@ -46,7 +44,6 @@ struct Part {
 pub struct Roles {
     /// In the order in which results travel: what comes first stops first.
     parts: Vec<Part>,
-    prober: Option<Prober>,
 }
 
 /// What every part needs.
@@ -77,11 +74,10 @@ impl Roles {
             identity: identity.into(),
         };
         let egress = Egress::new()?;
-        let mut roles = Self { parts: Vec::new(), prober: None };
+        let mut roles = Self { parts: Vec::new() };
         let has = |role| config.worker_roles.contains(&role);
-        if has(Role::Prober) {
-            let prober = common.prober(egress.clone());
-            roles.prober = Some(prober.clone());
+        let prober = has(Role::Prober).then(|| common.prober(egress.clone()));
+        if let Some(prober) = prober.clone() {
             roles.add("prober", |stop| probe(common.clone(), prober, stop));
         }
         if has(Role::Recorder) {
@@ -97,7 +93,6 @@ impl Roles {
         if needs_state(&config.worker_roles) {
             roles.add("clock", |stop| follow_the_clock(common.clone(), stop));
         }
-        let prober = roles.prober.clone();
         roles.add("presence", |stop| report(common.clone(), prober, stop));
         roles.add("pages", |stop| serve(common, listener, stop));
         Ok(roles)
@@ -130,14 +125,9 @@ impl Roles {
     }
 
     /// Ends the parts one after the other, so that each still finds its successor at work.
-    pub async fn drain(&mut self, limit: Duration) {
+    pub async fn drain(&mut self) {
         for part in self.parts.drain(..) {
             part.stop.cancel();
-            if part.name == "prober"
-                && let Some(prober) = &self.prober
-            {
-                prober.drain(limit.saturating_sub(AFTER_RUNS)).await;
-            }
             let _panicked = part.task.await;
         }
     }
@@ -200,13 +190,8 @@ impl Common {
 }
 
 async fn probe(it: Common, prober: Prober, stop: CancellationToken) {
-    // Room for all runs under way: a finished run never waits for the queue to be free.
-    let (results, finished) = mpsc::channel(it.config.worker_concurrency);
-    let handing_in = tokio::spawn(prober.clone().hand_in(finished));
-    it.loops.run("prober", LEASING, &stop, &it.metrics, || prober.take(&results)).await;
-    // The runs under way hold senders of their own: handing in ends with the last of them.
-    drop(results);
-    let _panicked = handing_in.await;
+    let limit = it.config.shutdown_timeout.saturating_sub(AFTER_RUNS);
+    prober.work(&it.loops, &stop, limit).await;
 }
 
 async fn record(it: Common, stop: CancellationToken) {

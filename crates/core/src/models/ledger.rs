@@ -210,6 +210,17 @@ mod tests {
     }
 
     #[test]
+    fn what_has_its_outcome_keeps_it_even_if_the_schedule_were_set_back() {
+        let set_back = Ledger { last: Some(Slot(30_000)), ..due_at(10_000) };
+
+        for slot in [10_000, 20_000, 30_000] {
+            let mut ledger = set_back;
+            assert_eq!(ledger.settle(grid(), Slot(slot)), None, "{slot}");
+            assert_eq!(ledger, set_back);
+        }
+    }
+
+    #[test]
     fn a_paused_check_is_never_due_and_takes_no_result() {
         let mut ledger = due_at(10_000);
         ledger.claim(grid(), Slot(10_000), TIMEOUT).unwrap();

@@ -3,12 +3,14 @@
 mod accounts;
 mod calm;
 mod kills;
+mod stops;
 mod walk;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 pub use calm::{Calm, calm};
 pub use kills::{Kills, kills};
+pub use stops::{Stops, stops};
 pub use walk::{Crowd, Walk, walk};
 
 use crate::client::{Api, Check, NewCheck};

@@ -171,8 +171,14 @@ fn holds_nul(value: &Value) -> bool {
     }
 }
 
+/// What the parser says, in words for people who do not know its types.
 fn plain(wrong: &serde_json::Error) -> String {
-    format!("has the wrong type: {wrong}")
+    let told = wrong.to_string();
+    let told =
+        [("expected u32", "expected a whole number"), ("expected u16", "expected a whole number")]
+            .into_iter()
+            .fold(told, |told, (type_name, words)| told.replace(type_name, words));
+    format!("has the wrong type or size: {told}")
 }
 
 fn escape(name: &str) -> String {

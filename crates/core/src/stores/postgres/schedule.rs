@@ -118,10 +118,18 @@ impl ScheduleStore for Postgres {
                  SELECT ctid FROM idempotency_keys WHERE created_at < $1 LIMIT $2))",
         )
         .bind(before(KEYS_FOR));
+        let orphans = sqlx::query(
+            "-- schedule.forget_old: incidents of deleted checks, with all that hangs on them
+             DELETE FROM incidents WHERE id = ANY(ARRAY(
+                 SELECT i.id FROM incidents i JOIN checks c ON c.id = i.check_id
+                 WHERE c.deleted_at < $1 LIMIT $2))",
+        )
+        .bind(before(DELETED_FOR));
         let checks = sqlx::query(
-            "-- schedule.forget_old: checks
+            "-- schedule.forget_old: deleted checks
              DELETE FROM checks WHERE id = ANY(ARRAY(
-                 SELECT id FROM checks WHERE deleted_at < $1 LIMIT $2))",
+                 SELECT id FROM checks c WHERE deleted_at < $1
+                 AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.check_id = c.id) LIMIT $2))",
         )
         .bind(before(DELETED_FOR));
         let incidents = sqlx::query(
@@ -131,7 +139,7 @@ impl ScheduleStore for Postgres {
         )
         .bind(before(INCIDENTS_FOR));
         let mut more = false;
-        for step in [keys, checks, incidents] {
+        for step in [keys, orphans, checks, incidents] {
             let done = step.bind(STEP).execute(&self.pool).await.map_err(error)?;
             more |= done.rows_affected() == STEP.unsigned_abs();
         }

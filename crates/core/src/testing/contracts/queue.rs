@@ -132,6 +132,22 @@ pub async fn a_zombie_whose_lease_ran_out_changes_nothing(queue: Queue<'_>) {
     assert_eq!(results, vec![Some(from_heir)]);
 }
 
+pub async fn a_zombie_hands_nothing_back(queue: Queue<'_>) {
+    let job = a_job(1);
+    queue.push(std::slice::from_ref(&job)).await;
+    let zombie = queue.work.lease(&job.region, 1).await.unwrap();
+    let heir = eventually("the lease runs out", async || {
+        queue.work.lease(&job.region, 1).await.unwrap().pop()
+    })
+    .await;
+
+    queue.work.release(&job.region, &zombie).await.unwrap();
+
+    assert_eq!(queue.work.depth(&job.region).await.unwrap(), 0, "its heir looks already");
+    let from_heir = a_result(&job).under_token(heir.token).build();
+    assert_eq!(queue.work.complete(&job.region, &[from_heir]).await.unwrap(), 0);
+}
+
 pub async fn a_job_that_kills_three_workers_ends_as_missed(queue: Queue<'_>) {
     let job = a_job(1);
     queue.push(std::slice::from_ref(&job)).await;

@@ -33,6 +33,18 @@ pub async fn rival_schedulers_never_claim_a_slot_twice(t: TestStores) {
     assert_eq!(claimed.iter().collect::<BTreeSet<_>>().len(), claimed.len());
 }
 
+pub async fn a_check_under_way_takes_no_place_of_one_that_is_due(t: TestStores) {
+    let busy = t.add(a_check().every(5).with("timeout_ms", 4_000.into())).await;
+    t.claim_one().await;
+    t.move_to_next_slot(busy.id).await;
+    t.clock.advance(1);
+    let due = t.add(a_check()).await;
+
+    let claim = t.stores.schedule.claim_due(t.clock.now(), 1).await.unwrap();
+
+    assert_eq!(claim.jobs().iter().map(|job| job.check_id).collect::<Vec<_>>(), [due.id]);
+}
+
 pub async fn a_claim_that_is_not_committed_never_happened(t: TestStores) {
     t.add(a_check()).await;
 

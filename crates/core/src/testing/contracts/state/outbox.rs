@@ -18,6 +18,8 @@ pub async fn a_shipment_that_was_begun_comes_again_with_the_same_bytes(t: TestSt
     let again = next().await.unwrap();
 
     assert_eq!(again, first);
+    assert_eq!(next().await, Some(second.clone()), "the first is leased again");
+    assert_eq!(next().await, None);
     t.stores.outbox.settle(first.id).await.unwrap();
     t.stores.outbox.settle(second.id).await.unwrap();
     t.clock.advance(601 * SECOND);
