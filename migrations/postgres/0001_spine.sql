@@ -181,7 +181,7 @@ CREATE TABLE runs (
     total_us      BIGINT NOT NULL,
     address       TEXT NOT NULL,
     error         TEXT NOT NULL,
-    PRIMARY KEY (check_id, region, slot)
+    PRIMARY KEY (check_id, slot, region)
 ) PARTITION BY RANGE (slot);
 
 CREATE TABLE run_metrics (

@@ -38,6 +38,8 @@ keeps! {
     a_slow_channel_never_takes_all_places,
     a_dead_delivery_can_be_replayed_from_the_start_of_its_schedule,
     a_shipment_that_was_begun_comes_again_with_the_same_bytes,
+    a_shipper_that_slept_past_its_lease_is_told_so,
+    the_end_is_told_to_whoever_heard_the_beginning,
     waiting_history_has_a_bound_and_what_is_dropped_is_counted,
     what_nobody_needs_is_forgotten_and_the_rest_is_kept,
 }

@@ -10,6 +10,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use pulse_core::metrics::Metrics;
 use pulse_core::ports::BoxError;
 use pulse_core::runtime::config::Config;
@@ -46,7 +49,7 @@ pub async fn run(process: Process) -> Result<ExitCode, BoxError> {
         loops.clone(),
         stop.clone(),
     ));
-    roles.spawn(prepare_history(stores.clone(), metrics.clone(), stop.clone()));
+    roles.spawn(prepare_history(stores.clone(), metrics.clone(), loops.clone(), stop.clone()));
     let stopped = stop.clone().cancelled_owned();
     let app = app(&stores, metrics, loops);
     roles.spawn(async move {
@@ -76,6 +79,7 @@ pub fn app(stores: &Stores, metrics: Metrics, loops: Loops) -> Router {
         history: stores.history.clone(),
         clock: stores.clock.clone(),
     };
+    let counted = metrics.clone();
     let pages = ops::router(Ops {
         role: "server",
         region: None,
@@ -89,7 +93,22 @@ pub fn app(stores: &Stores, metrics: Metrics, loops: Loops) -> Router {
         numbers: Numbers::Fleet(stores.presence.clone()),
         started: Started::now(),
     });
-    api::router(api, pages)
+    api::router(api, pages).layer(from_fn_with_state(counted, count))
+}
+
+/// Counts requests by class of status, and measures them.
+async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let timer = metrics.http_seconds.start_timer();
+    let response = next.run(request).await;
+    timer.observe_duration();
+    let class = match response.status().as_u16() {
+        0..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        500.. => "5xx",
+    };
+    metrics.http_requests.with_label_values(&[class]).inc();
+    response
 }
 
 /// The scheduler's loops, once the schema is there.
@@ -116,8 +135,7 @@ async fn schedule(
 }
 
 /// Makes the history fit for reading. It may be away: neither the schedule nor readiness waits for it.
-async fn prepare_history(stores: Stores, metrics: Metrics, stop: CancellationToken) {
-    let apart = Loops::default();
-    apart.until_done("history", &stop, &metrics, || stores.history.prepare()).await;
+async fn prepare_history(stores: Stores, metrics: Metrics, loops: Loops, stop: CancellationToken) {
+    loops.aside().until_done("history", &stop, &metrics, || stores.history.prepare()).await;
     stop.cancelled().await;
 }

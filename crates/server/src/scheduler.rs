@@ -12,7 +12,7 @@ use pulse_core::models::job::{Job, VersionedSpec};
 use pulse_core::ports::StoreResult;
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::queue::Dispatch;
-use pulse_core::ports::schedule::ScheduleStore;
+use pulse_core::ports::schedule::{Claim, ScheduleStore};
 use pulse_core::ports::state::StateUpkeep;
 use pulse_core::runtime::loops::Pace;
 use pulse_core::stores::Stores;
@@ -46,12 +46,12 @@ impl Scheduler {
     /// One round: whatever is due goes into the queue.
     pub async fn claim(&self) -> StoreResult<Pace> {
         let timer = self.metrics.claim_seconds.start_timer();
-        let claim = self.schedule.claim_due(self.clock.now(), BATCH).await?;
+        let mut claim = self.schedule.claim_due(self.clock.now(), BATCH).await?;
         if claim.jobs().is_empty() {
             timer.stop_and_discard();
             return Ok(Pace::Rest);
         }
-        self.push(claim.jobs()).await?;
+        self.push(&mut *claim).await?;
         let (jobs, missed) = (claim.jobs().len() as u64, claim.missed());
         let pace = if claim.full() { Pace::Again } else { Pace::Rest };
         claim.commit().await?;
@@ -61,14 +61,14 @@ impl Scheduler {
         Ok(pace)
     }
 
-    async fn push(&self, jobs: &[Job]) -> StoreResult<()> {
-        let pushed = self.dispatch.push(jobs).await?;
+    async fn push(&self, claim: &mut dyn Claim) -> StoreResult<()> {
+        let pushed = self.dispatch.push(claim.jobs()).await?;
         self.metrics.jobs_dropped.inc_by(pushed.dropped);
         if pushed.lacking_spec.is_empty() {
             return Ok(());
         }
         let wanted: HashSet<CheckId> = pushed.lacking_spec.iter().map(|job| job.check_id).collect();
-        let specs = self.schedule.specs(&Vec::from_iter(wanted)).await?;
+        let specs = claim.specs(&Vec::from_iter(wanted)).await?;
         for (region, specs) in by_region(&pushed.lacking_spec, &specs) {
             self.dispatch.put_specs(region, &specs).await?;
         }

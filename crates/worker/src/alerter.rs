@@ -22,7 +22,7 @@ use crate::notifiers::AttemptOutcome;
 use crate::notifiers::webhook::WebhookNotifier;
 
 /// Attempts under way at once.
-const CONCURRENCY: usize = 64;
+const CONCURRENCY: usize = 512;
 /// Longer than an attempt takes, so that no other alerter makes it meanwhile.
 const LEASE_MS: i64 = 30_000;
 /// How often settling is tried before it is left to the lease.

@@ -12,7 +12,7 @@ use http::HeaderValue;
 use moka::sync::Cache;
 use pulse_core::metrics::Metrics;
 use pulse_core::models::ids::{CheckId, Region};
-use pulse_core::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
+use pulse_core::models::job::{Job, LeasedJob, ProbeSpec, RunResult, VersionedSpec};
 use pulse_core::models::run::{InconclusiveReason, Observation, Outcome, Phases};
 use pulse_core::models::schedule::Slot;
 use pulse_core::ports::StoreResult;
@@ -32,14 +32,33 @@ use crate::probes::http::{HttpProbe, PreparedHttp};
 const LEASING: Duration = Duration::from_millis(10);
 /// Jobs taken, and results handed in, at a time.
 const BATCH: usize = 250;
-/// Definitions kept in memory, a kilobyte or so each.
-const SPECS: u64 = 200_000;
+/// Bytes of definitions kept in memory.
+const SPEC_BYTES: u64 = 256 << 20;
+/// What a definition takes besides its own texts.
+const SPEC_OVERHEAD: usize = 1_024;
 /// How long results wait for company on their way back.
 const GATHER: Duration = Duration::from_millis(5);
 /// How long to wait before handing results in again.
 const RETRY: Duration = Duration::from_millis(200);
 
-type Prepared = Result<PreparedHttp, String>;
+/// A definition made ready, or why it cannot be.
+struct Prepared {
+    target: Result<PreparedHttp, String>,
+    bytes: u32,
+}
+
+impl Prepared {
+    fn new(spec: &ProbeSpec) -> Self {
+        let headers: usize =
+            spec.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let body = spec.body.as_ref().map_or(0, String::len);
+        let bytes = SPEC_OVERHEAD + spec.url.len() + headers + body;
+        Self {
+            target: PreparedHttp::new(spec).map_err(|error| error.to_string()),
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+        }
+    }
+}
 
 /// See the module.
 #[derive(Clone)]
@@ -79,7 +98,10 @@ impl Prober {
             region,
             egress,
             probe: HttpProbe::default(),
-            specs: Cache::new(SPECS),
+            specs: Cache::builder()
+                .max_capacity(SPEC_BYTES)
+                .weigher(|_, prepared: &Arc<Prepared>| prepared.bytes)
+                .build(),
             permits: Arc::new(Semaphore::new(concurrency)),
             tasks: TaskTracker::new(),
             abandon: CancellationToken::new(),
@@ -129,8 +151,7 @@ impl Prober {
             jobs.iter().map(key).filter(|key| !self.0.specs.contains_key(key)).collect();
         for spec in self.0.work.specs(&self.0.region, &Vec::from_iter(missing)).await? {
             let VersionedSpec { check_id, version, spec } = spec;
-            let prepared = PreparedHttp::new(&spec).map_err(|error| error.to_string());
-            self.0.specs.insert((check_id, version), Arc::new(prepared));
+            self.0.specs.insert((check_id, version), Arc::new(Prepared::new(&spec)));
         }
         Ok(())
     }
@@ -159,7 +180,7 @@ impl Prober {
     async fn look(&self, leased: &LeasedJob) -> RunResult {
         let (inner, job) = (&self.0, &leased.job);
         let prepared = inner.specs.get(&(job.check_id, job.version));
-        let (outcome, observation) = match prepared.as_deref() {
+        let (outcome, observation) = match prepared.as_deref().map(|prepared| &prepared.target) {
             Some(Ok(target)) => {
                 let run = inner.run_header.then(|| run_header(job, leased.token)).flatten();
                 let timeout = Duration::from_millis(job.timeout_ms.into());

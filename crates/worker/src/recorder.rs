@@ -71,12 +71,15 @@ impl Recorder {
                 part.iter().filter_map(|entry| entry.result.clone()).collect();
             match self.commit(&results).await {
                 Ok(()) => {}
-                Err(unavailable @ StoreError::Unavailable { .. }) => return Err(unavailable),
-                Err(refused) if part.len() == 1 => self.bury(part, &chain(&refused)).await?,
-                Err(_refused) => {
+                Err(refused @ StoreError::Refused { .. }) if part.len() == 1 => {
+                    self.bury(part, &chain(&refused)).await?;
+                }
+                Err(StoreError::Refused { .. }) => {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                 }
+                // Not the results' fault: they are kept.
+                Err(other) => return Err(other),
             }
         }
         Ok(())

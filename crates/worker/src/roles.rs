@@ -222,7 +222,7 @@ async fn ship(it: Common, stop: CancellationToken) {
     }
     let shipper = Shipper::new(&it.stores, it.metrics.clone());
     // History may be away for long: that makes a worker degraded, not unready.
-    let apart = Loops::default();
+    let apart = it.loops.aside();
     tokio::join!(
         apart.run("shipper", SHIPPING, &stop, &it.metrics, || shipper.ship()),
         it.loops.run("history bound", BOUNDING, &stop, &it.metrics, || shipper.bound()),

@@ -49,12 +49,16 @@ impl Shipper {
     /// One round: one shipment arrives.
     pub async fn ship(&self) -> StoreResult<Pace> {
         let mut held = self.held.lock().await;
+        if let Some(shipment) = held.as_mut()
+            && !self.outbox.renew(shipment, self.clock.now(), LEASE_MS).await?
+        {
+            // Ours no longer: to ship it now, long after another has, could count it twice.
+            *held = None;
+        }
         if held.is_none() {
             *held = self.outbox.next(self.clock.now(), LEASE_MS).await?;
         }
-        let Some(shipment) = held.as_ref() else {
-            return Ok(Pace::Rest);
-        };
+        let Some(shipment) = held.as_ref() else { return Ok(Pace::Rest) };
         self.deliver(shipment).await?;
         self.outbox.settle(shipment.id).await?;
         self.metrics.shipments.inc();

@@ -152,12 +152,10 @@ impl WorkQueue for Dawdling {
 async fn a_job_waits(t: &TestStores, check: CheckBuilder) -> Job {
     let check = check.build();
     t.stores.checks.create(check, None, t.clock.now()).await.unwrap();
-    let claim = t.stores.schedule.claim_due(t.clock.now(), 1).await.unwrap();
-    let mut job = claim.jobs()[0].clone();
+    let mut claim = t.stores.schedule.claim_due(t.clock.now(), 1).await.unwrap();
+    let job = claim.jobs()[0].clone();
+    let specs = claim.specs(&[job.check_id]).await.unwrap();
     claim.commit().await.unwrap();
-    // The queue goes by its server's clock, not by the test's.
-    job.start_by = Slot::from(chrono::Utc::now()).plus(3_600_000);
-    let specs = t.stores.schedule.specs(&[job.check_id]).await.unwrap();
     t.stores.dispatch.put_specs(&job.region, &specs).await.unwrap();
     t.stores.dispatch.push(std::slice::from_ref(&job)).await.unwrap();
     job

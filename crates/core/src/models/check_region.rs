@@ -73,7 +73,7 @@ impl CheckRegion {
             slot: claimed.slot,
             version: self.version,
             timeout_ms: self.timeout_ms,
-            start_by: claimed.start_by,
+            start_within_ms: claimed.start_within_ms,
         };
         Some((job, claimed.gaps.into_iter().map(|gap| self.missed(gap)).collect()))
     }

@@ -22,8 +22,8 @@ pub struct Job {
     pub version: i32,
     /// The whole run's limit, in milliseconds.
     pub timeout_ms: u32,
-    /// Not worth starting after this.
-    pub start_by: Slot,
+    /// Not worth starting later than this after it was pushed, in milliseconds.
+    pub start_within_ms: i64,
 }
 
 /// A job in a prober's hands.

@@ -38,8 +38,9 @@ pub struct Ledger {
 pub struct Claimed {
     /// The slot.
     pub slot: Slot,
-    /// A run that has not started by then is not worth starting: its window would be over.
-    pub start_by: Slot,
+    /// A run that has not started within this many milliseconds of the claim is not worth starting:
+    /// its window would be over. A duration, because queues have clocks of their own.
+    pub start_within_ms: i64,
     /// What was found missing on the way, oldest first.
     pub gaps: Vec<Gap>,
 }
@@ -83,8 +84,9 @@ impl Ledger {
         let following = schedule.following(due.slot);
         self.outstanding = Some(Outstanding { slot: due.slot, until });
         self.next = Some(following);
-        let start_by = following.max(until).plus(-timeout_ms - RECORDING_MS);
-        Some(Claimed { slot: due.slot, start_by, gaps })
+        let window_ms = following.max(until).0 - now.0;
+        let start_within_ms = window_ms - timeout_ms - RECORDING_MS;
+        Some(Claimed { slot: due.slot, start_within_ms, gaps })
     }
 
     /// Takes the outcome of `slot`, and says which slots before it were missed; `None` when the

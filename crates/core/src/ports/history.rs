@@ -15,6 +15,8 @@ pub struct Shipment {
     pub id: BatchId,
     /// One JSON object a line; see `stores::history_row`.
     pub rows: String,
+    /// Until when it is ours; also the fence of its lease.
+    pub leased_until: Slot,
 }
 
 /// History waiting in the state store: the shipper's source.
@@ -23,6 +25,10 @@ pub trait HistoryOutbox: Send + Sync {
     /// The next shipment, leased for `lease_ms`; first one that somebody began and did not finish.
     /// `None` when nothing waits.
     async fn next(&self, now: Slot, lease_ms: i64) -> StoreResult<Option<Shipment>>;
+
+    /// Prolongs the lease to `lease_ms` from `now`; `false` when another shipper has taken over, who
+    /// will see to it.
+    async fn renew(&self, shipment: &mut Shipment, now: Slot, lease_ms: i64) -> StoreResult<bool>;
 
     /// Forgets a shipment that has arrived.
     async fn settle(&self, id: BatchId) -> StoreResult<()>;

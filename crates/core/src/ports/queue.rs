@@ -23,7 +23,7 @@ pub trait Dispatch: Send + Sync {
     /// Adds jobs. One that is in the queue already, or leased, is left as it is: pushing twice is harmless.
     async fn push(&self, jobs: &[Job]) -> StoreResult<Pushed>;
 
-    /// Keeps definitions where probers of `region` find them, for a day after their last push.
+    /// Keeps definitions where probers of `region` find them, for hours after their last push.
     async fn put_specs(&self, region: &Region, specs: &[VersionedSpec]) -> StoreResult<()>;
 }
 

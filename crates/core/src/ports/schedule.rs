@@ -22,6 +22,9 @@ pub trait Claim: Send {
     /// Whether there was more due than the limit let through.
     fn full(&self) -> bool;
 
+    /// The current definitions of these checks, as the claim sees them.
+    async fn specs(&mut self, checks: &[CheckId]) -> StoreResult<Vec<VersionedSpec>>;
+
     /// Makes it true.
     async fn commit(self: Box<Self>) -> StoreResult<()>;
 }
@@ -33,9 +36,6 @@ pub trait ScheduleStore: Send + Sync {
     ///
     /// Rows that another scheduler holds are left to it. No claim is given twice.
     async fn claim_due(&self, now: Slot, limit: u32) -> StoreResult<Box<dyn Claim>>;
-
-    /// The current definitions of these checks; those deleted meanwhile are left out.
-    async fn specs(&self, checks: &[CheckId]) -> StoreResult<Vec<VersionedSpec>>;
 
     /// How long the most overdue check has been waiting at `now`, in milliseconds; 0 when none is due.
     async fn oldest_due_ms(&self, now: Slot) -> StoreResult<u64>;

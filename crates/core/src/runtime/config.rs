@@ -216,10 +216,12 @@ fn default_of(name: &str) -> &'static str {
 }
 
 fn postgres_url(text: &str) -> Result<String, String> {
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Ok(text.to_owned());
+    if !(text.starts_with("postgres://") || text.starts_with("postgresql://")) {
+        return Err("must begin with postgres://".into());
     }
-    Err("must begin with postgres://".into())
+    // What the driver says may repeat the password.
+    let read = sqlx::postgres::PgConnectOptions::from_str(text);
+    read.map(|_| text.to_owned()).map_err(|_secret| "is not an address of PostgreSQL".into())
 }
 
 fn redis_url(text: &str) -> Result<String, String> {
@@ -284,7 +286,7 @@ mod tests {
     #[test]
     fn every_wrong_setting_is_reported_at_once_and_no_value_is_repeated() {
         let error = with(&[
-            ("DATABASE_URL", "mysql://root:hunter2@db"),
+            ("DATABASE_URL", "postgres://root:hunter2@db:port/x"),
             ("PORT", "65536"),
             ("CLICKHOUSE_DSN", "clickhouse://u:hunter2@h:9000/d"),
             ("WORKER_ROLES", "prober,cook"),

@@ -38,6 +38,8 @@ pub struct LoopState {
     pub last_good: Duration,
     /// Whether that is too long.
     pub stale: bool,
+    /// Whether the process is of no use without it.
+    pub vital: bool,
 }
 
 #[derive(Debug)]
@@ -45,11 +47,15 @@ struct Tick {
     name: &'static str,
     at: Instant,
     allowed: Duration,
+    vital: bool,
 }
 
 /// All loops of a process. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Loops(Arc<Mutex<Vec<Tick>>>);
+pub struct Loops {
+    ticks: Arc<Mutex<Vec<Tick>>>,
+    aside: bool,
+}
 
 impl fmt::Debug for Loops {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,30 +64,39 @@ impl fmt::Debug for Loops {
 }
 
 impl Loops {
+    /// For loops a process can do without for a while: one that is stuck makes it degraded, not unready.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        Self { aside: true, ..self.clone() }
+    }
+
     /// How all of them are doing.
     #[must_use]
     pub fn states(&self) -> Vec<LoopState> {
         let state = |tick: &Tick| {
             let last_good = tick.at.elapsed();
-            LoopState { name: tick.name, last_good, stale: last_good > tick.allowed }
+            let stale = last_good > tick.allowed;
+            LoopState { name: tick.name, last_good, stale, vital: tick.vital }
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(state).collect()
+        self.ticks.lock().unwrap_or_else(PoisonError::into_inner).iter().map(state).collect()
     }
 
     fn add(&self, name: &'static str, pause: Duration) -> usize {
-        let mut ticks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ticks.push(Tick { name, at: Instant::now(), allowed: pause * 3 });
+        let mut ticks = self.ticks.lock().unwrap_or_else(PoisonError::into_inner);
+        ticks.push(Tick { name, at: Instant::now(), allowed: pause * 3, vital: !self.aside });
         ticks.len() - 1
     }
 
     fn good(&self, place: usize) {
-        if let Some(tick) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place) {
+        if let Some(tick) = self.ticks.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place)
+        {
             tick.at = Instant::now();
         }
     }
 
     fn end(&self, place: usize) {
-        if let Some(tick) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place) {
+        if let Some(tick) = self.ticks.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place)
+        {
             tick.allowed = Duration::MAX;
         }
     }

@@ -176,7 +176,7 @@ async fn ready(State(ops): State<Arc<Ops>>) -> Response {
     let mut reasons: Vec<String> = stores
         .map(|it| format!("{}: {}", it.name, it.error.as_deref().unwrap_or("down")))
         .collect();
-    let stale = ops.loops.states().into_iter().filter(|it| it.stale);
+    let stale = ops.loops.states().into_iter().filter(|it| it.stale && it.vital);
     reasons.extend(stale.map(|it| {
         format!("{} has not had a good round for {} s", it.name, it.last_good.as_secs())
     }));

@@ -18,6 +18,8 @@ pub const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD",
 pub(super) const INTERVALS: std::ops::RangeInclusive<u32> = 1..=604_800;
 pub(super) const THRESHOLDS: std::ops::RangeInclusive<u32> = 1..=100;
 pub(super) const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;
+/// A run holds a place in its worker while it lasts.
+const LONGEST_TIMEOUT_MS: u32 = 300_000;
 const MOST_HEADERS: usize = 50;
 const MOST_HEADER_BYTES: usize = 16 * 1024;
 const MOST_BODY_BYTES: usize = 64 * 1024;
@@ -109,11 +111,11 @@ where
 
 pub(super) fn timeout(interval_seconds: u32, timeout_ms: u32) -> Result<u32, String> {
     let interval_ms = u64::from(interval_seconds) * 1000;
-    if timeout_ms >= 1 && u64::from(timeout_ms) < interval_ms {
+    if (1..=LONGEST_TIMEOUT_MS).contains(&timeout_ms) && u64::from(timeout_ms) < interval_ms {
         return Ok(timeout_ms);
     }
     Err(format!(
-        "must be at least 1 and less than the interval of {interval_ms} ms, so that one run ends before the next begins"
+        "must be from 1 to {LONGEST_TIMEOUT_MS} and less than the interval of {interval_ms} ms, so that one run ends before the next begins"
     ))
 }
 

@@ -12,6 +12,16 @@ use crate::models::ledger::{Ledger, Outstanding};
 use crate::models::schedule::{Schedule, Slot};
 use crate::ports::{StoreError, StoreResult};
 
+/// The columns of a [`Row`], by name: a column that a later version adds must not change what a
+/// statement prepared by this one returns.
+macro_rules! columns {
+    () => {
+        "check_id, region, project_id, version, interval_ms, timeout_ms, threshold,
+         next_slot, out_slot, out_until, last_slot, state, failures, failing_since"
+    };
+}
+pub(super) use columns;
+
 #[derive(FromRow)]
 pub(super) struct Row {
     check_id: Uuid,
@@ -115,10 +125,12 @@ fn narrow(ms: i64) -> i32 {
 
 /// All regions of one check, locked.
 pub(super) async fn lock_check(tx: &mut Tx, check: CheckId) -> StoreResult<Vec<CheckRegion>> {
-    let rows = sqlx::query_as(
+    let rows = sqlx::query_as(concat!(
         "-- check_regions.lock_check
-         SELECT * FROM check_regions WHERE check_id = $1 ORDER BY region FOR NO KEY UPDATE",
-    )
+             SELECT ",
+        columns!(),
+        " FROM check_regions WHERE check_id = $1 ORDER BY region FOR NO KEY UPDATE"
+    ))
     .bind(check.0)
     .fetch_all(&mut **tx)
     .await

@@ -33,8 +33,8 @@ impl DeliveryStore for Postgres {
         let mut tx = self.begin().await?;
         let rows: Vec<Row> = sqlx::query_as(
             // A delivery waits for the earlier alerts of its incident at the same channel. Of each
-            // channel only so many are taken that a slow one holds up nobody else. SKIP LOCKED:
-            // another alerter has those.
+            // channel only so many are taken that a slow one holds up nobody else, and of what has
+            // failed before only one. First attempts go first. SKIP LOCKED: another alerter has those.
             "-- deliveries.claim
              WITH busy AS (
                  SELECT channel, count(*) AS n FROM deliveries
@@ -51,14 +51,15 @@ impl DeliveryStore for Postgres {
                          AND e.sequence < d.sequence AND e.state = 'pending')
              ), picked AS (
                  SELECT d.id FROM deliveries d JOIN due ON due.id = d.id
-                 WHERE due.place <= $2 AND d.state = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= $1)
-                 ORDER BY d.next_attempt_at LIMIT $3 FOR NO KEY UPDATE OF d SKIP LOCKED
+                 WHERE due.place <= CASE WHEN d.schedule_step = 0 THEN $2 ELSE 1 END AND d.state = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= $1)
+                 ORDER BY d.schedule_step > 0, d.next_attempt_at LIMIT $3 FOR NO KEY UPDATE OF d SKIP LOCKED
              )
              UPDATE deliveries d
              SET leased_until = $4, attempts = d.attempts + 1, schedule_step = d.schedule_step + 1
-             FROM picked, checks c
-             WHERE d.id = picked.id AND c.id = d.check_id
-             RETURNING d.id, d.attempts, d.schedule_step, d.channel, coalesce(c.webhook_secret, '') AS secret, d.body",
+             FROM picked
+             WHERE d.id = picked.id
+             RETURNING d.id, d.attempts, d.schedule_step, d.channel, d.body,
+                 coalesce((SELECT webhook_secret FROM checks WHERE id = d.check_id), '') AS secret",
         )
         .bind(now.0)
         .bind(i64::from(PER_CHANNEL))

@@ -167,15 +167,40 @@ async fn raise(tx: &mut Tx, kind: AlertKind, incidents: &[Incident], now: Slot) 
     .await
     .map_err(error)?;
     let about: HashMap<Uuid, About> = about.into_iter().map(|about| (about.id, about)).collect();
+    let told = told(tx, kind, incidents).await?;
 
     let mut alerts = Alerts::default();
     for incident in incidents {
-        let Some(about) = about.get(&incident.check_id.0) else {
-            continue;
+        let Some(about) = about.get(&incident.check_id.0) else { continue };
+        let channel = match kind {
+            AlertKind::Opened => about.webhook_url.as_deref(),
+            AlertKind::Resolved => told.get(&incident.id.0).map(String::as_str),
         };
-        alerts.push(kind, incident, about, now);
+        alerts.push(kind, incident, about, channel, now);
     }
     alerts.insert(tx, kind, now).await
+}
+
+/// Who heard that these incidents opened: they, and nobody else, hear of the end, wherever the check
+/// points meanwhile.
+async fn told(
+    tx: &mut Tx,
+    kind: AlertKind,
+    incidents: &[Incident],
+) -> StoreResult<HashMap<Uuid, String>> {
+    if kind == AlertKind::Opened {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<Uuid> = incidents.iter().map(|incident| incident.id.0).collect();
+    let told: Vec<(Uuid, String)> = sqlx::query_as(
+        "-- incidents.told
+         SELECT incident_id, channel FROM deliveries WHERE incident_id = ANY($1) AND kind = 'opened'",
+    )
+    .bind(ids)
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(told.into_iter().collect())
 }
 
 #[derive(Default)]
@@ -190,9 +215,15 @@ struct Alerts<'a> {
 }
 
 impl<'a> Alerts<'a> {
-    fn push(&mut self, kind: AlertKind, incident: &Incident, about: &'a About, now: Slot) {
+    fn push(
+        &mut self,
+        kind: AlertKind,
+        incident: &Incident,
+        about: &About,
+        channel: Option<&'a str>,
+        now: Slot,
+    ) {
         let check = AboutCheck { id: incident.check_id, name: &about.name, url: &about.url };
-        let channel = about.webhook_url.as_deref();
         self.id.push(AlertId::generate().0);
         self.project.push(incident.project_id.0);
         self.check.push(incident.check_id.0);

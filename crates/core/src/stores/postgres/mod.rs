@@ -19,7 +19,7 @@ mod schedule;
 
 use std::io;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -36,7 +36,12 @@ pub use history::PostgresHistory;
 
 const STORE: &str = "PostgreSQL";
 const PING: Duration = Duration::from_secs(2);
-static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
+/// An older server may start beside a newer one: migrations it does not know are no error.
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("../../migrations/postgres");
+    migrations.set_ignore_missing(true);
+    migrations
+});
 
 type Tx = sqlx::Transaction<'static, sqlx::Postgres>;
 
@@ -65,6 +70,8 @@ impl Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(3))
+            // Statements that a change of the schema has spoilt do not live for ever.
+            .max_lifetime(Duration::from_mins(5))
             .idle_timeout(Duration::from_mins(5))
             .connect_lazy_with(options);
         Ok(Self { pool, without_deadlines, clock: Arc::new(StoreClock::unset()) })
@@ -90,10 +97,12 @@ impl Postgres {
 #[async_trait]
 impl StateUpkeep for Postgres {
     async fn sync_clock(&self) -> StoreResult<()> {
+        let mut connection = self.pool.acquire().await.map_err(error)?;
+        // From here on: waiting for a connection is no part of the answer's way.
         let asked = Instant::now();
         let now: i64 =
             sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
-                .fetch_one(&self.pool)
+                .fetch_one(&mut *connection)
                 .await
                 .map_err(error)?;
         self.clock.set(now, asked);
@@ -138,10 +147,12 @@ impl StateUpkeep for Postgres {
 impl Ping for Postgres {
     async fn ping(&self) -> StoreResult<Duration> {
         let asked = Instant::now();
-        if let Some(mut connection) = self.pool.try_acquire()
-            && connection.ping().await.is_ok()
-        {
-            return Ok(asked.elapsed());
+        if let Some(mut connection) = self.pool.try_acquire() {
+            if timeout(PING, connection.ping()).await.is_ok_and(|answer| answer.is_ok()) {
+                return Ok(asked.elapsed());
+            }
+            // One that does not answer, or was cut off in mid-answer, must not go back to the pool.
+            drop(connection.detach());
         }
         // Past the pool: it would go on for seconds where a server that is away refuses at once, and
         // then say only that it took too long. A connection of nobody else's may be cut off.
@@ -159,31 +170,30 @@ impl Ping for Postgres {
 }
 
 /// Sorts the driver's errors into "try again" and "refused".
+///
+/// Only what is wrong with the data itself is refused: a server that fails over, turns read-only or
+/// loses its mind for a while must never make anyone throw results away.
 fn error(source: sqlx::Error) -> StoreError {
-    let passing = match &source {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::BeginFailed => true,
-        sqlx::Error::Database(database) => database.code().is_some_and(|code| is_passing(&code)),
-        _ => false,
-    };
-    if passing {
-        StoreError::Unavailable { store: STORE, source: source.into() }
-    } else {
-        StoreError::Refused { store: STORE, source: source.into() }
+    match &source {
+        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => unreadable(source.to_string()),
+        sqlx::Error::Configuration(_) | sqlx::Error::Encode(_) => refused(source),
+        sqlx::Error::Database(database)
+            if database.code().is_some_and(|code| is_bad_data(&code)) =>
+        {
+            refused(source)
+        }
+        _ => StoreError::Unavailable { store: STORE, source: source.into() },
     }
 }
 
-/// SQLSTATE classes that say "not now": connection, resources, operator, system, conflict, locks; and
-/// a schema that is not there yet (PostgreSQL documentation, appendix A).
-fn is_passing(code: &str) -> bool {
-    const CLASSES: [&str; 6] = ["08", "53", "57", "58", "40", "55"];
-    const UNDEFINED_TABLE: &str = "42P01";
-    code.get(..2).is_some_and(|class| CLASSES.contains(&class)) || code == UNDEFINED_TABLE
+fn refused(source: sqlx::Error) -> StoreError {
+    StoreError::Refused { store: STORE, source: source.into() }
+}
+
+/// SQLSTATE classes 22 data exception, 23 constraint violation, 54 limit exceeded (PostgreSQL
+/// documentation, appendix A).
+fn is_bad_data(code: &str) -> bool {
+    code.get(..2).is_some_and(|class| ["22", "23", "54"].contains(&class))
 }
 
 fn unreadable(what: impl Into<String>) -> StoreError {

@@ -66,7 +66,23 @@ impl HistoryOutbox for Postgres {
         .await
         .map_err(error)?;
         tx.commit().await.map_err(error)?;
-        Ok(Some(Shipment { id: BatchId(id), rows: rows.concat() }))
+        Ok(Some(Shipment { id: BatchId(id), rows: rows.concat(), leased_until: Slot(until) }))
+    }
+
+    async fn renew(&self, shipment: &mut Shipment, now: Slot, lease_ms: i64) -> StoreResult<bool> {
+        let until = now.plus(lease_ms);
+        let done = sqlx::query(
+            "-- outbox.renew
+             UPDATE history_shipments SET leased_until = $3 WHERE id = $1 AND leased_until = $2",
+        )
+        .bind(shipment.id.0)
+        .bind(shipment.leased_until.0)
+        .bind(until.0)
+        .execute(&self.pool)
+        .await
+        .map_err(error)?;
+        shipment.leased_until = until;
+        Ok(done.rows_affected() == 1)
     }
 
     async fn settle(&self, id: BatchId) -> StoreResult<()> {

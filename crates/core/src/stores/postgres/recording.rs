@@ -47,12 +47,14 @@ async fn lock(tx: &mut Tx, results: &[RunResult]) -> StoreResult<Vec<CheckRegion
     let wanted: BTreeSet<(Uuid, &str)> =
         results.iter().map(|r| (r.check_id.0, r.region.as_str())).collect();
     let (checks, regions): (Vec<Uuid>, Vec<&str>) = wanted.into_iter().unzip();
-    let rows = sqlx::query_as(
+    let rows = sqlx::query_as(concat!(
         "-- recording.lock
-         SELECT r.* FROM check_regions r
+             SELECT ",
+        check_regions::columns!(),
+        " FROM check_regions r
          JOIN UNNEST($1::uuid[], $2::text[]) AS w (check_id, region) USING (check_id, region)
-         ORDER BY r.check_id, r.region FOR NO KEY UPDATE OF r",
-    )
+         ORDER BY check_id, region FOR NO KEY UPDATE OF r"
+    ))
     .bind(checks)
     .bind(regions)
     .fetch_all(&mut **tx)

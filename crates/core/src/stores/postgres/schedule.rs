@@ -15,7 +15,7 @@ use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::schedule::{Claim, ScheduleStore};
 
-/// How long a deleted check is remembered, so that its last alerts can be delivered and looked up.
+/// How long a deleted check is remembered, so that its last alerts can be delivered.
 const DELETED_FOR: TimeDelta = TimeDelta::days(7);
 /// How long an idempotency key is remembered.
 const KEYS_FOR: TimeDelta = TimeDelta::days(1);
@@ -46,6 +46,24 @@ impl Claim for PostgresClaim {
         self.full
     }
 
+    async fn specs(&mut self, checks: &[CheckId]) -> StoreResult<Vec<VersionedSpec>> {
+        let ids: Vec<Uuid> = checks.iter().map(|check| check.0).collect();
+        let rows: Vec<(Uuid, i32, Json<CheckConfig>)> = sqlx::query_as(
+            "-- schedule.specs
+             SELECT id, version, config FROM checks WHERE id = ANY($1)",
+        )
+        .bind(ids)
+        .fetch_all(&mut *self.tx)
+        .await
+        .map_err(error)?;
+        let spec = |(id, version, config): (Uuid, i32, Json<CheckConfig>)| VersionedSpec {
+            check_id: CheckId(id),
+            version,
+            spec: config.probe_spec().into(),
+        };
+        Ok(rows.into_iter().map(spec).collect())
+    }
+
     async fn commit(mut self: Box<Self>) -> StoreResult<()> {
         check_regions::save(&mut self.tx, &self.rows).await?;
         outbox::seal(&mut self.tx, &self.missed).await?;
@@ -59,10 +77,14 @@ impl ScheduleStore for Postgres {
         let mut tx = self.begin().await?;
         let rows = sqlx::query_as(
             // SKIP LOCKED: rows another scheduler or a recorder holds are theirs; they come again.
-            "-- schedule.claim_due
-             SELECT * FROM check_regions
+            concat!(
+                "-- schedule.claim_due
+                 SELECT ",
+                check_regions::columns!(),
+                " FROM check_regions
              WHERE next_slot <= $1 AND (out_until IS NULL OR out_until <= $1)
-             ORDER BY next_slot LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
+             ORDER BY next_slot LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED"
+            ),
         )
         .bind(now.0)
         .bind(i64::from(limit))
@@ -77,24 +99,6 @@ impl ScheduleStore for Postgres {
             missed.extend(runs);
         }
         Ok(Box::new(PostgresClaim { tx, rows, jobs, missed, full }))
-    }
-
-    async fn specs(&self, checks: &[CheckId]) -> StoreResult<Vec<VersionedSpec>> {
-        let ids: Vec<Uuid> = checks.iter().map(|check| check.0).collect();
-        let rows: Vec<(Uuid, i32, Json<CheckConfig>)> = sqlx::query_as(
-            "-- schedule.specs
-             SELECT id, version, config FROM checks WHERE id = ANY($1)",
-        )
-        .bind(ids)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(error)?;
-        let spec = |(id, version, config): (Uuid, i32, Json<CheckConfig>)| VersionedSpec {
-            check_id: CheckId(id),
-            version,
-            spec: config.probe_spec().into(),
-        };
-        Ok(rows.into_iter().map(spec).collect())
     }
 
     async fn oldest_due_ms(&self, now: Slot) -> StoreResult<u64> {
@@ -122,7 +126,9 @@ impl ScheduleStore for Postgres {
             "-- schedule.forget_old: incidents of deleted checks, with all that hangs on them
              DELETE FROM incidents WHERE id = ANY(ARRAY(
                  SELECT i.id FROM incidents i JOIN checks c ON c.id = i.check_id
-                 WHERE c.deleted_at < $1 LIMIT $2))",
+                 WHERE c.deleted_at < $1 AND NOT EXISTS (
+                     SELECT 1 FROM deliveries d WHERE d.incident_id = i.id AND d.state = 'pending')
+                 LIMIT $2))",
         )
         .bind(before(DELETED_FOR));
         let checks = sqlx::query(

@@ -14,7 +14,8 @@ use crate::ports::queue::{Dispatch, Pushed};
 
 static PUSH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/push.lua")));
 
-const KEEP_SPEC_SECONDS: u64 = 86_400;
+/// Long enough for a job to wait for a worker; every push begins it anew.
+const KEEP_SPEC_SECONDS: u64 = 6 * 3_600;
 
 #[async_trait]
 impl Dispatch for Redis {

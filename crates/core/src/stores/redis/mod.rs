@@ -134,7 +134,7 @@ fn spec_suffix(check: CheckId, version: i32) -> String {
 }
 
 fn job_body(job: &Job) -> String {
-    format!("{},{},{}", job.version, job.timeout_ms, job.start_by)
+    format!("{},{},{}", job.version, job.timeout_ms, job.start_within_ms)
 }
 
 fn read_job(region: &Region, id: &str, body: &str) -> Option<Job> {
@@ -146,6 +146,6 @@ fn read_job(region: &Region, id: &str, body: &str) -> Option<Job> {
         slot: Slot(slot.parse().ok()?),
         version: parts.next()?.parse().ok()?,
         timeout_ms: parts.next()?.parse().ok()?,
-        start_by: Slot(parts.next()?.parse().ok()?),
+        start_within_ms: parts.next()?.parse().ok()?,
     })
 }

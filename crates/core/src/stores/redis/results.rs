@@ -1,6 +1,7 @@
 //! The recorder's end: one consumer group over the result streams of all regions.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -14,10 +15,11 @@ use crate::ports::StoreResult;
 use crate::ports::queue::{Entry, ResultQueue};
 
 const GROUP: &str = "recorders";
-/// Entries another consumer has held this long without a word are taken over.
-const ABANDONED_MS: usize = 10_000;
+/// Entries another consumer has held this long without a word are taken over: soon enough for the
+/// ledger to wait for them. Recording twice is harmless.
+const ABANDONED_MS: usize = 2_000;
 /// How often to look for them.
-const LOOK_FOR_ABANDONED: Duration = Duration::from_secs(2);
+const LOOK_FOR_ABANDONED: Duration = Duration::from_secs(1);
 /// A consumer silent for this long, with nothing pending, is a process that has ended.
 const FORGOTTEN_MS: usize = 3_600_000;
 /// Most entries kept of those set aside.
@@ -28,11 +30,12 @@ const BURIED: usize = 1_000;
 pub(super) struct Consumer {
     name: String,
     looked: Mutex<Option<Instant>>,
+    turn: AtomicUsize,
 }
 
 impl Consumer {
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), looked: Mutex::new(None) }
+        Self { name: name.to_owned(), looked: Mutex::new(None), turn: AtomicUsize::new(0) }
     }
 
     /// Whether it is time to look again; if so, the time is taken.
@@ -51,14 +54,26 @@ impl ResultQueue for Redis {
     async fn read(&self, limit: usize) -> StoreResult<Vec<Entry>> {
         let mut connection = self.connection().await?;
         let look_for_abandoned = self.consumer.looks_now();
+        let mut regions = self.regions(&mut connection).await?;
+        if !regions.is_empty() {
+            // Each time another region comes first, so that none is starved by a busy one.
+            let turn = self.consumer.turn.fetch_add(1, Ordering::Relaxed);
+            let places = regions.len();
+            regions.rotate_left(turn % places);
+        }
         let mut entries = Vec::new();
-        for region in self.regions(&mut connection).await? {
-            if look_for_abandoned {
-                entries.extend(self.take_over(&mut connection, &region, limit).await?);
-            }
-            let room = limit.saturating_sub(entries.len());
-            if room > 0 {
-                entries.extend(self.read_new(&mut connection, &region, room).await?);
+        for region in regions {
+            let read = self.read_region(
+                &mut connection,
+                &region,
+                limit - entries.len(),
+                look_for_abandoned,
+            );
+            match read.await {
+                Ok(more) => entries.extend(more),
+                // What was read of other regions is not left lying.
+                Err(_) if !entries.is_empty() => break,
+                Err(error) => return Err(error),
             }
         }
         Ok(entries)
@@ -130,6 +145,26 @@ impl Redis {
             .await
             .map_err(error)?;
         Ok(names.iter().filter_map(|name| Region::parse(name)).collect())
+    }
+
+    async fn read_region(
+        &self,
+        connection: &mut Connection,
+        region: &Region,
+        room: usize,
+        look_for_abandoned: bool,
+    ) -> StoreResult<Vec<Entry>> {
+        if room == 0 {
+            return Ok(Vec::new());
+        }
+        let mut entries = Vec::new();
+        if look_for_abandoned {
+            entries = self.take_over(connection, region, room).await?;
+        }
+        if entries.len() < room {
+            entries.extend(self.read_new(connection, region, room - entries.len()).await?);
+        }
+        Ok(entries)
     }
 
     async fn read_new(

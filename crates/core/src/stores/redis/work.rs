@@ -17,8 +17,9 @@ static COMPLETE: LazyLock<Script> =
 static RELEASE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/release.lua")));
 
-/// A lease lasts the job's timeout and this. Less than the ledger's grace, so that a job whose worker
-/// died is looked at again before its slot is given up.
+/// A lease lasts the job's timeout and this. A job whose worker died is looked at again after that, if
+/// its window leaves room for it; where the interval is hardly longer than the timeout it does not,
+/// and the slot is told as lost.
 const LEASE_MARGIN_MS: u64 = 2_500;
 const MOST_DELIVERIES: u32 = 3;
 

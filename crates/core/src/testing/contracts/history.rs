@@ -43,7 +43,7 @@ fn today() -> Slot {
 }
 
 fn shipment(runs: &[Run]) -> Shipment {
-    Shipment { id: BatchId::generate(), rows: write_lines(runs).unwrap() }
+    Shipment { id: BatchId::generate(), rows: write_lines(runs).unwrap(), leased_until: Slot(0) }
 }
 
 impl TestStores {

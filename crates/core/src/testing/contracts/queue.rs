@@ -26,7 +26,7 @@ pub fn a_job(timeout_ms: u32) -> Job {
         slot: Slot(1_790_000_000_000),
         version: 1,
         timeout_ms,
-        start_by: Slot::from(chrono::Utc::now()).plus(3_600_000),
+        start_within_ms: 3_600_000,
     }
 }
 
@@ -181,7 +181,7 @@ pub async fn a_released_job_is_there_at_once_for_another(queue: Queue<'_>) {
 }
 
 pub async fn a_job_past_its_window_is_dropped(queue: Queue<'_>) {
-    let late = Job { start_by: Slot(1), ..a_job(1_000) };
+    let late = Job { start_within_ms: -1, ..a_job(1_000) };
     let fresh = a_job(1_000);
     queue.push(&[late, fresh.clone()]).await;
 

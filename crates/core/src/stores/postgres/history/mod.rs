@@ -23,6 +23,8 @@ use crate::stores::history_row::{HistoryRow, read_lines};
 const DAY_MS: i64 = 86_400_000;
 /// The widths that are summed up, in seconds, and how long each is kept, in days.
 const RESOLUTIONS: [(i32, i64); 3] = [(60, 2), (3_600, 90), (86_400, 800)];
+/// Sums dropped at a time.
+const STEP: i64 = 10_000;
 /// How long an arrived shipment is remembered: far longer than anyone retries one.
 const ARRIVALS_MS: i64 = 7 * DAY_MS;
 
@@ -129,12 +131,7 @@ impl History for PostgresHistory {
             sqlx::query(AssertSqlSafe(drop)).execute(&self.pool).await.map_err(error)?;
         }
         for (seconds, days) in RESOLUTIONS {
-            sqlx::query("-- history.retain: sums\n DELETE FROM run_metrics WHERE resolution_s = $1 AND bucket < $2")
-                .bind(seconds)
-                .bind(now.0 - days * DAY_MS)
-                .execute(&self.pool)
-                .await
-                .map_err(error)?;
+            while self.drop_sums(seconds, now.0 - days * DAY_MS).await? == STEP.unsigned_abs() {}
         }
         sqlx::query(
             "-- history.retain: arrivals\n DELETE FROM history_arrivals WHERE arrived_at < $1",
@@ -148,6 +145,22 @@ impl History for PostgresHistory {
 }
 
 impl PostgresHistory {
+    /// In small steps, so that no statement meets its deadline.
+    async fn drop_sums(&self, seconds: i32, before: i64) -> StoreResult<u64> {
+        let done = sqlx::query(
+            "-- history.retain: sums
+             DELETE FROM run_metrics WHERE ctid = ANY(ARRAY(
+                 SELECT ctid FROM run_metrics WHERE resolution_s = $1 AND bucket < $2 LIMIT $3))",
+        )
+        .bind(seconds)
+        .bind(before)
+        .bind(STEP)
+        .execute(&self.pool)
+        .await
+        .map_err(error)?;
+        Ok(done.rows_affected())
+    }
+
     async fn ensure_partition(&self, day: i64) -> StoreResult<()> {
         let name = partition_name(day);
         let exists: Option<String> = sqlx::query_scalar("SELECT to_regclass($1)::text")

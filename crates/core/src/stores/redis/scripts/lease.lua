@@ -29,7 +29,7 @@ for _, id in ipairs(ids or {}) do
   local entry = redis.call('HGET', jobs, id)
   if entry then
     local token, body = string.match(entry, '^(%d+),(.*)$')
-    local timeout, start_by = string.match(body, '^%d+,(%d+),(%d+)$')
+    local timeout, start_by = string.match(body, '^%d+,(%d+),%-?%d+,(%-?%d+)$')
     if tonumber(start_by) < now then
       -- Its window is nearly over. The ledger tells it as missed.
       redis.call('HDEL', jobs, id)

@@ -1,6 +1,6 @@
 -- Adds jobs to a region's queue, each once, however often it is pushed.
 -- KEYS: ready list, jobs hash. ARGV: most jobs in the list, prefix of specs, seconds to keep a spec,
--- then id, body (version,timeout,start_by), spec suffix for each job.
+-- then id, body (version,timeout,start_within), spec suffix for each job.
 -- Returns how many were dropped for want of room, then the places (from 0) of jobs that lack a spec.
 local ready, jobs = KEYS[1], KEYS[2]
 local most, prefix, keep = tonumber(ARGV[1]), ARGV[2], ARGV[3]
@@ -27,7 +27,9 @@ for i = 4, #ARGV, 3 do
     elseif room <= 0 then
       answer[1] = answer[1] + 1
     else
-      redis.call('HSET', jobs, id, '0,' .. ARGV[i + 1])
+      local within = tonumber(string.match(ARGV[i + 1], '(%-?%d+)$'))
+      -- By this server's clock, which is also what the lease goes by.
+      redis.call('HSET', jobs, id, '0,' .. ARGV[i + 1] .. ',' .. (now + within))
       redis.call('RPUSH', ready, id)
       room = room - 1
     end

@@ -1,5 +1,7 @@
 //! Deliveries: recorded before they are made, in order, the same bytes each time, fair to all channels.
 
+use serde_json::json;
+
 use super::{PROJECT, SECOND, page};
 use crate::models::alert::Settlement;
 use crate::models::ids::CheckId;
@@ -84,4 +86,21 @@ pub async fn a_dead_delivery_can_be_replayed_from_the_start_of_its_schedule(t: T
     assert_eq!(again.body, lease.body);
     let elsewhere = CheckId::generate();
     assert!(!t.stores.alerts.replay(PROJECT, elsewhere, lease.id, t.clock.now()).await.unwrap());
+}
+
+pub async fn the_end_is_told_to_whoever_heard_the_beginning(t: TestStores) {
+    let check = t.add(a_check().telling("http://first.test/")).await;
+    t.run(false).await;
+    let opened = t.claim_deliveries().await.remove(0);
+    t.settle(&opened, Settlement::Delivered).await;
+
+    t.patch(check.id, 1, json!({ "webhook_url": "http://second.test/" })).await;
+    t.run(true).await;
+
+    let resolved = t.claim_deliveries().await.remove(0);
+    assert!(resolved.body.contains("incident.resolved"));
+    assert_eq!(
+        (opened.url.as_str(), resolved.url.as_str()),
+        ("http://first.test/", "http://first.test/")
+    );
 }

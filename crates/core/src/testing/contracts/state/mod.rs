@@ -24,7 +24,7 @@ use crate::models::run::Run;
 use crate::ports::Page;
 use crate::ports::checks::{Change, Creation};
 use crate::ports::clock::Clock;
-use crate::ports::history::RunsOf;
+use crate::ports::history::{RunsOf, Shipment};
 use crate::ports::recording::Recorded;
 use crate::testing::{CheckBuilder, TestStores, a_result};
 
@@ -108,6 +108,10 @@ impl TestStores {
         let draft = CheckDraft::patch(&view.check.config, patch).unwrap();
         let now = self.clock.now();
         self.stores.checks.replace(PROJECT, check, version, draft, now).await.unwrap()
+    }
+
+    async fn renew(&self, shipment: &mut Shipment) -> bool {
+        self.stores.outbox.renew(shipment, self.clock.now(), 60 * SECOND).await.unwrap()
     }
 
     async fn claim_deliveries(&self) -> Vec<LeasedDelivery> {

@@ -17,13 +17,30 @@ pub async fn a_shipment_that_was_begun_comes_again_with_the_same_bytes(t: TestSt
 
     let again = next().await.unwrap();
 
-    assert_eq!(again, first);
-    assert_eq!(next().await, Some(second.clone()), "the first is leased again");
+    assert_eq!((again.id, again.rows), (first.id, first.rows));
+    let then = next().await.map(|shipment| shipment.id);
+    assert_eq!(then, Some(second.id), "the first is leased again");
     assert_eq!(next().await, None);
     t.stores.outbox.settle(first.id).await.unwrap();
     t.stores.outbox.settle(second.id).await.unwrap();
     t.clock.advance(601 * SECOND);
     assert_eq!(next().await, None);
+}
+
+pub async fn a_shipper_that_slept_past_its_lease_is_told_so(t: TestStores) {
+    t.add(a_check()).await;
+    t.run(true).await;
+    let next = async || t.stores.outbox.next(t.clock.now(), 60 * SECOND).await.unwrap();
+    let renew =
+        async |shipment| t.stores.outbox.renew(shipment, t.clock.now(), 60 * SECOND).await.unwrap();
+    let mut slept = next().await.unwrap();
+    assert!(t.renew(&mut slept).await, "it is still its own");
+    t.clock.advance(61 * SECOND);
+    let mut heir = next().await.unwrap();
+
+    assert_eq!(slept.id, heir.id);
+    assert!(!t.renew(&mut slept).await);
+    assert!(t.renew(&mut heir).await);
 }
 
 pub async fn waiting_history_has_a_bound_and_what_is_dropped_is_counted(t: TestStores) {
@@ -48,5 +65,6 @@ pub async fn what_nobody_needs_is_forgotten_and_the_rest_is_kept(t: TestStores) 
     assert!(!t.stores.schedule.forget_old(t.clock.now()).await.unwrap());
 
     assert!(t.stores.checks.get(PROJECT, kept.id).await.unwrap().is_some());
-    assert_eq!(t.stores.schedule.specs(&[gone.id, kept.id]).await.unwrap().len(), 1);
+    let mut claim = t.stores.schedule.claim_due(t.clock.now(), 10).await.unwrap();
+    assert_eq!(claim.specs(&[gone.id, kept.id]).await.unwrap().len(), 1);
 }
