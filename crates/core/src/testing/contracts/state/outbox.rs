@@ -31,8 +31,6 @@ pub async fn a_shipper_that_slept_past_its_lease_is_told_so(t: TestStores) {
     t.add(a_check()).await;
     t.run(true).await;
     let next = async || t.stores.outbox.next(t.clock.now(), 60 * SECOND).await.unwrap();
-    let renew =
-        async |shipment| t.stores.outbox.renew(shipment, t.clock.now(), 60 * SECOND).await.unwrap();
     let mut slept = next().await.unwrap();
     assert!(t.renew(&mut slept).await, "it is still its own");
     t.clock.advance(61 * SECOND);
