@@ -165,9 +165,9 @@ pub struct CheckInput {
     /// Failures in a row that open an incident.
     #[schema(minimum = 1, maximum = 100, default = 3)]
     alert_threshold: Option<u32>,
-    /// Limit of one run, less than the interval. 10 s when left out, or four fifths of an interval
+    /// Limit of one run, at most five minutes and less than the interval. 10 s when left out, or four fifths of an interval
     /// that leaves no room for it.
-    #[schema(minimum = 1, maximum = 604_799_999, example = 10_000)]
+    #[schema(minimum = 1, maximum = 300_000, example = 10_000)]
     timeout_ms: Option<u32>,
     /// Who is told. Nobody when left out.
     #[schema(max_length = 2048, example = "https://your-webhook-url.com/alerts")]
