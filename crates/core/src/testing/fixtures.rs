@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::models::check::{Check, CheckDraft};
-use crate::models::ids::{CheckId, ProjectId, Region};
+use crate::models::ids::{CheckId, ProjectId};
 use crate::models::job::{Job, RunResult};
 use crate::models::run::{FailClass, Observation, Outcome, Phases};
 use crate::models::schedule::Slot;
@@ -118,26 +118,10 @@ impl ResultBuilder {
         self
     }
 
-    /// It took this long.
-    #[must_use]
-    pub fn taking_us(mut self, us: u32) -> Self {
-        if let Some(seen) = &mut self.0.observation {
-            seen.phases.total_us = Some(us);
-        }
-        self
-    }
-
     /// Brought under this token, or as that attempt.
     #[must_use]
     pub fn under_token(mut self, token: u32) -> Self {
         self.0.attempt = token;
-        self
-    }
-
-    /// It was looked from here.
-    #[must_use]
-    pub fn from(mut self, region: &Region) -> Self {
-        self.0.region = region.clone();
         self
     }
 

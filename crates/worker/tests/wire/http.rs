@@ -1,6 +1,6 @@
 //! What a look over HTTP sees, and how it fails.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -217,6 +217,18 @@ async fn a_name_that_cannot_exist_is_a_failure_of_its_name() {
     assert_eq!(sentence, "the name does not exist");
 }
 
+/// Connects until a connection is left waiting; those that got in hold the queue full.
+async fn fill_the_queue(address: SocketAddr) -> Vec<TcpStream> {
+    let mut queued = Vec::new();
+    while let Ok(connected) =
+        tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+    {
+        queued.push(connected.unwrap());
+        assert!(queued.len() < 100, "the queue of this listener has no end");
+    }
+    queued
+}
+
 #[tokio::test]
 async fn each_phase_has_the_same_deadline_and_is_named_when_it_is_missed() {
     // The queue of this one is filled, so that further connections wait.
@@ -224,11 +236,7 @@ async fn each_phase_has_the_same_deadline_and_is_named_when_it_is_missed() {
     full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let full = full.listen(1).unwrap();
     let full_address = full.local_addr().unwrap();
-    let mut waiting = Vec::new();
-    for _ in 0..8 {
-        waiting.push(tokio::spawn(TcpStream::connect(full_address)));
-    }
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let _queued = fill_the_queue(full_address).await;
     let mute = Server::raw(|stream| async move {
         tokio::time::sleep(FOR_EVER).await;
         drop(stream);
