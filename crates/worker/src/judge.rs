@@ -2,6 +2,8 @@
 //!
 //! Pure: what was seen and what was expected go in, the outcome and its sentence come out.
 
+use std::fmt;
+
 use pulse_core::models::run::{FailClass, Observation, Outcome};
 use pulse_core::models::text::tame;
 
@@ -17,6 +19,62 @@ pub fn judge(sight: Sight, expected: Option<u16>) -> (Outcome, Observation) {
     let (outcome, sentence) = assess(observation.status_code, ended, expected);
     observation.error = sentence.map(|sentence| tame(&sentence, LONGEST_ERROR));
     (outcome, observation)
+}
+
+/// How an assertion compares what was observed with what it wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// The very same.
+    Is,
+    /// One of a class, as in `2xx`.
+    IsAny,
+}
+
+impl Comparison {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Is => "is",
+            Self::IsAny => "is_any",
+        }
+    }
+}
+
+/// A rule over an observation, told with the value observed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assertion {
+    /// The part of the observation that it is about.
+    pub source: &'static str,
+    /// How the two are compared.
+    pub comparison: Comparison,
+    /// What is wanted.
+    pub target: String,
+    /// What was seen; `None` when the look did not come that far.
+    pub observed: Option<String>,
+    /// Whether it holds; `None` when nothing was seen that could tell.
+    pub passed: Option<bool>,
+}
+
+impl fmt::Display for Assertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let any = if self.comparison == Comparison::IsAny { "any " } else { "" };
+        let saw = self.observed.as_deref().unwrap_or("none");
+        write!(f, "{}: expected {any}{}, saw {saw}", self.source, self.target)
+    }
+}
+
+/// Each rule that [`judge`] applies, by itself.
+#[must_use]
+pub fn assertions(observation: &Observation, expected: Option<u16>) -> Vec<Assertion> {
+    let status = observation.status_code;
+    vec![Assertion {
+        source: "status",
+        comparison: if expected.is_some() { Comparison::Is } else { Comparison::IsAny },
+        target: expected.map_or_else(|| "2xx".to_owned(), |expected| expected.to_string()),
+        observed: status.map(|status| status.to_string()),
+        passed: status.map(|status| is_expected(status, expected)),
+    }]
 }
 
 /// An unexpected status decides, whatever became of its body: it is what the owner must know.
@@ -84,6 +142,25 @@ mod tests {
         for (status, expected, sentence) in cases {
             let verdict = verdict(saw(Some(status), Ok(())), expected);
             assert_eq!(verdict, (Outcome::Fail(FailClass::Status), Some(sentence.to_owned())));
+        }
+    }
+
+    #[test]
+    fn an_assertion_tells_what_it_wanted_and_what_it_saw() {
+        let told = |status, expected| {
+            let told = assertions(&saw(status, Ok(())).observation, expected);
+            (told[0].to_string(), told[0].passed)
+        };
+
+        let cases = [
+            (Some(502), None, "status: expected any 2xx, saw 502", Some(false)),
+            (Some(204), None, "status: expected any 2xx, saw 204", Some(true)),
+            (Some(301), Some(301), "status: expected 301, saw 301", Some(true)),
+            (Some(200), Some(301), "status: expected 301, saw 200", Some(false)),
+            (None, None, "status: expected any 2xx, saw none", None),
+        ];
+        for (status, expected, sentence, passed) in cases {
+            assert_eq!(told(status, expected), (sentence.to_owned(), passed));
         }
     }
 

@@ -9,6 +9,7 @@ mod addresses;
 mod exhaustion;
 mod hosts;
 mod names;
+mod presented;
 mod race;
 mod trust;
 
@@ -27,8 +28,10 @@ use url::Host;
 pub use addresses::Addresses;
 pub use exhaustion::is_local_exhaustion;
 pub use names::ResolveError;
+pub use presented::Presented;
 
 use names::Names;
+use trust::Trust;
 
 /// Why there is no way out at all.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +48,7 @@ pub enum EgressError {
 #[derive(Clone)]
 pub struct Egress {
     names: Arc<Names>,
-    tls: TlsConnector,
+    trust: Trust,
 }
 
 impl Egress {
@@ -60,8 +63,8 @@ impl Egress {
     }
 
     fn assemble(names: Names, roots: RootCertStore) -> Result<Self, EgressError> {
-        let tls = trust::client_config(roots).map_err(EgressError::Tls)?;
-        Ok(Self { names: Arc::new(names), tls: TlsConnector::from(Arc::new(tls)) })
+        let trust = Trust::new(roots).map_err(EgressError::Tls)?;
+        Ok(Self { names: Arc::new(names), trust })
     }
 
     /// The addresses of a host, in the order in which they are worth trying. A literal answers
@@ -93,12 +96,20 @@ impl Egress {
 
     /// Verifies the server as `name` and encrypts. The error holds a [`rustls::Error`] where TLS,
     /// and not the connection, was at fault.
+    ///
+    /// The certificate is kept in `presented`, if there is one, whether it is accepted or not; only
+    /// an `Egress` that trusts no authority at all keeps none.
     pub async fn secure(
         &self,
         name: ServerName<'static>,
         stream: TcpStream,
+        presented: Option<&Presented>,
     ) -> io::Result<TlsStream<TcpStream>> {
-        self.tls.connect(name, stream).await
+        let config = match presented {
+            None => Arc::clone(self.trust.config()),
+            Some(presented) => self.trust.config_keeping(presented),
+        };
+        TlsConnector::from(config).connect(name, stream).await
     }
 
     /// The start of an HTTP client for calls that need no phases: the same names, the same trust, no
@@ -106,7 +117,7 @@ impl Egress {
     pub fn client_builder(&self) -> reqwest::ClientBuilder {
         reqwest::Client::builder()
             .dns_resolver(ClientNames(Arc::clone(&self.names)))
-            .tls_backend_preconfigured(self.tls.config().as_ref().clone())
+            .tls_backend_preconfigured(self.trust.config().as_ref().clone())
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .http1_only()

@@ -2,6 +2,7 @@
 //!
 //! A probe tells what it saw and, if the look ended early, why. It does not judge: see `judge`.
 
+pub mod certificate;
 pub mod http;
 
 use pulse_core::models::run::{FailClass, InconclusiveReason, Observation, Outcome};

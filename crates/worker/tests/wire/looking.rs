@@ -7,7 +7,7 @@ use pulse_core::models::job::ProbeSpec;
 use pulse_core::models::run::{FailClass, Observation, Outcome};
 use pulse_worker::egress::Egress;
 use pulse_worker::judge::judge;
-use pulse_worker::probes::http::{HttpProbe, PreparedHttp};
+use pulse_worker::probes::http::{Evidence, HttpProbe, PreparedHttp};
 use rustls::RootCertStore;
 
 /// More than any good look on loopback needs.
@@ -57,6 +57,16 @@ impl Look {
         let target = PreparedHttp::new(&self.spec).unwrap();
         let sight = HttpProbe::default().look(&egress, &target, self.run, self.timeout).await;
         judge(sight, target.expected_status())
+    }
+
+    /// The same look, and what it kept.
+    pub async fn closely(self) -> (Outcome, Observation, Evidence) {
+        let egress = self.egress.unwrap_or_else(trusting_nobody);
+        let target = PreparedHttp::new(&self.spec).unwrap();
+        let probe = HttpProbe::default();
+        let (sight, evidence) = probe.look_closely(&egress, &target, self.timeout).await;
+        let (outcome, observation) = judge(sight, target.expected_status());
+        (outcome, observation, evidence)
     }
 
     pub async fn expect_ok(self) -> Observation {

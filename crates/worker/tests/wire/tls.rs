@@ -19,36 +19,36 @@ use crate::looking::Look;
 use crate::servers::{Server, read_request};
 use crate::webhook::a_delivery;
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, uuid::Uuid::now_v7().to_string());
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn egress(&self) -> Egress {
+    pub fn egress(&self) -> Egress {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
         Egress::with_roots(roots).unwrap()
     }
 
-    fn issue(&self, params: &CertificateParams) -> Identity {
+    pub fn issue(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         Identity { certificate: certificate.der().clone(), key }
     }
 }
 
-struct Identity {
-    certificate: CertificateDer<'static>,
-    key: KeyPair,
+pub struct Identity {
+    pub certificate: CertificateDer<'static>,
+    pub key: KeyPair,
 }
 
 impl Identity {
-    fn acceptor(&self) -> TlsAcceptor {
+    pub fn acceptor(&self) -> TlsAcceptor {
         let key = PrivateKeyDer::try_from(self.key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -61,7 +61,7 @@ impl Identity {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    async fn serve(&self, answer: &'static str) -> Server {
+    pub async fn serve(&self, answer: &'static str) -> Server {
         let acceptor = self.acceptor();
         Server::raw(move |stream| serve_once(acceptor.clone(), stream, answer)).await
     }
@@ -77,13 +77,13 @@ async fn serve_once(acceptor: TlsAcceptor, stream: TcpStream, answer: &'static s
     stream.flush().await.unwrap();
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+pub const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-fn params(name: &str) -> CertificateParams {
+pub fn params(name: &str) -> CertificateParams {
     CertificateParams::new([name.to_owned()]).unwrap()
 }
 
-fn https(name: &str, server: &Server) -> String {
+pub fn https(name: &str, server: &Server) -> String {
     format!("https://{name}:{}/", server.port())
 }
 
@@ -121,9 +121,8 @@ async fn an_end_without_farewell_is_an_end_where_http_expects_one() {
     assert_eq!(sentence, "the body ended too early");
 }
 
-#[tokio::test]
-async fn a_bad_certificate_is_a_failure_that_says_what_is_bad() {
-    let authority = Authority::new();
+/// Every kind of certificate that `authority` does not make good, and what is said of it.
+pub fn bad_certificates(authority: &Authority) -> [(Identity, &'static str); 5] {
     let mut expired = params("localhost");
     expired.not_before = date_time_ymd(2020, 1, 1);
     expired.not_after = date_time_ymd(2021, 2, 3);
@@ -132,7 +131,7 @@ async fn a_bad_certificate_is_a_failure_that_says_what_is_bad() {
     early.not_after = date_time_ymd(2091, 1, 1);
     let key = KeyPair::generate().unwrap();
     let own = params("localhost").self_signed(&key).unwrap();
-    let cases = [
+    [
         (authority.issue(&expired), "the certificate expired on 2021-02-03"),
         (authority.issue(&early), "the certificate is not valid before 2090-01-02"),
         (
@@ -147,8 +146,13 @@ async fn a_bad_certificate_is_a_failure_that_says_what_is_bad() {
             Authority::new().issue(&params("localhost")),
             "the certificate is self-signed or from an unknown authority",
         ),
-    ];
-    for (identity, expected) in cases {
+    ]
+}
+
+#[tokio::test]
+async fn a_bad_certificate_is_a_failure_that_says_what_is_bad() {
+    let authority = Authority::new();
+    for (identity, expected) in bad_certificates(&authority) {
         let server = identity.serve(OK).await;
 
         let look = Look::at(https("localhost", &server)).through(authority.egress());

@@ -61,7 +61,7 @@ impl Exchange {
             trace.asked();
             let answer = sender.send_request(request).await;
             let answer = answer.map_err(|error| failures::before_head(&error))?;
-            trace.answered(answer.status().as_u16());
+            trace.answered(&answer);
             read_some(answer.into_body()).await
         };
         drive(connection, talk).await

@@ -4,6 +4,7 @@
 //! when it is dropped. One deadline holds over everything. Of an answer 64 KiB of body are read at
 //! most, and of its head 256 KiB: a hostile server costs the deadline and half a megabyte.
 
+mod evidence;
 mod exchange;
 mod failures;
 mod prepared;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+pub use evidence::Evidence;
 pub use prepared::{PrepareError, PreparedHttp};
 
 use super::{ProbeFailure, Sight};
@@ -39,12 +41,25 @@ impl HttpProbe {
         timeout: Duration,
     ) -> Sight {
         let mut trace = Trace::begin();
-        let look = self.walk(egress, target, run, &mut trace);
-        let ended = match tokio::time::timeout(timeout, look).await {
-            Ok(ended) => ended,
-            Err(_elapsed) => Err(failures::timed_out(timeout, trace.step())),
-        };
+        let walk = self.walk(egress, target, run, &mut trace);
+        let ended = tokio::time::timeout(timeout, walk).await;
+        let ended = ended.unwrap_or_else(|_| Err(failures::timed_out(timeout, trace.step())));
         Sight { observation: trace.end(), ended }
+    }
+
+    /// Looks as [`Self::look`] does, and keeps what a run has no use for: see [`Evidence`].
+    pub async fn look_closely(
+        &self,
+        egress: &Egress,
+        target: &PreparedHttp,
+        timeout: Duration,
+    ) -> (Sight, Evidence) {
+        let mut trace = Trace::begin_closely();
+        let walk = self.walk(egress, target, None, &mut trace);
+        let ended = tokio::time::timeout(timeout, walk).await;
+        let ended = ended.unwrap_or_else(|_| Err(failures::timed_out(timeout, trace.step())));
+        let (observation, evidence) = trace.end_closely();
+        (Sight { observation, ended }, evidence)
     }
 
     async fn walk(
@@ -67,9 +82,9 @@ impl HttpProbe {
             return self.exchange.over(tcp, request, trace).await;
         };
         // Boxed, so that plain runs do not carry the size of encrypted ones.
-        let tls = Box::pin(egress.secure(name.clone(), tcp)).await;
+        let tls = Box::pin(egress.secure(name.clone(), tcp, trace.presented())).await;
         let tls = Box::new(tls.map_err(|error| failures::tls(&error))?);
-        trace.secured();
+        trace.secured(tls.get_ref().1);
         Box::pin(self.exchange.over(tls, request, trace)).await
     }
 }

@@ -5,7 +5,12 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use http::Response;
 use pulse_core::models::run::{Observation, Phases};
+use rustls::ClientConnection;
+
+use super::evidence::{Evidence, Notes};
+use crate::egress::Presented;
 
 /// What a run is doing. Shown as the end of "timed out while …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,8 @@ pub(super) struct Trace {
     step_began: Instant,
     step: Step,
     seen: Observation,
+    /// Only when somebody looks closely: a worker's run pays for the pointer and no more.
+    notes: Option<Box<Notes>>,
 }
 
 impl Trace {
@@ -48,7 +55,11 @@ impl Trace {
             address: None,
             error: None,
         };
-        Self { began: now, step_began: now, step: Step::Resolve, seen }
+        Self { began: now, step_began: now, step: Step::Resolve, seen, notes: None }
+    }
+
+    pub(super) fn begin_closely() -> Self {
+        Self { notes: Some(Box::default()), ..Self::begin() }
     }
 
     pub(super) fn step(&self) -> Step {
@@ -66,8 +77,16 @@ impl Trace {
         self.seen.address = Some(address);
     }
 
-    pub(super) fn secured(&mut self) {
+    /// Where to keep the certificate; `None` when nobody will ask for it.
+    pub(super) fn presented(&self) -> Option<&Presented> {
+        self.notes.as_ref().map(|notes| notes.presented())
+    }
+
+    pub(super) fn secured(&mut self, connection: &ClientConnection) {
         self.seen.phases.tls_us = Some(self.next(Step::Wait));
+        if let Some(notes) = &mut self.notes {
+            notes.secured(connection);
+        }
     }
 
     /// The request goes out now.
@@ -75,15 +94,25 @@ impl Trace {
         self.next(Step::Wait);
     }
 
-    pub(super) fn answered(&mut self, status: u16) {
+    pub(super) fn answered<B>(&mut self, answer: &Response<B>) {
         self.seen.phases.first_byte_us = Some(self.next(Step::Read));
-        self.seen.status_code = Some(status);
+        self.seen.status_code = Some(answer.status().as_u16());
+        if let Some(notes) = &mut self.notes {
+            notes.answered(answer);
+        }
     }
 
     /// The run is over, wherever it got.
     pub(super) fn end(mut self) -> Observation {
         self.seen.phases.total_us = Some(micros(self.began.elapsed()));
         self.seen
+    }
+
+    /// As [`Self::end`], with what was noted on the way. What was noted is read after the clock has
+    /// stopped.
+    pub(super) fn end_closely(mut self) -> (Observation, Evidence) {
+        let notes = self.notes.take();
+        (self.end(), notes.map(|notes| notes.read()).unwrap_or_default())
     }
 
     /// Goes on to another step; how long the last one took.
