@@ -1,34 +1,49 @@
-//! The contract of the queue's ports, kept by Redis.
+//! The contract of the queue's ports, kept by Redis and by the in-process queue.
 
-use pulse_core::stores::Stores;
-use pulse_core::testing::{TestStores, contracts::queue, stores};
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-fn queue_of(t: &TestStores) -> queue::Queue<'_> {
-    queue::Queue {
-        dispatch: &*t.stores.dispatch,
-        work: &*t.stores.work,
-        results: &*t.stores.results,
-    }
+use pulse_core::stores::memory::Memory;
+use pulse_core::stores::redis::{Redis, RedisOptions};
+use pulse_core::testing::contracts::queue::{self, LIMITS, Queue};
+use pulse_core::testing::{Profile, scaled};
+use uuid::Uuid;
+
+/// A queue of the test's own, as two processes see it.
+fn in_redis() -> (Redis, Redis) {
+    let prefix = format!("pulse_test_{}", Uuid::now_v7().simple());
+    let url = scaled(&prefix, Profile::Scaled).redis_url.unwrap();
+    let options = RedisOptions { prefix, queue: LIMITS };
+    let of_process = |identity| Redis::new(&url, identity, options.clone()).unwrap();
+    (of_process("one process"), of_process("another process"))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn results_not_acknowledged_come_again_to_another_recorder() {
-    let t = stores().await;
-    let other = Stores::connect(&t.config, "another process").unwrap();
-
-    queue::results_not_acknowledged_come_again_to_another_recorder(queue_of(&t), &*other.results)
-        .await;
+/// A queue of the test's own, as two tasks of a process see it.
+fn in_memory() -> (Memory, Memory) {
+    let queue = Memory::new(LIMITS);
+    (queue.clone(), queue)
 }
 
 macro_rules! keeps {
     ($($contract:ident,)+) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $contract() {
-                let t = stores().await;
-                queue::$contract(queue_of(&t)).await;
-            }
-        )+
+        mod redis {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $contract() {
+                    let (queue, other) = super::in_redis();
+                    super::queue::$contract(super::Queue::new(&queue, &other)).await;
+                }
+            )+
+        }
+
+        mod memory {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $contract() {
+                    let (queue, other) = super::in_memory();
+                    super::queue::$contract(super::Queue::new(&queue, &other)).await;
+                }
+            )+
+        }
     };
 }
 
@@ -42,6 +57,19 @@ keeps! {
     a_job_that_kills_three_workers_ends_as_missed,
     a_released_job_is_there_at_once_for_another,
     a_job_past_its_window_is_dropped,
+    results_not_acknowledged_come_again_to_another_recorder,
     what_cannot_be_recorded_is_set_aside,
     each_region_has_its_own_queue,
+    a_region_nobody_pushed_to_is_empty,
+    a_full_queue_drops_what_is_new_and_says_how_many,
+    jobs_nobody_came_for_in_time_make_room,
+    jobs_handed_back_come_out_again_before_others_in_their_order,
+    a_job_that_was_handed_back_cannot_be_completed,
+    a_lease_that_ran_out_is_handed_back_once,
+    a_late_result_counts_while_nobody_else_has_its_job,
+    a_stale_result_among_others_changes_nothing_for_them,
+    when_too_many_results_wait_more_are_refused_and_their_leases_stay,
+    results_come_oldest_first_and_no_more_than_asked_for,
+    results_of_all_regions_reach_the_recorder,
+    workers_are_listed_until_they_leave,
 }

@@ -1,15 +1,26 @@
-//! The contract of the state store's ports, kept by PostgreSQL.
+//! The contract of the state store's ports, kept by SQLite and by PostgreSQL.
 
-use pulse_core::testing::{contracts::state, stores};
+use pulse_core::testing::{Profile, contracts::state, stores_on};
 
 macro_rules! keeps {
     ($($contract:ident,)+) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $contract() {
-                state::$contract(stores().await).await;
-            }
-        )+
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $contract() {
+                    super::state::$contract(super::stores_on(super::Profile::Embedded).await).await;
+                }
+            )+
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $contract() {
+                    super::state::$contract(super::stores_on(super::Profile::Scaled).await).await;
+                }
+            )+
+        }
     };
 }
 

@@ -6,7 +6,6 @@ pub mod api;
 pub mod scheduler;
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,13 +14,11 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use pulse_core::metrics::Metrics;
 use pulse_core::ports::BoxError;
-use pulse_core::runtime::config::Config;
 use pulse_core::runtime::listen;
-use pulse_core::runtime::loops::Loops;
-use pulse_core::runtime::ops::{self, Dependency, Numbers, Ops, Started};
-use pulse_core::runtime::process::Process;
-use pulse_core::stores::Stores;
-use tokio::task::JoinSet;
+use pulse_core::runtime::ops::{self, Dependency, Numbers, Ops};
+use pulse_core::runtime::parts::Parts;
+use pulse_core::runtime::process::Context;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -30,49 +27,37 @@ use scheduler::Scheduler;
 const TIME: Duration = Duration::from_secs(1);
 const UPKEEP: Duration = Duration::from_mins(1);
 
-/// Serves and schedules until asked to stop.
+/// Starts a server in a process of its own.
 ///
 /// # Errors
 /// When the address is taken or may not be used.
-pub async fn run(process: Process) -> Result<ExitCode, BoxError> {
-    let Process { config, stores, lifecycle, .. } = process;
-    let address = SocketAddr::new(config.host, config.port);
-    let listener = listen(address).await?;
+pub async fn start(context: &Context) -> Result<Parts, BoxError> {
+    let listener = listen(SocketAddr::new(context.config.host, context.config.port)).await?;
     info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "server is listening");
-
-    let (metrics, loops, stop) = (Metrics::new(), Loops::default(), CancellationToken::new());
-    let mut roles = JoinSet::new();
-    roles.spawn(schedule(
-        config.clone(),
-        stores.clone(),
-        metrics.clone(),
-        loops.clone(),
-        stop.clone(),
-    ));
-    roles.spawn(prepare_history(stores.clone(), metrics.clone(), loops.clone(), stop.clone()));
-    let stopped = stop.clone().cancelled_owned();
-    let app = app(&stores, metrics, loops);
-    roles.spawn(async move {
-        let _ended = axum::serve(listener, app).with_graceful_shutdown(stopped).await;
-    });
-
-    let roles = tokio::sync::Mutex::new(roles);
-    let failure = async {
-        match roles.lock().await.join_next().await {
-            Some(Err(panic)) => format!("a role panicked: {panic}"),
-            _ => "a role ended".to_owned(),
-        }
-    };
-    let drain = async {
-        stop.cancel();
-        let mut roles = roles.lock().await;
-        while roles.join_next().await.is_some() {}
-    };
-    Ok(lifecycle.run(failure, drain, config.shutdown_timeout).await)
+    let mut parts = Parts::default();
+    start_scheduler(context, &mut parts);
+    serve(context, "server", listener, &mut parts);
+    Ok(parts)
 }
 
-/// The API and the operators' pages.
-pub fn app(stores: &Stores, metrics: Metrics, loops: Loops) -> Router {
+/// Adds the scheduler, which brings the schema first.
+pub fn start_scheduler(context: &Context, parts: &mut Parts) {
+    parts.add("scheduler", |stop| schedule(context.clone(), stop));
+    parts.add("history", |stop| prepare_history(context.clone(), stop));
+}
+
+/// Adds the API and the operators' pages of a process called `role`, on `listener`.
+pub fn serve(context: &Context, role: &'static str, listener: TcpListener, parts: &mut Parts) {
+    let app = app(context, role);
+    parts.add("api", |stop| async move {
+        let _ended =
+            axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
+    });
+}
+
+/// The API and the operators' pages of a process called `role`.
+pub fn app(context: &Context, role: &'static str) -> Router {
+    let Context { stores, metrics, loops, started, .. } = context.clone();
     let api = api::Api {
         checks: stores.checks.clone(),
         alerts: stores.alerts.clone(),
@@ -81,17 +66,13 @@ pub fn app(stores: &Stores, metrics: Metrics, loops: Loops) -> Router {
     };
     let counted = metrics.clone();
     let pages = ops::router(Ops {
-        role: "server",
+        role,
         region: None,
-        dependencies: vec![
-            Dependency { name: "postgres", ping: Some(stores.state_ping.clone()), vital: true },
-            Dependency { name: "redis", ping: Some(stores.queue_ping.clone()), vital: true },
-            Dependency { name: "clickhouse", ping: stores.history_ping.clone(), vital: false },
-        ],
+        dependencies: Dependency::all(&stores),
         loops,
         metrics,
-        numbers: Numbers::Fleet(stores.presence.clone()),
-        started: Started::now(),
+        numbers: Numbers::Fleet(stores.presence),
+        started,
     });
     api::router(api, pages).layer(from_fn_with_state(counted, count))
 }
@@ -112,30 +93,34 @@ async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> 
 }
 
 /// The scheduler's loops, once the schema is there.
-async fn schedule(
-    config: Config,
-    stores: Stores,
-    metrics: Metrics,
-    loops: Loops,
-    stop: CancellationToken,
-) {
-    let migrated = loops.until_done("migrations", &stop, &metrics, || async {
-        stores.upkeep.migrate().await?;
-        stores.upkeep.sync_clock().await
+async fn schedule(it: Context, stop: CancellationToken) {
+    let migrated = it.loops.until_done("migrations", &stop, &it.metrics, || async {
+        it.stores.upkeep.migrate().await?;
+        it.stores.upkeep.sync_clock().await
     });
     if !migrated.await {
         return;
     }
-    let scheduler = Scheduler::new(&stores, metrics.clone());
+    let scheduler = Scheduler::new(&it.stores, it.metrics.clone());
+    let tick = it.config.scheduler_tick;
     tokio::join!(
-        loops.run("scheduler", config.scheduler_tick, &stop, &metrics, || { scheduler.claim() }),
-        loops.run("clock", TIME, &stop, &metrics, || scheduler.watch_the_time()),
-        loops.run("forgetting", UPKEEP, &stop, &metrics, || scheduler.forget()),
+        it.loops.run("scheduler", tick, &stop, &it.metrics, || scheduler.claim()),
+        it.loops.run("clock", TIME, &stop, &it.metrics, || scheduler.watch_the_time()),
+        it.loops.run("forgetting", UPKEEP, &stop, &it.metrics, || scheduler.forget()),
     );
 }
 
 /// Makes the history fit for reading. It may be away: neither the schedule nor readiness waits for it.
-async fn prepare_history(stores: Stores, metrics: Metrics, loops: Loops, stop: CancellationToken) {
-    loops.aside().until_done("history", &stop, &metrics, || stores.history.prepare()).await;
-    stop.cancelled().await;
+async fn prepare_history(it: Context, stop: CancellationToken) {
+    let prepare = || it.stores.history.prepare();
+    let loops = it.loops.aside();
+    let prepared = async {
+        loops.until_done("history", &stop, &it.metrics, prepare).await;
+        stop.cancelled().await;
+    };
+    // A history that does not answer holds up no stop: what is under way there is repeated next time.
+    tokio::select! {
+        () = prepared => {}
+        () = stop.cancelled() => {}
+    }
 }

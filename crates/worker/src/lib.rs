@@ -14,30 +14,28 @@ mod roles;
 pub mod shipper;
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 
 use pulse_core::ports::BoxError;
 use pulse_core::runtime::listen;
-use pulse_core::runtime::process::Process;
-use tokio::sync::Mutex;
+use pulse_core::runtime::parts::Parts;
+use pulse_core::runtime::process::Context;
 use tracing::info;
 
-use roles::Roles;
+pub use roles::start as start_roles;
 
-/// Works until asked to stop.
+/// Starts a worker in a process of its own.
 ///
 /// # Errors
 /// When the address of the operators' pages is taken, or the way out cannot be set up.
-pub async fn run(process: Process) -> Result<ExitCode, BoxError> {
-    let Process { config, stores, identity, lifecycle } = process;
-    let address = SocketAddr::new(config.host, config.worker_port);
-    let listener = listen(address).await?;
+pub async fn start(context: &Context) -> Result<Parts, BoxError> {
+    let config = &context.config;
+    let listener = listen(SocketAddr::new(config.host, config.worker_port)).await?;
     info!(
-        address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), worker = %identity,
+        address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), worker = %context.identity,
         region = %config.worker_region, roles = ?config.worker_roles, "worker is at work",
     );
-    let roles = Mutex::new(Roles::start(&config, &stores, &identity, listener)?);
-    let failure = async { roles.lock().await.failure().await };
-    let drain = async { roles.lock().await.drain().await };
-    Ok(lifecycle.run(failure, drain, config.shutdown_timeout).await)
+    let mut parts = Parts::default();
+    roles::start(context, &mut parts)?;
+    roles::start_surroundings(context, listener, &mut parts);
+    Ok(parts)
 }

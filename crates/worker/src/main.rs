@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use pulse_core::runtime::config::Shape;
 use pulse_core::runtime::process;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    process::run("pulse-worker", |config| config.worker_port, pulse_worker::run).await
+    process::run("pulse-worker", Shape::Half, |config| config.worker_port, pulse_worker::start)
+        .await
 }

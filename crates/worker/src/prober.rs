@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use http::HeaderValue;
@@ -60,6 +60,15 @@ impl Prepared {
     }
 }
 
+/// What becomes of jobs that are ready when a prober is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadyJobs {
+    /// Other workers take them.
+    AreLeft,
+    /// It runs them itself: their queue ends with its process, and nobody else could.
+    AreRun,
+}
+
 /// See the module.
 #[derive(Clone)]
 pub struct Prober(Arc<Inner>);
@@ -111,19 +120,42 @@ impl Prober {
         }))
     }
 
-    /// Takes jobs until `stop`, waits for the runs under way, at most `limit`, and hands those left to
-    /// other workers.
-    pub async fn work(&self, loops: &Loops, stop: &CancellationToken, limit: Duration) {
+    /// Takes jobs until `stop`, sees to those that are `ready` then, waits for the runs under way, and
+    /// hands those left to other workers. From `stop` on it starts and waits for at most `limit`.
+    pub async fn work(
+        &self,
+        loops: &Loops,
+        stop: &CancellationToken,
+        limit: Duration,
+        ready: ReadyJobs,
+    ) {
         let inner = &self.0;
         // Room for all runs under way: a finished run never waits for the queue to be free.
         let (results, finished) = mpsc::channel(inner.permits.available_permits());
         let handing_in = tokio::spawn(self.clone().hand_in(finished));
         loops.run("prober", LEASING, stop, &inner.metrics, || self.take(&results)).await;
+        let end = Instant::now() + limit;
+        if ready == ReadyJobs::AreRun
+            && let Err(error) = self.run_ready(&results, end).await
+        {
+            warn!(error = chain(&error), "jobs that are ready end with this process");
+        }
         // Not before: the round that was under way at `stop` may have begun runs of its own.
-        self.drain(limit).await;
+        self.drain(end.saturating_duration_since(Instant::now())).await;
         // The runs held senders of their own: handing in ends with the last of them.
         drop(results);
         let _panicked = handing_in.await;
+    }
+
+    /// Takes jobs until none is ready, or until `end`.
+    async fn run_ready(&self, results: &mpsc::Sender<Finished>, end: Instant) -> StoreResult<()> {
+        // A round that takes nothing may have had no room, or met only jobs that came too late.
+        while self.queue_depth().await? > 0 && Instant::now() < end {
+            if self.take(results).await? == Pace::Rest {
+                tokio::time::sleep(LEASING).await;
+            }
+        }
+        Ok(())
     }
 
     /// One round: as many jobs as there is room for begin to run.

@@ -1,25 +1,25 @@
-//! Starts the roles a worker was given, and ends them in the order results travel.
+//! Starts the roles a worker was given.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pulse_core::metrics::Metrics;
 use pulse_core::models::run::FailClass;
 use pulse_core::ports::BoxError;
 use pulse_core::ports::presence::WorkerReport;
-use pulse_core::runtime::config::{Config, Role};
-use pulse_core::runtime::loops::{Loops, Pace};
-use pulse_core::runtime::ops::{self, Dependency, Numbers, Ops, Started};
-use pulse_core::stores::Stores;
+use pulse_core::runtime::config::Role;
+use pulse_core::runtime::loops::Pace;
+use pulse_core::runtime::ops::{self, Dependency, Numbers, Ops};
+use pulse_core::runtime::parts::Parts;
+use pulse_core::runtime::process::Context;
 use tokio::net::TcpListener;
-use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::alerter::Alerter;
 use crate::egress::Egress;
 use crate::notifiers::webhook::WebhookNotifier;
-use crate::prober::Prober;
+use crate::prober::{Prober, ReadyJobs};
 use crate::recorder::Recorder;
 use crate::shipper::Shipper;
 
@@ -30,113 +30,55 @@ const BOUNDING: Duration = Duration::from_secs(15);
 const RETAINING: Duration = Duration::from_hours(1);
 const REPORTING: Duration = Duration::from_secs(3);
 const TIME: Duration = Duration::from_secs(1);
+/// Between two looks whether a server has brought the schema.
+const SCHEMA: Duration = Duration::from_millis(100);
 /// Of the time to stop in, this much is kept for what comes after the runs under way.
 const AFTER_RUNS: Duration = Duration::from_secs(5);
 
-/// One part of a worker: a task, and how to ask it to finish.
-struct Part {
-    name: &'static str,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
+/// Adds the roles that `context` names, in the order in which results travel.
+///
+/// # Errors
+/// When the way out cannot be set up.
+pub fn start(context: &Context, parts: &mut Parts) -> Result<(), BoxError> {
+    let worker = Worker(context.clone());
+    let roles = &context.config.worker_roles;
+    let egress = Egress::new()?;
+    let prober = roles.contains(&Role::Prober).then(|| worker.prober(egress.clone()));
+    if let Some(prober) = prober.clone() {
+        parts.add("prober", |stop| probe(worker.clone(), prober, stop));
+    }
+    if roles.contains(&Role::Recorder) {
+        parts.add("recorder", |stop| record(worker.clone(), stop));
+    }
+    if roles.contains(&Role::Alerter) {
+        let webhook = WebhookNotifier::new(&egress)?;
+        parts.add("alerter", |stop| alert(worker.clone(), webhook, stop));
+    }
+    if roles.contains(&Role::Shipper) {
+        parts.add("shipper", |stop| ship(worker.clone(), stop));
+    }
+    parts.add("presence", |stop| report(worker, prober, stop));
+    Ok(())
 }
 
-/// See the module.
-pub struct Roles {
-    /// In the order in which results travel: what comes first stops first.
-    parts: Vec<Part>,
+/// Adds what a worker in a process of its own needs besides its roles: the stores' time, and the
+/// operators' pages on `listener`.
+pub fn start_surroundings(context: &Context, listener: TcpListener, parts: &mut Parts) {
+    let worker = Worker(context.clone());
+    if needs_state(&context.config.worker_roles) {
+        parts.add("clock", |stop| follow_the_clock(worker.clone(), stop));
+    }
+    parts.add("pages", |stop| serve(worker, listener, stop));
 }
 
-/// What every part needs.
 #[derive(Clone)]
-struct Common {
-    config: Config,
-    stores: Stores,
-    metrics: Metrics,
-    loops: Loops,
-    started: Started,
-    identity: Arc<str>,
-}
+struct Worker(Context);
 
-impl Roles {
-    /// Starts the roles that `config` names, and the operators' pages on `listener`.
-    pub fn start(
-        config: &Config,
-        stores: &Stores,
-        identity: &str,
-        listener: TcpListener,
-    ) -> Result<Self, BoxError> {
-        let common = Common {
-            config: config.clone(),
-            stores: stores.clone(),
-            metrics: Metrics::new(),
-            loops: Loops::default(),
-            started: Started::now(),
-            identity: identity.into(),
-        };
-        let egress = Egress::new()?;
-        let mut roles = Self { parts: Vec::new() };
-        let has = |role| config.worker_roles.contains(&role);
-        let prober = has(Role::Prober).then(|| common.prober(egress.clone()));
-        if let Some(prober) = prober.clone() {
-            roles.add("prober", |stop| probe(common.clone(), prober, stop));
-        }
-        if has(Role::Recorder) {
-            roles.add("recorder", |stop| record(common.clone(), stop));
-        }
-        if has(Role::Alerter) {
-            let webhook = WebhookNotifier::new(&egress)?;
-            roles.add("alerter", |stop| alert(common.clone(), webhook, stop));
-        }
-        if has(Role::Shipper) {
-            roles.add("shipper", |stop| ship(common.clone(), stop));
-        }
-        if needs_state(&config.worker_roles) {
-            roles.add("clock", |stop| follow_the_clock(common.clone(), stop));
-        }
-        roles.add("presence", |stop| report(common.clone(), prober, stop));
-        roles.add("pages", |stop| serve(common, listener, stop));
-        Ok(roles)
-    }
+impl Deref for Worker {
+    type Target = Context;
 
-    fn add<F>(&mut self, name: &'static str, part: impl FnOnce(CancellationToken) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(part(stop.clone()));
-        self.parts.push(Part { name, stop, task });
-    }
-
-    /// Resolves when a part has ended by itself, which none should.
-    pub async fn failure(&mut self) -> String {
-        let (name, ended) = std::future::poll_fn(|context| {
-            for part in &mut self.parts {
-                if let std::task::Poll::Ready(ended) =
-                    std::pin::Pin::new(&mut part.task).poll(context)
-                {
-                    return std::task::Poll::Ready((part.name, ended));
-                }
-            }
-            std::task::Poll::Pending
-        })
-        .await;
-        self.parts.retain(|part| part.name != name);
-        told(name, ended)
-    }
-
-    /// Ends the parts one after the other, so that each still finds its successor at work.
-    pub async fn drain(&mut self) {
-        for part in self.parts.drain(..) {
-            part.stop.cancel();
-            let _panicked = part.task.await;
-        }
-    }
-}
-
-fn told(name: &str, ended: Result<(), JoinError>) -> String {
-    match ended {
-        Ok(()) => format!("{name} ended"),
-        Err(panic) => format!("{name} panicked: {panic}"),
+    fn deref(&self) -> &Context {
+        &self.0
     }
 }
 
@@ -144,7 +86,7 @@ fn needs_state(roles: &BTreeSet<Role>) -> bool {
     roles.iter().any(|role| *role != Role::Prober)
 }
 
-impl Common {
+impl Worker {
     fn prober(&self, egress: Egress) -> Prober {
         Prober::new(
             self.stores.work.clone(),
@@ -154,6 +96,14 @@ impl Common {
             self.config.probe_run_header,
             self.metrics.clone(),
         )
+    }
+
+    /// Without Redis the queue is this process's own, and ends with it.
+    const fn ready_jobs(&self) -> ReadyJobs {
+        match self.0.config.redis_url {
+            Some(_) => ReadyJobs::AreLeft,
+            None => ReadyJobs::AreRun,
+        }
     }
 
     fn report(&self) -> WorkerReport {
@@ -179,7 +129,7 @@ impl Common {
         let ready = || async {
             while !self.stores.upkeep.is_migrated().await? {
                 tokio::select! {
-                    () = tokio::time::sleep(TIME) => {}
+                    () = tokio::time::sleep(SCHEMA) => {}
                     () = stop.cancelled() => break,
                 }
             }
@@ -189,12 +139,12 @@ impl Common {
     }
 }
 
-async fn probe(it: Common, prober: Prober, stop: CancellationToken) {
+async fn probe(it: Worker, prober: Prober, stop: CancellationToken) {
     let limit = it.config.shutdown_timeout.saturating_sub(AFTER_RUNS);
-    prober.work(&it.loops, &stop, limit).await;
+    prober.work(&it.loops, &stop, limit, it.ready_jobs()).await;
 }
 
-async fn record(it: Common, stop: CancellationToken) {
+async fn record(it: Worker, stop: CancellationToken) {
     if !it.state_is_ready("recorder's schema", &stop).await {
         return;
     }
@@ -207,7 +157,7 @@ async fn record(it: Common, stop: CancellationToken) {
     recorder.drain().await;
 }
 
-async fn alert(it: Common, webhook: WebhookNotifier, stop: CancellationToken) {
+async fn alert(it: Worker, webhook: WebhookNotifier, stop: CancellationToken) {
     if !it.state_is_ready("alerter's schema", &stop).await {
         return;
     }
@@ -216,7 +166,7 @@ async fn alert(it: Common, webhook: WebhookNotifier, stop: CancellationToken) {
     alerter.drain().await;
 }
 
-async fn ship(it: Common, stop: CancellationToken) {
+async fn ship(it: Worker, stop: CancellationToken) {
     if !it.state_is_ready("shipper's schema", &stop).await {
         return;
     }
@@ -231,12 +181,12 @@ async fn ship(it: Common, stop: CancellationToken) {
     shipper.drain().await;
 }
 
-async fn follow_the_clock(it: Common, stop: CancellationToken) {
+async fn follow_the_clock(it: Worker, stop: CancellationToken) {
     let sync = || async { it.stores.upkeep.sync_clock().await.map(|()| Pace::Rest) };
     it.loops.run("clock", TIME, &stop, &it.metrics, sync).await;
 }
 
-async fn report(it: Common, prober: Option<Prober>, stop: CancellationToken) {
+async fn report(it: Worker, prober: Option<Prober>, stop: CancellationToken) {
     let round = || async {
         if let Some(prober) = &prober {
             let depth = prober.queue_depth().await?;
@@ -248,32 +198,28 @@ async fn report(it: Common, prober: Option<Prober>, stop: CancellationToken) {
     let _forgotten_in_15_s = it.stores.presence.leave(&it.identity).await;
 }
 
-async fn serve(it: Common, listener: TcpListener, stop: CancellationToken) {
+async fn serve(it: Worker, listener: TcpListener, stop: CancellationToken) {
     let own = it.clone();
     let pages = ops::router(Ops {
         role: "worker",
         region: Some(it.config.worker_region.to_string()),
-        dependencies: vec![
-            Dependency {
-                name: "postgres",
-                ping: needs_state(&it.config.worker_roles).then(|| it.stores.state_ping.clone()),
-                vital: true,
-            },
-            Dependency { name: "redis", ping: Some(it.stores.queue_ping.clone()), vital: true },
-            Dependency {
-                name: "clickhouse",
-                ping: it
-                    .stores
-                    .history_ping
-                    .clone()
-                    .filter(|_| it.config.worker_roles.contains(&Role::Shipper)),
-                vital: false,
-            },
-        ],
-        loops: it.loops,
-        metrics: it.metrics,
+        dependencies: dependencies(&it),
+        loops: it.loops.clone(),
+        metrics: it.metrics.clone(),
         numbers: Numbers::Own(Arc::new(move || own.report())),
         started: it.started,
     });
     let _ended = axum::serve(listener, pages).with_graceful_shutdown(stop.cancelled_owned()).await;
+}
+
+/// The stores that this worker's roles use; the others count as not configured.
+fn dependencies(it: &Worker) -> Vec<Dependency> {
+    let roles = &it.config.worker_roles;
+    let used = |name| match name {
+        "redis" => true,
+        "clickhouse" => roles.contains(&Role::Shipper),
+        _ => needs_state(roles),
+    };
+    let all = Dependency::all(&it.stores).into_iter();
+    all.map(|store| Dependency { ping: store.ping.filter(|_| used(store.name)), ..store }).collect()
 }

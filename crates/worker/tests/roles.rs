@@ -1,30 +1,34 @@
-//! A role whose store is away loses nothing: what it could not do waits for it, or for another.
+//! A role whose store is away, or which is asked to stop, loses nothing: what it could not do waits for
+//! it, or for another.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pulse_core::metrics::Metrics;
 use pulse_core::models::ids::{CheckId, ProjectId, Region};
 use pulse_core::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
-use pulse_core::models::run::Run;
+use pulse_core::models::run::{Outcome, Run};
 use pulse_core::models::schedule::Slot;
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::history::{History, Metrics as Sums, MetricsOf, RunsOf, Shipment};
-use pulse_core::ports::queue::WorkQueue;
+use pulse_core::ports::queue::{Dispatch, ResultQueue, WorkQueue};
 use pulse_core::ports::recording::{RecordStore, Recorded};
 use pulse_core::ports::{Page, StoreError, StoreResult};
 use pulse_core::runtime::loops::Loops;
+use pulse_core::stores::memory::Memory;
+use pulse_core::stores::queue_rules::QueueOptions;
+use pulse_core::testing::contracts::queue::a_job;
 use pulse_core::testing::{CheckBuilder, TestStores, a_check, a_result, stores};
 use pulse_worker::egress::Egress;
-use pulse_worker::prober::Prober;
+use pulse_worker::prober::{Prober, ReadyJobs};
 use pulse_worker::recorder::Recorder;
 use pulse_worker::shipper::Shipper;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -255,7 +259,9 @@ async fn a_job_taken_while_asked_to_stop_is_handed_back_in_time() {
     let stop = CancellationToken::new();
     let asked = stop.clone();
     let limit = Duration::from_millis(100);
-    let working = tokio::spawn(async move { prober.work(&Loops::default(), &asked, limit).await });
+    let working = tokio::spawn(async move {
+        prober.work(&Loops::default(), &asked, limit, ReadyJobs::AreLeft).await;
+    });
 
     work.has_taken.notified().await;
     stop.cancel();
@@ -265,4 +271,120 @@ async fn a_job_taken_while_asked_to_stop_is_handed_back_in_time() {
     let again = t.stores.work.lease(&region, 1).await.unwrap();
     assert_eq!(again.len(), 1);
     assert_eq!((again[0].job.check_id, again[0].token), (job.check_id, 1));
+}
+
+/// Jobs in a queue that ends with its process.
+const JOBS: usize = 7;
+/// Fewer than there are jobs.
+const CONCURRENCY: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A target that answers nobody before it is told to.
+struct Target {
+    url: String,
+    /// A permit for each request that came.
+    asked: Arc<Semaphore>,
+    answers: CancellationToken,
+}
+
+impl Target {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (asked, answers) = (Arc::new(Semaphore::new(0)), CancellationToken::new());
+        let (ask, may_answer) = (asked.clone(), answers.clone());
+        let answer = || async move {
+            ask.add_permits(1);
+            may_answer.cancelled().await;
+        };
+        let router = axum::Router::new().fallback(answer);
+        tokio::spawn(async { axum::serve(listener, router).await });
+        Self { url, asked, answers }
+    }
+
+    /// An in-process queue whose jobs look at this target.
+    async fn jobs_wait(&self) -> Memory {
+        let queue = Memory::new(QueueOptions::default());
+        let jobs: Vec<Job> = std::iter::repeat_with(|| a_job(50_000)).take(JOBS).collect();
+        let spec = a_check().with("url", self.url.as_str().into()).build().config.probe_spec();
+        for job in &jobs {
+            let (check_id, version) = (job.check_id, job.version);
+            let spec = VersionedSpec { check_id, version, spec: spec.clone().into() };
+            queue.put_specs(&job.region, &[spec]).await.unwrap();
+        }
+        let pushed = queue.push(&jobs).await.unwrap();
+        assert_eq!((pushed.lacking_spec.len(), pushed.dropped), (0, 0));
+        queue
+    }
+
+    /// Has a prober at work asked to stop while it has no room for more, then does `meanwhile`, and
+    /// waits until the prober ends. Returns how long it took.
+    async fn stop_a_prober(
+        &self,
+        queue: &Memory,
+        limit: Duration,
+        ready: ReadyJobs,
+        meanwhile: impl FnOnce(),
+    ) -> Duration {
+        let (work, egress) = (Arc::new(queue.clone()), Egress::new().unwrap());
+        let prober =
+            Prober::new(work, Region::default(), egress, CONCURRENCY, true, Metrics::new());
+        let stop = CancellationToken::new();
+        let asked = stop.clone();
+        let working =
+            tokio::spawn(async move { prober.work(&Loops::default(), &asked, limit, ready).await });
+        let room = u32::try_from(CONCURRENCY).unwrap();
+        let all = timeout(PATIENCE, self.asked.acquire_many(room)).await;
+        all.expect("it has no room for more").unwrap().forget();
+
+        let stopped = Instant::now();
+        stop.cancel();
+        meanwhile();
+        timeout(PATIENCE, working).await.expect("it ends in time").unwrap();
+        stopped.elapsed()
+    }
+}
+
+/// How many results wait that found their target well.
+async fn ok_results(queue: &Memory) -> usize {
+    let entries = queue.read(2 * JOBS).await.unwrap();
+    let outcomes = entries.into_iter().filter_map(|entry| entry.result).map(|it| it.outcome);
+    outcomes.filter(|outcome| *outcome == Outcome::Ok).count()
+}
+
+// On one thread no round of the prober is half-way through when it is asked to stop.
+#[tokio::test]
+async fn jobs_that_end_with_the_process_are_run_before_it_ends() {
+    let target = Target::start().await;
+    let queue = target.jobs_wait().await;
+
+    let answers = || target.answers.cancel();
+    target.stop_a_prober(&queue, PATIENCE, ReadyJobs::AreRun, answers).await;
+
+    assert_eq!(ok_results(&queue).await, JOBS);
+    assert_eq!(queue.depth(&Region::default()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn jobs_that_other_workers_can_take_are_left_to_them() {
+    let target = Target::start().await;
+    let queue = target.jobs_wait().await;
+
+    let answers = || target.answers.cancel();
+    target.stop_a_prober(&queue, PATIENCE, ReadyJobs::AreLeft, answers).await;
+
+    assert_eq!(ok_results(&queue).await, CONCURRENCY, "those under way");
+    assert_eq!(queue.depth(&Region::default()).await.unwrap(), (JOBS - CONCURRENCY) as u64);
+}
+
+#[tokio::test]
+async fn jobs_that_end_with_the_process_do_not_hold_it_up_for_longer_than_it_has() {
+    let target = Target::start().await;
+    let queue = target.jobs_wait().await;
+    let limit = Duration::from_millis(100);
+
+    let took = target.stop_a_prober(&queue, limit, ReadyJobs::AreRun, || ()).await;
+
+    assert!(took >= limit, "{took:?}");
+    assert_eq!(queue.depth(&Region::default()).await.unwrap(), JOBS as u64, "all handed back");
 }

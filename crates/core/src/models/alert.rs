@@ -149,6 +149,8 @@ pub enum Settlement {
 /// One attempt as the log shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AttemptView {
+    /// The check.
+    pub check_id: CheckId,
     /// The attempt.
     pub id: AttemptId,
     /// The delivery it was made for: the `webhook-id`.

@@ -69,6 +69,56 @@ impl Histogram {
                 .collect(),
         )
     }
+
+    /// The same in few bytes: of each bucket the distance from the one before and the count, as
+    /// LEB128 varints. Most take two bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (mut bytes, mut before) = (Vec::with_capacity(self.0.len() * 2), 0);
+        for (bucket, count) in &self.0 {
+            write_varint(&mut bytes, u32::from(*bucket - before));
+            write_varint(&mut bytes, *count);
+            before = *bucket;
+        }
+        bytes
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote; from the first byte on that makes no sense, the rest is left out.
+    #[must_use]
+    pub fn from_bytes(mut bytes: &[u8]) -> Self {
+        let (mut histogram, mut before) = (Self::default(), 0_u16);
+        while let Some((bucket, count)) = read_pair(&mut bytes, before) {
+            let sum = histogram.0.entry(bucket).or_default();
+            *sum = sum.saturating_add(count);
+            before = bucket;
+        }
+        histogram
+    }
+}
+
+fn read_pair(bytes: &mut &[u8], before: u16) -> Option<(u16, u32)> {
+    let distance = u16::try_from(read_varint(bytes)?).ok()?;
+    Some((before.checked_add(distance)?, read_varint(bytes)?))
+}
+
+fn write_varint(bytes: &mut Vec<u8>, mut value: u32) {
+    while value > 0x7f {
+        bytes.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value.to_le_bytes()[0]);
+}
+
+fn read_varint(bytes: &mut &[u8]) -> Option<u32> {
+    let mut value = 0_u64;
+    for shift in (0..35).step_by(7) {
+        let byte = *bytes.split_off_first()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return u32::try_from(value).ok();
+        }
+    }
+    None
 }
 
 fn bucket(us: u32) -> u16 {
@@ -120,5 +170,39 @@ mod tests {
         odd.merge(&Histogram::from_pairs(&even.to_pairs()));
 
         assert_eq!(odd, all);
+    }
+
+    #[test]
+    fn bytes_are_few_and_read_back_as_they_were() {
+        let mut histogram = Histogram::default();
+        for us in [1, 1, 17, 900, 40_000, 40_001, u32::MAX] {
+            histogram.record(us);
+        }
+        histogram.0.insert(300, u32::MAX);
+
+        let bytes = histogram.to_bytes();
+
+        assert_eq!(Histogram::from_bytes(&bytes), histogram);
+        // Six pairs, of which one has a distance and one a count that takes more than a byte.
+        assert_eq!(bytes.len(), 6 * 2 + 4 + 1);
+        assert!(Histogram::default().to_bytes().is_empty());
+    }
+
+    #[test]
+    fn bytes_that_make_no_sense_are_left_out() {
+        let mut one = Histogram::default();
+        one.record(900);
+        let good = one.to_bytes();
+
+        for wrong in [
+            &[0x80_u8][..],
+            &[5],
+            &[0xff; 20],
+            &[0xff, 0xff, 0xff, 0xff, 0x0f, 1],
+            &[0xff, 0xff, 0x03, 1, 0xff, 0xff, 0x03, 1],
+        ] {
+            let read = Histogram::from_bytes(&[&good, wrong].concat());
+            assert_eq!(read.quantile(0.0), one.quantile(0.0), "{wrong:?}");
+        }
     }
 }

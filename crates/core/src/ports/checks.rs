@@ -113,11 +113,11 @@ pub trait CheckStore: Send + Sync {
 /// What happened to a check's health, and who was told.
 #[async_trait]
 pub trait AlertLog: Send + Sync {
-    /// Incidents of a check, newest first.
+    /// Incidents, of one check or of all, newest first.
     async fn incidents(
         &self,
         project: ProjectId,
-        check: CheckId,
+        check: Option<CheckId>,
         page: Page<IncidentId>,
     ) -> StoreResult<Vec<Incident>>;
 
@@ -129,20 +129,20 @@ pub trait AlertLog: Send + Sync {
         page: Page<AlertId>,
     ) -> StoreResult<Vec<Alert>>;
 
-    /// Attempts of a check's deliveries, newest first.
+    /// Attempts of deliveries, of one check or of all, newest first.
     async fn attempts(
         &self,
         project: ProjectId,
-        check: CheckId,
+        check: Option<CheckId>,
         page: Page<AttemptId>,
     ) -> StoreResult<Vec<AttemptView>>;
 
     /// Sends a dead or delivered delivery again, from the start of its schedule; same id, same bytes.
-    /// A pending one is made due at once. `false` when there is no such delivery of that check.
+    /// A pending one is made due at once. `false` when there is no such delivery, or none of that check.
     async fn replay(
         &self,
         project: ProjectId,
-        check: CheckId,
+        check: Option<CheckId>,
         delivery: DeliveryId,
         now: Slot,
     ) -> StoreResult<bool>;

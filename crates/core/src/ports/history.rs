@@ -126,4 +126,8 @@ pub trait History: Send + Sync {
 
     /// Drops what is older than it is kept, where the store does not do so by itself.
     async fn retain(&self, now: Slot) -> StoreResult<()>;
+
+    /// Lets go of the store in an orderly way, once nobody uses it any more. Nothing to do where
+    /// there is nothing to let go of.
+    async fn close(&self) {}
 }

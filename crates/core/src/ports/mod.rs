@@ -11,6 +11,7 @@ pub mod queue;
 pub mod recording;
 pub mod schedule;
 pub mod state;
+pub mod survey;
 
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ pub enum StoreError {
         #[source]
         source: BoxError,
     },
+    /// The file it lies in cannot be used; a sentence for the person who can mend that.
+    #[error("{0}")]
+    Unusable(String),
     /// It holds something this version cannot read.
     #[error("{store} holds something unreadable: {what}")]
     Unreadable {

@@ -21,6 +21,7 @@ pub struct Pushed {
 #[async_trait]
 pub trait Dispatch: Send + Sync {
     /// Adds jobs. One that is in the queue already, or leased, is left as it is: pushing twice is harmless.
+    /// A queue may skip one whose result still waits as well.
     async fn push(&self, jobs: &[Job]) -> StoreResult<Pushed>;
 
     /// Keeps definitions where probers of `region` find them, for hours after their last push.

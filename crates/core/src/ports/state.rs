@@ -15,4 +15,8 @@ pub trait StateUpkeep: Send + Sync {
 
     /// Takes the store's time over into the clock.
     async fn sync_clock(&self) -> StoreResult<()>;
+
+    /// Lets go of the store in an orderly way, once nobody uses it any more. A process that ends
+    /// without it loses nothing.
+    async fn close(&self);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,12 +13,14 @@ use crate::stores::clickhouse::dsn::Dsn;
 /// A setting's name and what it is when nobody says; `None` where unset means something of its own.
 pub type Setting = (&'static str, Option<&'static str>);
 
-/// Every setting there is. `.env.example` lists the same, and a test holds it to that.
-pub const SETTINGS: [Setting; 17] = [
+/// Every setting there is, as server and worker have them. `.env.example` lists the same, and a
+/// test holds it to that.
+pub const SETTINGS: [Setting; 18] = [
     ("DATABASE_URL", Some("postgres://user:password@localhost:5432/pulse?sslmode=disable")),
     ("DATABASE_POOL_SIZE", Some("10")),
     ("REDIS_URL", Some("redis://localhost:6379")),
     ("REDIS_PREFIX", Some("pulse")),
+    ("PULSE_DATA", Some("./data")),
     ("CLICKHOUSE_DSN", None),
     ("HISTORY_RETENTION_DAYS", Some("30")),
     ("HOST", Some("127.0.0.1")),
@@ -39,6 +42,24 @@ pub const SWITCHES: [Setting; 1] = [("PROBE_RUN_HEADER", Some("true"))];
 #[derive(Debug, thiserror::Error)]
 #[error("these settings are wrong:\n{}", .0.join("\n"))]
 pub struct ConfigError(pub Vec<String>);
+
+/// Which of Pulse's programs is told: it decides what an unset address means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Everything in one process: stores that are not named are embedded.
+    Whole,
+    /// A server or a worker, one of several processes: stores that are not named are on this host.
+    Half,
+}
+
+/// Where the state lies.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StateAt {
+    /// In this file, and history beside it.
+    Sqlite(PathBuf),
+    /// On this server. May hold a password.
+    Postgres(String),
+}
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +87,12 @@ pub enum Role {
 #[derive(Clone)]
 #[expect(missing_docs, reason = "each field is the setting of that name, told in .env.example")]
 pub struct Config {
-    pub database_url: String,
+    pub state: StateAt,
     pub database_pool_size: u32,
-    pub redis_url: String,
+    /// `None`: jobs and results pass within the process. May hold a password.
+    pub redis_url: Option<String>,
     pub redis_prefix: String,
+    pub data: PathBuf,
     /// `None`: history is kept in the state database.
     pub clickhouse: Option<Dsn>,
     pub history_retention_days: u32,
@@ -105,7 +128,7 @@ impl Config {
     ///
     /// # Errors
     /// Every setting that is wrong, with what it should be. Values are not repeated: they may be secret.
-    pub fn from_env() -> Result<Self, ConfigError> {
+    pub fn from_env(shape: Shape) -> Result<Self, ConfigError> {
         let in_file = match dotenvy::dotenv_iter() {
             Ok(lines) => lines.collect::<Result<Vec<_>, _>>(),
             Err(error) if error.not_found() => Ok(Vec::new()),
@@ -113,7 +136,7 @@ impl Config {
         };
         let in_file = in_file
             .map_err(|_may_hold_secrets| ConfigError(vec!["  .env cannot be read".into()]))?;
-        Self::read(|name| {
+        Self::read(shape, |name| {
             let filed = || {
                 in_file.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone())
             };
@@ -125,13 +148,21 @@ impl Config {
     ///
     /// # Errors
     /// As [`Self::from_env`].
-    pub fn read(source: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub fn read(
+        shape: Shape,
+        source: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let mut r = Reader { source, wrong: Vec::new() };
+        let data = r.text("PULSE_DATA", |text| Ok(PathBuf::from(text)));
         let config = Self {
-            database_url: r.text("DATABASE_URL", postgres_url),
+            state: r.state(shape, &data),
             database_pool_size: r.number("DATABASE_POOL_SIZE", 1..=1_000),
-            redis_url: r.text("REDIS_URL", redis_url),
+            redis_url: match shape {
+                Shape::Whole => r.optional("REDIS_URL", redis_url),
+                Shape::Half => Some(r.text("REDIS_URL", redis_url)),
+            },
             redis_prefix: r.text("REDIS_PREFIX", redis_prefix),
+            data,
             clickhouse: r.optional("CLICKHOUSE_DSN", Dsn::parse),
             history_retention_days: r.number("HISTORY_RETENTION_DAYS", 1..=3_650),
             host: r.parsed("HOST", "must be an IP address such as 127.0.0.1 or 0.0.0.0"),
@@ -148,6 +179,13 @@ impl Config {
             worker_roles: r.text("WORKER_ROLES", roles),
             probe_run_header: r.one_of("PROBE_RUN_HEADER", &[("true", true), ("false", false)]),
         };
+        // Jobs that pass within the process are done by nobody else.
+        if shape == Shape::Whole && config.redis_url.is_none() && config.worker_roles.len() < 4 {
+            r.wrong.push(
+                "  WORKER_ROLES must name all four in one process; set REDIS_URL to share them"
+                    .into(),
+            );
+        }
         if r.wrong.is_empty() { Ok(config) } else { Err(ConfigError(r.wrong)) }
     }
 }
@@ -185,6 +223,17 @@ impl<S: Fn(&str) -> Option<String>> Reader<S> {
         }
     }
 
+    fn state(&mut self, shape: Shape, data: &Path) -> StateAt {
+        match shape {
+            Shape::Half => {
+                self.text("DATABASE_URL", |url| postgres_url(url).map(StateAt::Postgres))
+            }
+            Shape::Whole => self
+                .optional("DATABASE_URL", state_url)
+                .unwrap_or_else(|| StateAt::Sqlite(data.join(STATE_FILE))),
+        }
+    }
+
     fn parsed<T: FromStr>(&mut self, name: &str, rule: &str) -> T {
         self.text(name, |value| value.parse().map_err(|_unparsable| rule.to_owned()))
     }
@@ -215,9 +264,42 @@ fn default_of(name: &str) -> &'static str {
     known.and_then(|(_, default)| *default).unwrap_or_default()
 }
 
+/// What the state is called in the folder of `PULSE_DATA`.
+const STATE_FILE: &str = "pulse.db";
+
+/// Reads `sqlite:` or `postgres:` addresses.
+///
+/// # Errors
+/// What it should be. The text is not repeated: it may hold a password.
+pub fn state_url(text: &str) -> Result<StateAt, String> {
+    let Some(path) = text.strip_prefix("sqlite:") else {
+        return postgres_url(text).map(StateAt::Postgres).map_err(|reason| {
+            if reason.starts_with("must begin") {
+                "must begin with sqlite:// or postgres://".into()
+            } else {
+                reason
+            }
+        });
+    };
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() || path.ends_with('/') || path.starts_with(':') || path.contains('?') {
+        return Err(
+            "must name a file, such as sqlite://data/pulse.db or sqlite:///var/lib/pulse/pulse.db"
+                .into(),
+        );
+    }
+    Ok(StateAt::Sqlite(path.into()))
+}
+
 fn postgres_url(text: &str) -> Result<String, String> {
     if !(text.starts_with("postgres://") || text.starts_with("postgresql://")) {
-        return Err("must begin with postgres://".into());
+        let sqlite = text.starts_with("sqlite:");
+        let why = if sqlite {
+            ": a SQLite file serves one process, and `pulse up` is all in one"
+        } else {
+            ""
+        };
+        return Err(format!("must begin with postgres://{why}"));
     }
     // What the driver says may repeat the password.
     let read = sqlx::postgres::PgConnectOptions::from_str(text);
@@ -268,8 +350,13 @@ fn roles(text: &str) -> Result<BTreeSet<Role>, String> {
 mod tests {
     use super::*;
 
+    fn read(shape: Shape, values: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let value = |name: &str| values.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).into());
+        Config::read(shape, value)
+    }
+
     fn with(values: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::read(|name| values.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        read(Shape::Half, values)
     }
 
     #[test]
@@ -281,6 +368,54 @@ mod tests {
             (8080, 8081, "127.0.0.1")
         );
         assert_eq!((config.clickhouse, config.worker_roles.len()), (None, 4));
+    }
+
+    #[test]
+    fn the_whole_embeds_what_is_not_named_and_a_half_looks_for_it_on_this_host() {
+        let alone = read(Shape::Whole, &[]).unwrap();
+        let half = read(Shape::Half, &[]).unwrap();
+
+        assert!(alone.state == StateAt::Sqlite("./data/pulse.db".into()));
+        assert_eq!((alone.redis_url, alone.clickhouse), (None, None));
+        assert!(matches!(half.state, StateAt::Postgres(_)));
+        assert_eq!(half.redis_url.as_deref(), Some("redis://localhost:6379"));
+    }
+
+    #[test]
+    fn each_store_of_the_whole_can_be_moved_by_its_address() {
+        let whole = |name, value| read(Shape::Whole, &[(name, value)]).unwrap();
+
+        for (url, path) in [
+            ("sqlite://a/b.db", "a/b.db"),
+            ("sqlite:///a/b.db", "/a/b.db"),
+            ("sqlite:b.db", "b.db"),
+        ] {
+            assert!(whole("DATABASE_URL", url).state == StateAt::Sqlite(path.into()), "{url}");
+        }
+        assert!(matches!(whole("DATABASE_URL", "postgres://h/d").state, StateAt::Postgres(_)));
+        assert!(whole("PULSE_DATA", "/x").state == StateAt::Sqlite("/x/pulse.db".into()));
+        assert!(whole("REDIS_URL", "h:1").redis_url.is_some());
+    }
+
+    #[test]
+    fn one_process_alone_does_everything_itself() {
+        let prober = ("WORKER_ROLES", "prober");
+
+        let alone = read(Shape::Whole, &[prober]).unwrap_err().to_string();
+
+        assert!(alone.contains("WORKER_ROLES must name all four"), "{alone}");
+        assert!(read(Shape::Whole, &[prober, ("REDIS_URL", "h:1")]).is_ok());
+        assert!(with(&[prober]).is_ok());
+    }
+
+    #[test]
+    fn a_state_that_is_no_file_and_no_postgres_is_told() {
+        for wrong in ["mysql://h/d", "sqlite://", "sqlite:///a/", "sqlite::memory:", "data.db"] {
+            let error = read(Shape::Whole, &[("DATABASE_URL", wrong)]).unwrap_err().to_string();
+            assert!(error.contains("DATABASE_URL must"), "{wrong}: {error}");
+        }
+        let half = with(&[("DATABASE_URL", "sqlite://a.db")]).unwrap_err().to_string();
+        assert!(half.contains("serves one process"), "{half}");
     }
 
     #[test]
@@ -311,7 +446,8 @@ mod tests {
 
     #[test]
     fn redis_may_be_told_as_host_and_port() {
-        assert_eq!(with(&[("REDIS_URL", "cache:6380")]).unwrap().redis_url, "redis://cache:6380");
+        let redis = with(&[("REDIS_URL", "cache:6380")]).unwrap().redis_url;
+        assert_eq!(redis.as_deref(), Some("redis://cache:6380"));
     }
 
     #[test]

@@ -11,12 +11,18 @@ const LIMIT: Duration = Duration::from_secs(4);
 
 /// Whether `GET /health` on `host:port` answers 200. Listening on all addresses is asked on loopback.
 pub async fn is_healthy(host: IpAddr, port: u16) -> bool {
-    let host = match host {
+    timeout(LIMIT, ask(reachable(host), port)).await.ok().and_then(Result::ok).unwrap_or(false)
+}
+
+/// Where a process that listens on `host` is reached from this machine: on loopback, when it listens
+/// on all addresses.
+#[must_use]
+pub fn reachable(host: IpAddr) -> IpAddr {
+    match host {
         IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         named => named,
-    };
-    timeout(LIMIT, ask(host, port)).await.ok().and_then(Result::ok).unwrap_or(false)
+    }
 }
 
 async fn ask(host: IpAddr, port: u16) -> std::io::Result<bool> {

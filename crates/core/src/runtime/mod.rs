@@ -7,6 +7,7 @@ pub mod identity;
 pub mod lifecycle;
 pub mod loops;
 pub mod ops;
+pub mod parts;
 pub mod process;
 pub mod telemetry;
 

@@ -18,6 +18,7 @@ use super::telemetry::chain;
 use crate::metrics::Metrics;
 use crate::ports::Ping;
 use crate::ports::presence::{Presence, WorkerReport};
+use crate::stores::Stores;
 
 /// A store does not get longer than this to answer for its health.
 const PING: Duration = Duration::from_secs(2);
@@ -25,12 +26,28 @@ const PING: Duration = Duration::from_secs(2);
 /// A store a process depends on.
 #[derive(Clone)]
 pub struct Dependency {
-    /// `postgres`, `redis` or `clickhouse`.
+    /// `postgres`, `sqlite`, `redis` or `clickhouse`.
     pub name: &'static str,
     /// `None` when it is not configured.
     pub ping: Option<Arc<dyn Ping>>,
     /// Whether the process is of no use without it.
     pub vital: bool,
+}
+
+impl Dependency {
+    /// The stores of a process. The servers are always listed; a file is where it is used.
+    #[must_use]
+    pub fn all(stores: &Stores) -> Vec<Self> {
+        let state = |name| (stores.state_name == name).then(|| stores.state_ping.clone());
+        let sqlite =
+            state("sqlite").map(|ping| Self { name: "sqlite", ping: Some(ping), vital: true });
+        let servers = [
+            Self { name: "postgres", ping: state("postgres"), vital: true },
+            Self { name: "redis", ping: stores.queue_ping.clone(), vital: true },
+            Self { name: "clickhouse", ping: stores.history_ping.clone(), vital: false },
+        ];
+        sqlite.into_iter().chain(servers).collect()
+    }
 }
 
 /// Where the numbers in `/metrics` come from.
@@ -45,7 +62,7 @@ pub enum Numbers {
 /// What the pages show.
 #[derive(Clone)]
 pub struct Ops {
-    /// `server` or `worker`.
+    /// `pulse`, `server` or `worker`.
     pub role: &'static str,
     /// Where this process stands, for a worker.
     pub region: Option<String>,

@@ -1,6 +1,6 @@
 //! Logs: pretty for people, JSON for machines.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -10,7 +10,11 @@ use super::config::{Config, LogFormat};
 /// Begins to log as `config` says. A second call changes nothing.
 pub fn init(config: &Config) {
     let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_span_events(FmtSpan::NONE)
+        // A log that cannot be written, on a full disk say, would be told of there, and that panics.
+        .log_internal_errors(false);
     let begun = match config.log_format {
         LogFormat::Json => {
             builder.json().flatten_event(true).with_writer(std::io::stderr).try_init()
@@ -24,6 +28,11 @@ pub fn init(config: &Config) {
     if let Err(already) = begun {
         tracing::debug!(%already, "logging had begun before");
     }
+}
+
+/// Tells the person who started this process; nobody hears where standard error is closed or full.
+pub fn tell(sentence: &str) {
+    let _nobody_hears = writeln!(std::io::stderr(), "{sentence}");
 }
 
 /// An error and what caused it, in one line for a log.

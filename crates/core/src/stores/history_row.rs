@@ -115,7 +115,15 @@ pub fn write_lines(runs: &[Run]) -> Result<String, BoxError> {
 /// # Errors
 /// When a line is not a row.
 pub fn read_lines(lines: &str) -> Result<Vec<HistoryRow>, BoxError> {
-    lines.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    lines.lines().map(read_line).collect()
+}
+
+/// A line as a row.
+///
+/// # Errors
+/// When it is none.
+pub fn read_line(line: &str) -> Result<HistoryRow, BoxError> {
+    Ok(serde_json::from_str(line)?)
 }
 
 #[cfg(test)]

@@ -1,10 +1,18 @@
 //! The adapters. [`Stores::connect`] is the only place that knows which technology was chosen.
 
 pub mod clickhouse;
+pub mod copy;
 pub mod history_row;
+pub mod memory;
 pub mod postgres;
+pub mod queue_rules;
 pub mod redis;
+mod sql;
+pub mod sqlite;
+mod sums;
+pub mod survey;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::ports::checks::{AlertLog, CheckStore};
@@ -17,10 +25,13 @@ use crate::ports::recording::RecordStore;
 use crate::ports::schedule::ScheduleStore;
 use crate::ports::state::StateUpkeep;
 use crate::ports::{Ping, StoreResult};
-use crate::runtime::config::Config;
+use crate::runtime::config::{Config, StateAt};
 use clickhouse::ClickHouse;
+use memory::Memory;
 use postgres::Postgres;
-use redis::{QueueOptions, Redis};
+use queue_rules::QueueOptions;
+use redis::{Redis, RedisOptions};
+use sqlite::{Sqlite, SqliteHistory};
 
 /// Every port, on the stores that the settings chose. Cheap to clone.
 #[derive(Clone)]
@@ -39,10 +50,12 @@ pub struct Stores {
     pub work: Arc<dyn WorkQueue>,
     pub results: Arc<dyn ResultQueue>,
     pub presence: Arc<dyn Presence>,
-    /// Whether PostgreSQL answers.
+    /// What keeps the state: `postgres` or `sqlite`.
+    pub state_name: &'static str,
+    /// Whether it answers.
     pub state_ping: Arc<dyn Ping>,
-    /// Whether Redis answers.
-    pub queue_ping: Arc<dyn Ping>,
+    /// Whether Redis answers; `None` when jobs pass within the process.
+    pub queue_ping: Option<Arc<dyn Ping>>,
     /// Whether ClickHouse answers; `None` when history is kept in the state store.
     pub history_ping: Option<Arc<dyn Ping>>,
 }
@@ -53,44 +66,141 @@ impl std::fmt::Debug for Stores {
     }
 }
 
+/// A state store is all of these.
+trait StateStore:
+    CheckStore
+    + AlertLog
+    + ScheduleStore
+    + RecordStore
+    + DeliveryStore
+    + HistoryOutbox
+    + StateUpkeep
+    + Ping
+    + 'static
+{
+}
+
+impl<T> StateStore for T where
+    T: CheckStore
+        + AlertLog
+        + ScheduleStore
+        + RecordStore
+        + DeliveryStore
+        + HistoryOutbox
+        + StateUpkeep
+        + Ping
+        + 'static
+{
+}
+
+/// A queue is all of these.
+trait Queue: Dispatch + WorkQueue + ResultQueue + Presence + 'static {}
+
+impl<T> Queue for T where T: Dispatch + WorkQueue + ResultQueue + Presence + 'static {}
+
+/// The state's side of [`Stores`].
+struct State<S> {
+    name: &'static str,
+    store: Arc<S>,
+    clock: Arc<dyn Clock>,
+    history: Arc<dyn History>,
+    history_ping: Option<Arc<dyn Ping>>,
+}
+
 impl Stores {
-    /// Chooses by the settings. Nothing is connected yet: each store is when first used.
+    /// Chooses by the settings. Files are opened now; servers are connected to when first used.
     ///
     /// # Errors
-    /// A store's address that its driver cannot read.
-    pub fn connect(config: &Config, identity: &str) -> StoreResult<Self> {
-        let postgres = Postgres::new(&config.database_url, config.database_pool_size)?;
-        let options = QueueOptions {
-            prefix: config.redis_prefix.clone(),
-            queue_limit: config.queue_limit,
-            ..QueueOptions::default()
-        };
-        let redis = Redis::new(&config.redis_url, identity, options)?;
+    /// A file that cannot be used, or a store's address that its driver cannot read.
+    pub async fn connect(config: &Config, identity: &str) -> StoreResult<Self> {
         let days = config.history_retention_days;
-        let clickhouse = config.clickhouse.as_ref().map(|dsn| ClickHouse::new(dsn, days));
-        let history: Arc<dyn History> = match &clickhouse {
-            Some(clickhouse) => Arc::new(clickhouse.clone()),
-            None => Arc::new(postgres.history(days)),
+        let clickhouse = config.clickhouse.as_ref().map(|dsn| Arc::new(ClickHouse::new(dsn, days)));
+        let history_ping = clickhouse.clone().map(|it| it as Arc<dyn Ping>);
+        match &config.state {
+            StateAt::Postgres(url) => {
+                let store = Arc::new(Postgres::new(url, config.database_pool_size)?);
+                let clock = store.clock();
+                let history: Arc<dyn History> = match clickhouse {
+                    Some(clickhouse) => clickhouse,
+                    None => Arc::new(store.history(days)),
+                };
+                State { name: "postgres", store, clock, history, history_ping }
+                    .with_queue(config, identity)
+            }
+            StateAt::Sqlite(path) => {
+                let store = Arc::new(Sqlite::open(path, config.redis_url.is_none()).await?);
+                let clock = store.clock();
+                let history: Arc<dyn History> = match clickhouse {
+                    Some(clickhouse) => clickhouse,
+                    None => Arc::new(SqliteHistory::open(&history_beside(path), days).await?),
+                };
+                State { name: "sqlite", store, clock, history, history_ping }
+                    .with_queue(config, identity)
+            }
+        }
+    }
+}
+
+/// Where history lies when the state is a file: `pulse.db` has `pulse-history.db` beside it.
+#[must_use]
+pub fn history_beside(state: &Path) -> PathBuf {
+    let stem = state.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = state.extension().unwrap_or_default().to_string_lossy();
+    let name = format!("{stem}-history");
+    if extension.is_empty() {
+        state.with_file_name(name)
+    } else {
+        state.with_file_name(format!("{name}.{extension}"))
+    }
+}
+
+impl<S: StateStore> State<S> {
+    fn with_queue(self, config: &Config, identity: &str) -> StoreResult<Stores> {
+        let queue = QueueOptions { queue_limit: config.queue_limit, ..QueueOptions::default() };
+        let Some(url) = &config.redis_url else {
+            return Ok(self.and(Arc::new(Memory::new(queue)), None));
         };
-        let clock = postgres.clock();
-        let (postgres, redis) = (Arc::new(postgres), Arc::new(redis));
-        Ok(Self {
-            checks: postgres.clone(),
-            alerts: postgres.clone(),
-            schedule: postgres.clone(),
-            records: postgres.clone(),
-            deliveries: postgres.clone(),
-            outbox: postgres.clone(),
-            history,
-            upkeep: postgres.clone(),
-            clock,
-            dispatch: redis.clone(),
-            work: redis.clone(),
-            results: redis.clone(),
-            presence: redis.clone(),
-            state_ping: postgres,
-            queue_ping: redis,
-            history_ping: clickhouse.map(|it| Arc::new(it) as Arc<dyn Ping>),
-        })
+        let options = RedisOptions { prefix: config.redis_prefix.clone(), queue };
+        let redis = Arc::new(Redis::new(url, identity, options)?);
+        Ok(self.and(redis.clone(), Some(redis)))
+    }
+
+    fn and<Q: Queue>(self, queue: Arc<Q>, queue_ping: Option<Arc<dyn Ping>>) -> Stores {
+        let state = self.store;
+        Stores {
+            checks: state.clone(),
+            alerts: state.clone(),
+            schedule: state.clone(),
+            records: state.clone(),
+            deliveries: state.clone(),
+            outbox: state.clone(),
+            history: self.history,
+            upkeep: state.clone(),
+            clock: self.clock,
+            dispatch: queue.clone(),
+            work: queue.clone(),
+            results: queue.clone(),
+            presence: queue,
+            state_name: self.name,
+            state_ping: state,
+            queue_ping,
+            history_ping: self.history_ping,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn history_lies_beside_the_state() {
+        for (state, history) in [
+            ("data/pulse.db", "data/pulse-history.db"),
+            ("/x/pulse", "/x/pulse-history"),
+            ("a.b.sqlite", "a.b-history.sqlite"),
+        ] {
+            assert_eq!(history_beside(Path::new(state)), Path::new(history));
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 pub use clock::ManualClock;
 pub use fixtures::{CheckBuilder, a_check, a_result};
-pub use servers::{HistoryIn, TestStores, config, stores, stores_with};
+pub use servers::{Profile, TestStores, scaled, stores, stores_on};
 
 /// Waits until `look` finds something, looking every few milliseconds; a minute at most.
 ///

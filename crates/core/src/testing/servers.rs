@@ -1,27 +1,31 @@
-//! Real stores for a test, nobody else's: a database, a key prefix and a history of its own on the
-//! servers that the environment names. A missing server is a failure, never a skip.
+//! Real stores for a test, nobody else's: a folder, or a database, a key prefix and a history of its
+//! own on the servers that the environment names. A missing server is a failure, never a skip.
 
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::ManualClock;
+use super::contracts::history::KEPT_DAYS;
 use crate::models::schedule::Slot;
-use crate::runtime::config::Config;
+use crate::runtime::config::{Config, Shape};
 use crate::stores::Stores;
 
 const NEEDS: &str = "these tests run on real servers: run them with `make test`, or set DATABASE_URL, \
                      REDIS_URL and CLICKHOUSE_DSN (`make services` starts private ones and prints them)";
 
-/// Which history a test wants.
+/// Which stores a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HistoryIn {
-    /// The one without ClickHouse.
-    Postgres,
-    /// A database of its own in ClickHouse.
-    ClickHouse,
+pub enum Profile {
+    /// What one binary brings: SQLite, and a queue in the process. Needs no server.
+    Embedded,
+    /// PostgreSQL, history included, and Redis.
+    Scaled,
+    /// PostgreSQL, Redis, and history in ClickHouse.
+    ScaledFurther,
 }
 
 /// Stores of one's own, gone when dropped.
@@ -32,46 +36,72 @@ pub struct TestStores {
     pub clock: Arc<ManualClock>,
     /// What a process would be told to use them.
     pub config: Config,
-    database: String,
+    home: Home,
 }
 
-/// Stores with history in PostgreSQL.
+enum Home {
+    Folder(#[expect(dead_code, reason = "removes the folder when dropped")] TempDir),
+    Database(String),
+}
+
+/// Stores on servers, with history in PostgreSQL.
 pub async fn stores() -> TestStores {
-    stores_with(HistoryIn::Postgres).await
+    stores_on(Profile::Scaled).await
 }
 
-/// Stores with history where the test wants it, migrated and prepared.
+/// Stores on what the test wants, migrated and prepared.
 ///
 /// # Panics
 /// When a server is missing.
-pub async fn stores_with(history: HistoryIn) -> TestStores {
-    let database = format!("pulse_test_{}", Uuid::now_v7().simple());
-    create_database(&database).await;
-    let config = config(&database, history);
+pub async fn stores_on(profile: Profile) -> TestStores {
+    let name = format!("pulse_test_{}", Uuid::now_v7().simple());
+    let (config, home) = if profile == Profile::Embedded {
+        let folder = TempDir::new().expect("a folder of the test's own");
+        (embedded(&folder), Home::Folder(folder))
+    } else {
+        create_database(&name).await;
+        (scaled(&name, profile), Home::Database(name.clone()))
+    };
     let mut stores =
-        Stores::connect(&config, &database).expect("the servers' addresses should be readable");
+        Stores::connect(&config, &name).await.expect("the stores' addresses should be readable");
     let clock = Arc::new(ManualClock::at(Slot(1_790_000_000_000)));
     stores.clock = clock.clone();
-    stores.queue_ping.ping().await.unwrap_or_else(|error| panic!("Redis: {error:?}; {NEEDS}"));
-    stores.history.prepare().await.unwrap_or_else(|error| panic!("ClickHouse: {error:?}; {NEEDS}"));
-    TestStores { stores, clock, config, database }
+    if let Some(redis) = &stores.queue_ping {
+        redis.ping().await.unwrap_or_else(|error| panic!("Redis: {error:?}; {NEEDS}"));
+    }
+    if profile == Profile::Embedded {
+        stores.upkeep.migrate().await.expect("the migrations should run");
+    }
+    stores.history.prepare().await.unwrap_or_else(|error| panic!("history: {error:?}; {NEEDS}"));
+    TestStores { stores, clock, config, home }
 }
 
-/// Settings for a database, a prefix and a history all called `database`.
+/// Settings for stores in `folder`, and whatever happens within the process.
+fn embedded(folder: &TempDir) -> Config {
+    let data = folder.path().to_string_lossy().into_owned();
+    Config::read(Shape::Whole, |name| match name {
+        "PULSE_DATA" => Some(data.clone()),
+        "HISTORY_RETENTION_DAYS" => Some(KEPT_DAYS.to_string()),
+        _ => None,
+    })
+    .expect("the settings are right")
+}
+
+/// Settings for a database, a prefix and a history all called `name`.
 ///
 /// # Panics
 /// When a server is not named in the environment.
 #[must_use]
-pub fn config(database: &str, history: HistoryIn) -> Config {
-    Config::read(|name| match name {
-        "DATABASE_URL" => Some(beside(&needed(name), database)),
-        "REDIS_URL" => Some(needed(name)),
-        "REDIS_PREFIX" => Some(database.to_owned()),
-        "CLICKHOUSE_DSN" if history == HistoryIn::ClickHouse => {
-            Some(beside(&needed(name), database))
+pub fn scaled(name: &str, profile: Profile) -> Config {
+    Config::read(Shape::Half, |setting| match setting {
+        "DATABASE_URL" => Some(beside(&needed(setting), name)),
+        "REDIS_URL" => Some(needed(setting)),
+        "REDIS_PREFIX" => Some(name.to_owned()),
+        "CLICKHOUSE_DSN" if profile == Profile::ScaledFurther => {
+            Some(beside(&needed(setting), name))
         }
         "DATABASE_POOL_SIZE" => Some("5".into()),
-        "HISTORY_RETENTION_DAYS" => Some("3650".into()),
+        "HISTORY_RETENTION_DAYS" => Some(KEPT_DAYS.to_string()),
         _ => None,
     })
     .expect("the servers' addresses should be readable")
@@ -120,9 +150,9 @@ async fn make_template() -> String {
         .execute(&mut admin)
         .await
         .expect("a template");
-    let config = config(&name, HistoryIn::Postgres);
+    let config = scaled(&name, Profile::Scaled);
     let stores =
-        Stores::connect(&config, &name).expect("the servers' addresses should be readable");
+        Stores::connect(&config, &name).await.expect("the servers' addresses should be readable");
     stores.upkeep.migrate().await.expect("the migrations should run");
     drop(stores);
     // The pool's connections end in their own time; a template must have none.
@@ -134,7 +164,8 @@ async fn make_template() -> String {
 
 impl Drop for TestStores {
     fn drop(&mut self) {
-        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database);
+        let Home::Database(name) = &self.home else { return };
+        let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         // On a thread of its own: the test's runtime may be ending.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use pulse_core::models::alert::{Alert, AlertKind, Incident, Resolution};
-use pulse_core::models::ids::{AlertId, IncidentId};
+use pulse_core::models::ids::{AlertId, CheckId, IncidentId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
@@ -13,13 +13,16 @@ use uuid::Uuid;
 
 use super::check_shape::{words, words_or_null};
 use super::extract::{OfCheck, Query};
-use super::page::{List, Paging, PagingParams};
-use super::problem::{ApiError, OnCheck};
+use super::page::{List, OfAnyCheck, Paging, PagingParams};
+use super::problem::{ApiError, OnCheck, OnList};
 use super::time::Time;
 use super::{Api, PROJECT};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list_alerts)).routes(routes!(list_incidents))
+    OpenApiRouter::new()
+        .routes(routes!(list_all_incidents))
+        .routes(routes!(list_alerts))
+        .routes(routes!(list_incidents))
 }
 
 /// The schema of the edge an alert is about.
@@ -104,6 +107,20 @@ impl From<Incident> for IncidentBody {
     }
 }
 
+/// List the incidents of all checks
+///
+/// Newest first, those of deleted checks as well.
+#[utoipa::path(
+    get, path = "/incidents", tag = "incidents", params(OfAnyCheck, PagingParams),
+    responses((status = 200, description = "A page of incidents.", body = List<IncidentBody>), OnList),
+)]
+async fn list_all_incidents(
+    State(api): State<Api>,
+    Query((of, paging)): Query<(OfAnyCheck, Paging<IncidentId>)>,
+) -> Result<Json<List<IncidentBody>>, ApiError> {
+    page_of_incidents(&api, of.check_id, paging).await
+}
+
 /// List the alerts of a check
 ///
 /// Newest first.
@@ -135,7 +152,15 @@ async fn list_incidents(
     Query(paging): Query<Paging<IncidentId>>,
 ) -> Result<Json<List<IncidentBody>>, ApiError> {
     api.check(id).await?;
+    page_of_incidents(&api, Some(id), paging).await
+}
+
+async fn page_of_incidents(
+    api: &Api,
+    check: Option<CheckId>,
+    paging: Paging<IncidentId>,
+) -> Result<Json<List<IncidentBody>>, ApiError> {
     let limit = paging.limit;
-    let incidents = api.alerts.incidents(PROJECT, id, paging.page(0)).await?;
+    let incidents = api.alerts.incidents(PROJECT, check, paging.page(0)).await?;
     Ok(Json(List::of(incidents, limit, |incident| incident.id, IncidentBody::from)))
 }

@@ -135,7 +135,7 @@ async fn get_problem(uri: Uri) -> Result<Json<Value>, ApiError> {
     responses(
         (
             status = 200, body = Value, content_type = "application/json",
-            description = "`status` is `ok` or `degraded`; `postgres`, `redis` and `clickhouse` each with `state`, \
+            description = "`status` is `ok` or `degraded`; `postgres`, `redis` and `clickhouse`, and `sqlite` where it is used, each with `state`, \
                 `latency_ms` and `error`; `uptime_seconds`, `started_at`, `version`, and the process's loops.",
         ),
         (
@@ -153,7 +153,7 @@ fn get_health() {}
     responses(
         (
             status = 200, body = Value, content_type = "application/json",
-            description = "PostgreSQL and Redis answer, and the process's own loops have ticked lately.",
+            description = "The stores answer that it cannot do without, and the process's own loops have ticked lately.",
         ),
         (
             status = 503, body = Value, content_type = "application/json",

@@ -186,6 +186,29 @@ impl<S: Send + Sync> FromRequestParts<S> for OfDelivery {
     }
 }
 
+/// The delivery that a path names, whatever its check.
+#[derive(Clone, Copy, Debug, IntoParams)]
+#[into_params(names("delivery_id"), parameter_in = Path)]
+pub struct AnyDelivery(
+    /// The delivery's id: the `webhook-id` its receiver saw.
+    #[param(value_type = Uuid)]
+    pub DeliveryId,
+);
+
+impl<S: Send + Sync> FromRequestParts<S> for AnyDelivery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::<Uuid>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(DeliveryId(id))),
+            Err(_no_id) => Err(ApiError::new(
+                Kind::NotFound,
+                "That is not the id of a delivery; ids are UUIDs.",
+            )),
+        }
+    }
+}
+
 /// Parameters of a query string, each taken by name, faults gathered on the way.
 pub struct Params {
     pairs: Vec<(String, String)>,

@@ -123,6 +123,29 @@ impl<P: Place> Paging<P> {
     }
 }
 
+/// Which checks a list over all of them is about.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OfAnyCheck {
+    /// Only what concerns this check, deleted or not.
+    #[param(value_type = Uuid, required = false)]
+    pub check_id: Option<CheckId>,
+}
+
+impl FromQuery for OfAnyCheck {
+    fn read(params: &mut Params) -> Self {
+        let id = |text: &str| Uuid::parse_str(text).map(CheckId);
+        let no_id = |_no_uuid| "must be the id of a check, a UUID".to_owned();
+        Self { check_id: params.one("check_id", |text| id(text).map_err(no_id)) }
+    }
+}
+
+impl<P: Place> FromQuery for (OfAnyCheck, Paging<P>) {
+    fn read(params: &mut Params) -> Self {
+        (OfAnyCheck::read(params), Paging::read(params))
+    }
+}
+
 /// How many items to leave out: the parameter `offset`.
 pub fn offset(params: &mut Params) -> u32 {
     params.one("offset", |text| number(text, 0, MOST_SKIPPED)).unwrap_or_default()

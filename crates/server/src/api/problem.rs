@@ -177,7 +177,9 @@ impl From<StoreError> for ApiError {
                 let detail = "Pulse cannot reach a store it needs for this. Try again in a moment.";
                 Self { cause: Some(Arc::new(error)), ..Self::new(Kind::StoreUnavailable, detail) }
             }
-            StoreError::Refused { .. } | StoreError::Unreadable { .. } => Self::internal(error),
+            StoreError::Refused { .. }
+            | StoreError::Unusable(_)
+            | StoreError::Unreadable { .. } => Self::internal(error),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Webhooks: every attempt to deliver an alert, and sending one again.
+//! Webhooks: every attempt to deliver an alert, of one check or of all, and sending one again.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use pulse_core::models::alert::{AttemptView, DeliveryState};
-use pulse_core::models::ids::AttemptId;
+use pulse_core::models::ids::{AttemptId, CheckId, DeliveryId};
 use pulse_core::models::schedule::Slot;
 use serde::Serialize;
 use serde_json::Value;
@@ -18,9 +18,9 @@ use uuid::Uuid;
 
 use super::alerts::kinds;
 use super::check_shape::words;
-use super::extract::{NoQuery, OfCheck, OfDelivery, Query};
-use super::page::{List, Paging, PagingParams};
-use super::problem::{ApiError, Kind, OnCheck, OnRemove};
+use super::extract::{AnyDelivery, NoQuery, OfCheck, OfDelivery, Query};
+use super::page::{List, OfAnyCheck, Paging, PagingParams};
+use super::problem::{ApiError, Kind, OnCheck, OnList, OnRemove};
 use super::time::Time;
 use super::{Api, PROJECT};
 
@@ -28,7 +28,11 @@ use super::{Api, PROJECT};
 const LONGEST_ATTEMPT_MS: i64 = 60_000;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list_webhooks)).routes(routes!(replay_webhook))
+    OpenApiRouter::new()
+        .routes(routes!(list_deliveries))
+        .routes(routes!(replay_delivery))
+        .routes(routes!(list_webhooks))
+        .routes(routes!(replay_webhook))
 }
 
 fn states() -> Object {
@@ -43,6 +47,8 @@ fn states() -> Object {
 struct AttemptBody {
     /// The attempt.
     id: Uuid,
+    /// The check.
+    check_id: Uuid,
     /// The delivery: the `webhook-id` its receiver sees, the same on every attempt.
     delivery_id: Uuid,
     /// The alert.
@@ -114,6 +120,7 @@ impl AttemptBody {
         });
         Self {
             id: attempt.id.0,
+            check_id: attempt.check_id.0,
             delivery_id: attempt.delivery_id.0,
             alert_id: attempt.alert_id.0,
             incident_id: attempt.incident_id.0,
@@ -155,6 +162,20 @@ fn headers(stored: &Value) -> BTreeMap<String, String> {
     headers
 }
 
+/// List the webhooks sent for all checks
+///
+/// Every attempt, newest first, those for deleted checks as well.
+#[utoipa::path(
+    get, path = "/deliveries", tag = "webhooks", params(OfAnyCheck, PagingParams),
+    responses((status = 200, description = "A page of attempts.", body = List<AttemptBody>), OnList),
+)]
+async fn list_deliveries(
+    State(api): State<Api>,
+    Query((of, paging)): Query<(OfAnyCheck, Paging<AttemptId>)>,
+) -> Result<Json<List<AttemptBody>>, ApiError> {
+    page_of_attempts(&api, of.check_id, paging).await
+}
+
 /// List the webhooks sent for a check
 ///
 /// Every attempt, newest first.
@@ -168,8 +189,16 @@ async fn list_webhooks(
     Query(paging): Query<Paging<AttemptId>>,
 ) -> Result<Json<List<AttemptBody>>, ApiError> {
     api.check(id).await?;
+    page_of_attempts(&api, Some(id), paging).await
+}
+
+async fn page_of_attempts(
+    api: &Api,
+    check: Option<CheckId>,
+    paging: Paging<AttemptId>,
+) -> Result<Json<List<AttemptBody>>, ApiError> {
     let limit = paging.limit;
-    let attempts = api.alerts.attempts(PROJECT, id, paging.page(0)).await?;
+    let attempts = api.alerts.attempts(PROJECT, check, paging.page(0)).await?;
     let now = api.clock.now();
     Ok(Json(List::of(
         attempts,
@@ -189,6 +218,22 @@ struct Replay {
     state: &'static str,
 }
 
+/// Send a webhook again, by its delivery alone
+///
+/// The same id and the same bytes, at once and then on the usual schedule of retries.
+#[utoipa::path(
+    post, path = "/deliveries/{delivery_id}/replay", tag = "webhooks", params(AnyDelivery),
+    responses((status = 202, description = "The delivery is due now.", body = Replay), OnRemove),
+)]
+async fn replay_delivery(
+    State(api): State<Api>,
+    AnyDelivery(id): AnyDelivery,
+    _query: NoQuery,
+) -> Result<(StatusCode, Json<Replay>), ApiError> {
+    let no_such = || format!("There is no delivery with the id {id}.");
+    replay(&api, None, id).await?.ok_or_else(|| ApiError::new(Kind::NotFound, no_such()))
+}
+
 /// Send a webhook again
 ///
 /// The same id and the same bytes, at once and then on the usual schedule of retries.
@@ -202,19 +247,26 @@ async fn replay_webhook(
     _query: NoQuery,
 ) -> Result<(StatusCode, Json<Replay>), ApiError> {
     api.check(of.id).await?;
-    if api.alerts.replay(PROJECT, of.id, of.delivery_id, api.clock.now()).await? {
-        let replay =
-            Replay { delivery_id: of.delivery_id.0, state: DeliveryState::Pending.as_str() };
-        return Ok((StatusCode::ACCEPTED, Json(replay)));
-    }
-    let detail = format!("There is no delivery with the id {} of this check.", of.delivery_id);
-    Err(ApiError::new(Kind::NotFound, detail))
+    let no_such = || format!("There is no delivery with the id {} of this check.", of.delivery_id);
+    let replayed = replay(&api, Some(of.id), of.delivery_id).await?;
+    replayed.ok_or_else(|| ApiError::new(Kind::NotFound, no_such()))
+}
+
+/// Makes a delivery due; `None` when there is none of that id, or none of that check.
+async fn replay(
+    api: &Api,
+    check: Option<CheckId>,
+    delivery: DeliveryId,
+) -> Result<Option<(StatusCode, Json<Replay>)>, ApiError> {
+    let found = api.alerts.replay(PROJECT, check, delivery, api.clock.now()).await?;
+    let replay = Replay { delivery_id: delivery.0, state: DeliveryState::Pending.as_str() };
+    Ok(found.then_some((StatusCode::ACCEPTED, Json(replay))))
 }
 
 #[cfg(test)]
 mod tests {
     use pulse_core::models::alert::AttemptReportView;
-    use pulse_core::models::ids::{AlertId, DeliveryId, IncidentId};
+    use pulse_core::models::ids::{AlertId, IncidentId};
     use serde_json::json;
 
     use super::*;
@@ -222,6 +274,7 @@ mod tests {
     fn attempt(report: AttemptReportView, finished: bool) -> AttemptView {
         AttemptView {
             id: AttemptId(Uuid::nil()),
+            check_id: CheckId(Uuid::nil()),
             delivery_id: DeliveryId(Uuid::nil()),
             alert_id: AlertId(Uuid::nil()),
             incident_id: IncidentId(Uuid::nil()),
@@ -252,8 +305,8 @@ mod tests {
 
         let nil = Uuid::nil();
         let expected = json!({
-            "id": nil, "delivery_id": nil, "alert_id": nil, "incident_id": nil, "kind": "opened",
-            "state": "pending", "attempt": 2, "retry_number": 1,
+            "id": nil, "check_id": nil, "delivery_id": nil, "alert_id": nil, "incident_id": nil,
+            "kind": "opened", "state": "pending", "attempt": 2, "retry_number": 1,
             "started_at": "1970-01-01T00:00:00.000Z", "finished_at": "1970-01-01T00:00:00.040Z",
             "request": {"url": "http://w/", "headers": {"webhook-id": "x"}, "body": "{}"},
             "response": {"status": 503, "headers": {"via": "a, b"}, "body": "busy"},

@@ -3,8 +3,8 @@
 use axum::http::HeaderValue;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, telling};
-use crate::world::World;
+use super::client::{Answer, telling};
+use super::world::World;
 
 /// The body that the README shows.
 fn the_readme_body() -> Value {

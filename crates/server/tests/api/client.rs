@@ -8,7 +8,7 @@ use pulse_server::api::{Api, router};
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::schema::surprises;
+use super::schema::surprises;
 
 #[derive(Clone)]
 pub struct Client {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::client::{Answer, Client};
-use crate::fake::Fake;
+use super::client::{Answer, Client};
+use super::fake::Fake;
 
 const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
 const MANUAL: &str = include_str!("../../../../docs/API.md");
@@ -45,7 +45,7 @@ fn the_checked_in_description_is_the_one_the_handlers_give() {
     assert!(
         checked_in == current,
         "docs/openapi.json is not what the handlers say; look at the difference after \
-         `UPDATE_OPENAPI=1 cargo test -p pulse-server --test api`"
+         `UPDATE_OPENAPI=1 cargo test -p pulse-server --test api_embedded`"
     );
 }
 

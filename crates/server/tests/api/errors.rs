@@ -5,8 +5,8 @@ use axum::http::{StatusCode, header};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client, asking, telling};
-use crate::fake::Fake;
+use super::client::{Answer, Client, asking, telling};
+use super::fake::Fake;
 
 const SOME_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -237,6 +237,7 @@ async fn what_is_not_there_is_not_found_whatever_its_id_looks_like() {
             format!("POST /checks/{id}/run"),
             format!("POST /checks/{id}/webhooks/{SOME_ID}/replay"),
             format!("POST /checks/{SOME_ID}/webhooks/{id}/replay"),
+            format!("POST /deliveries/{id}/replay"),
             format!("GET /api/v1/checks/{id}"),
         ] {
             shows(&client.ask(&line).await, 404, "not-found", &[]);
@@ -318,6 +319,19 @@ async fn query_parameters_at_fault_are_named() {
             [("limit=1001", "limit"), ("limit=0", "limit"), ("cursor=x", "cursor"), ("x=1", "x")]
         {
             let line = format!("GET /checks/{SOME_ID}/{list}?{query}");
+            shows(&client.ask(&line).await, 400, "bad-query", &[name]);
+        }
+    }
+    for list in ["incidents", "deliveries"] {
+        for (query, name) in [
+            ("limit=1001", "limit"),
+            ("cursor=x", "cursor"),
+            ("check_id=", "check_id"),
+            ("check_id=Shop", "check_id"),
+            (&format!("check_id={SOME_ID}&check_id={SOME_ID}"), "check_id"),
+            ("offset=1", "offset"),
+        ] {
+            let line = format!("GET /{list}?{query}");
             shows(&client.ask(&line).await, 400, "bad-query", &[name]);
         }
     }

@@ -136,7 +136,7 @@ impl AlertLog for Fake {
     async fn incidents(
         &self,
         _project: ProjectId,
-        _check: CheckId,
+        _check: Option<CheckId>,
         _page: Page<IncidentId>,
     ) -> StoreResult<Vec<Incident>> {
         self.or(Vec::new()).await
@@ -154,7 +154,7 @@ impl AlertLog for Fake {
     async fn attempts(
         &self,
         _project: ProjectId,
-        _check: CheckId,
+        _check: Option<CheckId>,
         _page: Page<AttemptId>,
     ) -> StoreResult<Vec<AttemptView>> {
         self.or(Vec::new()).await
@@ -163,7 +163,7 @@ impl AlertLog for Fake {
     async fn replay(
         &self,
         _project: ProjectId,
-        _check: CheckId,
+        _check: Option<CheckId>,
         _delivery: DeliveryId,
         _now: Slot,
     ) -> StoreResult<bool> {

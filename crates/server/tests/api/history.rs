@@ -3,7 +3,7 @@
 use pulse_core::models::alert::{AttemptReport, Settlement};
 use serde_json::{Value, json};
 
-use crate::world::{World, each};
+use super::world::{World, each};
 
 const MINUTE: i64 = 60_000;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::body::Body;
 use serde_json::json;
 
-use crate::client::{Client, asking, telling};
-use crate::fake::{Fake, Steps};
+use super::client::{Client, asking, telling};
+use super::fake::{Fake, Steps};
 
 #[tokio::test]
 async fn a_store_that_is_away_is_told_with_when_to_try_again() {

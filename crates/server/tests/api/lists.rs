@@ -2,23 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{World, each};
+use super::world::{World, each, walk};
 
 async fn names(world: &World, query: &str) -> Vec<Value> {
     each(&world.get(&format!("/checks?{query}")).await, "name")
-}
-
-/// All items of a list, page by page, and how many pages they were.
-async fn walk(world: &World, path: &str) -> (Vec<Value>, usize) {
-    let (mut ids, mut pages) = (Vec::new(), 1);
-    let mut page = world.get(path).await;
-    ids.extend(each(&page, "id"));
-    while let Some(cursor) = page["next_cursor"].as_str() {
-        page = world.get(&format!("{path}&cursor={cursor}")).await;
-        ids.extend(each(&page, "id"));
-        pages += 1;
-    }
-    (ids, pages)
 }
 
 #[tokio::test]

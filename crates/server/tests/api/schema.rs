@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use axum::http::Method;
 use serde_json::{Map, Value};
 
-use crate::client::Answer;
+use super::client::Answer;
 
 static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::to_value(pulse_server::api::openapi()).unwrap());

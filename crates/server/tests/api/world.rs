@@ -2,11 +2,11 @@
 
 use pulse_core::models::alert::{AttemptReport, LeasedDelivery, Settlement};
 use pulse_core::models::job::Job;
-use pulse_core::testing::{TestStores, a_result};
+use pulse_core::testing::{Profile, TestStores, a_result, stores_on};
 use pulse_server::api::Api;
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use super::client::Client;
 
 pub struct World {
     pub stores: TestStores,
@@ -15,7 +15,11 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
-        let stores = pulse_core::testing::stores().await;
+        Self::on(crate::PROFILE).await
+    }
+
+    pub async fn on(profile: Profile) -> Self {
+        let stores = stores_on(profile).await;
         let client = Client::of(Api {
             checks: stores.stores.checks.clone(),
             alerts: stores.stores.alerts.clone(),
@@ -88,4 +92,17 @@ impl World {
 /// The items of a page, by one field.
 pub fn each(page: &Value, field: &str) -> Vec<Value> {
     page["items"].as_array().unwrap().iter().map(|item| item[field].clone()).collect()
+}
+
+/// All items of a list, page by page, and how many pages they were.
+pub async fn walk(world: &World, path: &str) -> (Vec<Value>, usize) {
+    let (mut ids, mut pages) = (Vec::new(), 1);
+    let mut page = world.get(path).await;
+    ids.extend(each(&page, "id"));
+    while let Some(cursor) = page["next_cursor"].as_str() {
+        page = world.get(&format!("{path}&cursor={cursor}")).await;
+        ids.extend(each(&page, "id"));
+        pages += 1;
+    }
+    (ids, pages)
 }

@@ -4,7 +4,9 @@
 //! again: the engine drops the copy, also before it reaches the sums, and queries on runs keep one
 //! of each key whatever happened.
 
+mod copying;
 pub mod dsn;
+mod survey;
 
 use std::time::{Duration, Instant};
 
@@ -68,6 +70,19 @@ impl ClickHouse {
         within(QUERY, client.query_raw(sql).execute()).await
     }
 
+    /// Makes what is missing, and changes nothing that is there.
+    async fn create(&self) -> StoreResult<()> {
+        let database = self.database.replace('`', "");
+        self.execute(&self.bare, &format!("CREATE DATABASE IF NOT EXISTS `{database}`")).await?;
+        let schema = SCHEMA.replace("{retention_days}", &self.retention_days.to_string());
+        for statement in
+            schema.split(';').map(without_comments).filter(|statement| !statement.is_empty())
+        {
+            self.execute(&self.client, &statement).await?;
+        }
+        Ok(())
+    }
+
     /// Follows a change of `HISTORY_RETENTION_DAYS`.
     async fn adjust_retention(&self) -> StoreResult<()> {
         let query = self
@@ -116,14 +131,7 @@ impl Ping for ClickHouse {
 #[async_trait]
 impl History for ClickHouse {
     async fn prepare(&self) -> StoreResult<()> {
-        let database = self.database.replace('`', "");
-        self.execute(&self.bare, &format!("CREATE DATABASE IF NOT EXISTS `{database}`")).await?;
-        let schema = SCHEMA.replace("{retention_days}", &self.retention_days.to_string());
-        for statement in
-            schema.split(';').map(without_comments).filter(|statement| !statement.is_empty())
-        {
-            self.execute(&self.client, &statement).await?;
-        }
+        self.create().await?;
         self.adjust_retention().await
     }
 

@@ -1,77 +1,17 @@
 //! Rows of `check_regions`: the ledger and health of a check in one region, loaded under a lock and
 //! written back by the thousand.
 
-use sqlx::FromRow;
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
+use super::checks::uuids;
 use super::{Tx, error, unreadable};
 use crate::models::check_region::CheckRegion;
-use crate::models::health::{Health, State};
-use crate::models::ids::{CheckId, ProjectId, Region};
-use crate::models::ledger::{Ledger, Outstanding};
-use crate::models::schedule::{Schedule, Slot};
-use crate::ports::{StoreError, StoreResult};
-
-/// The columns of a [`Row`], by name: a column that a later version adds must not change what a
-/// statement prepared by this one returns.
-macro_rules! columns {
-    () => {
-        "check_id, region, project_id, version, interval_ms, timeout_ms, threshold,
-         next_slot, out_slot, out_until, last_slot, state, failures, failing_since"
-    };
-}
-pub(super) use columns;
-
-#[derive(FromRow)]
-pub(super) struct Row {
-    check_id: Uuid,
-    region: String,
-    project_id: Uuid,
-    version: i32,
-    interval_ms: i32,
-    timeout_ms: i32,
-    threshold: i16,
-    next_slot: Option<i64>,
-    out_slot: Option<i64>,
-    out_until: Option<i64>,
-    last_slot: Option<i64>,
-    state: String,
-    failures: i32,
-    failing_since: Option<i64>,
-}
-
-impl TryFrom<Row> for CheckRegion {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> StoreResult<Self> {
-        let check_id = CheckId(row.check_id);
-        let outstanding = row.out_slot.zip(row.out_until);
-        Ok(Self {
-            check_id,
-            region: Region::parse(&row.region).ok_or_else(|| unreadable("a region"))?,
-            project_id: ProjectId(row.project_id),
-            version: row.version,
-            schedule: Schedule::new(check_id, row.interval_ms.into()),
-            timeout_ms: u32::try_from(row.timeout_ms).unwrap_or_default(),
-            threshold: u32::try_from(row.threshold).unwrap_or(1),
-            ledger: Ledger {
-                next: row.next_slot.map(Slot),
-                outstanding: outstanding
-                    .map(|(slot, until)| Outstanding { slot: Slot(slot), until: Slot(until) }),
-                last: row.last_slot.map(Slot),
-            },
-            health: Health {
-                state: State::parse(&row.state).ok_or_else(|| unreadable("a state of health"))?,
-                failures: u32::try_from(row.failures).unwrap_or_default(),
-                failing_since: row.failing_since.map(Slot),
-            },
-        })
-    }
-}
-
-pub(super) fn read_all(rows: Vec<Row>) -> StoreResult<Vec<CheckRegion>> {
-    rows.into_iter().map(CheckRegion::try_from).collect()
-}
+use crate::models::ids::{CheckId, Region};
+use crate::models::schedule::Slot;
+use crate::ports::StoreResult;
+use crate::stores::sql::rows::{RegionRow, narrow, read_all, region_columns};
 
 /// Adds regions to a check.
 pub(super) async fn insert(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()> {
@@ -97,45 +37,101 @@ pub(super) async fn insert(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()>
     Ok(())
 }
 
-/// Copies the configured part of a check, which edits alone change, into its regions.
-pub(super) async fn reconfigure(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()> {
-    let Some(row) = rows.first() else {
-        return Ok(());
-    };
+pub(super) async fn reconfigure(tx: &mut Tx, like: &CheckRegion) -> StoreResult<()> {
     sqlx::query(
         "-- check_regions.reconfigure
          UPDATE check_regions SET version = $2, interval_ms = $3, timeout_ms = $4, threshold = $5
          WHERE check_id = $1",
     )
-    .bind(row.check_id.0)
-    .bind(row.version)
-    .bind(narrow(row.schedule.interval_ms()))
-    .bind(narrow(row.timeout_ms.into()))
-    .bind(i16::try_from(row.threshold).unwrap_or(i16::MAX))
+    .bind(like.check_id.0)
+    .bind(like.version)
+    .bind(narrow(like.schedule.interval_ms()))
+    .bind(narrow(like.timeout_ms.into()))
+    .bind(i16::try_from(like.threshold).unwrap_or(i16::MAX))
     .execute(&mut **tx)
     .await
     .map_err(error)?;
     Ok(())
 }
 
-/// Intervals and timeouts end at seven days: 604,800,000 ms.
-fn narrow(ms: i64) -> i32 {
-    i32::try_from(ms).unwrap_or(i32::MAX)
+/// SKIP LOCKED: rows another scheduler or a recorder holds are theirs; they come again.
+pub(super) async fn lock_due(tx: &mut Tx, now: Slot, limit: u32) -> StoreResult<Vec<CheckRegion>> {
+    let rows: Vec<RegionRow> = sqlx::query_as(concat!(
+        "-- check_regions.lock_due
+         SELECT ",
+        region_columns!(),
+        " FROM check_regions
+         WHERE next_slot <= $1 AND (out_until IS NULL OR out_until <= $1)
+         ORDER BY next_slot LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED"
+    ))
+    .bind(now.0)
+    .bind(i64::from(limit))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(error)?;
+    read_all(rows).map_err(unreadable)
 }
 
-/// All regions of one check, locked.
-pub(super) async fn lock_check(tx: &mut Tx, check: CheckId) -> StoreResult<Vec<CheckRegion>> {
-    let rows = sqlx::query_as(concat!(
-        "-- check_regions.lock_check
-             SELECT ",
-        columns!(),
+pub(super) async fn lock(
+    tx: &mut Tx,
+    wanted: &BTreeSet<(CheckId, &str)>,
+) -> StoreResult<Vec<CheckRegion>> {
+    let (checks, regions): (Vec<Uuid>, Vec<&str>) =
+        wanted.iter().map(|(check, region)| (check.0, *region)).unzip();
+    let rows: Vec<RegionRow> = sqlx::query_as(concat!(
+        "-- check_regions.lock
+         SELECT ",
+        region_columns!(),
+        " FROM check_regions r
+         JOIN UNNEST($1::uuid[], $2::text[]) AS w (check_id, region) USING (check_id, region)
+         ORDER BY check_id, region FOR NO KEY UPDATE OF r"
+    ))
+    .bind(checks)
+    .bind(regions)
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(error)?;
+    read_all(rows).map_err(unreadable)
+}
+
+pub(super) async fn lock_of(tx: &mut Tx, check: CheckId) -> StoreResult<Vec<CheckRegion>> {
+    let rows: Vec<RegionRow> = sqlx::query_as(concat!(
+        "-- check_regions.lock_of
+         SELECT ",
+        region_columns!(),
         " FROM check_regions WHERE check_id = $1 ORDER BY region FOR NO KEY UPDATE"
     ))
     .bind(check.0)
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
-    read_all(rows)
+    read_all(rows).map_err(unreadable)
+}
+
+pub(super) async fn delete(tx: &mut Tx, check: CheckId, regions: &[&str]) -> StoreResult<()> {
+    sqlx::query(
+        "-- check_regions.delete
+         DELETE FROM check_regions WHERE check_id = $1 AND region = ANY($2)",
+    )
+    .bind(check.0)
+    .bind(regions)
+    .execute(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(())
+}
+
+pub(super) async fn down(tx: &mut Tx, checks: &[CheckId]) -> StoreResult<Vec<(CheckId, Region)>> {
+    let rows: Vec<(Uuid, String)> = sqlx::query_as(
+        "-- check_regions.down
+         SELECT check_id, region FROM check_regions WHERE check_id = ANY($1) AND state = 'down'",
+    )
+    .bind(uuids(checks))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(error)?;
+    let known = |(check, region): (Uuid, String)| Some((CheckId(check), Region::parse(&region)?));
+    Ok(rows.into_iter().filter_map(known).collect())
 }
 
 /// Writes ledgers and health back; each row must be locked by this transaction.

@@ -1,65 +1,19 @@
-//! Checks as the API sees them. What changes one is in `edits`.
+//! Checks: what users configured, and how the API sees it.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
 
-use super::{Postgres, Tx, check_regions, edits, error, unreadable};
+use super::{Postgres, Tx, error, unreadable};
 use crate::models::check::{Check, CheckConfig, CheckDraft, CheckView, Status};
-use crate::models::check_region::CheckRegion;
 use crate::models::ids::{CheckId, ProjectId};
 use crate::models::schedule::Slot;
 use crate::ports::checks::{Change, CheckFilter, CheckStore, Creation, IdempotencyKey, RunNow};
-use crate::ports::{Page, StoreError, StoreResult};
-
-#[derive(FromRow)]
-pub(super) struct CheckRow {
-    id: Uuid,
-    project_id: Uuid,
-    config: Json<CheckConfig>,
-    webhook_secret: Option<String>,
-    version: i32,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-impl From<CheckRow> for Check {
-    fn from(row: CheckRow) -> Self {
-        Self {
-            id: CheckId(row.id),
-            project_id: ProjectId(row.project_id),
-            config: row.config.0,
-            webhook_secret: row.webhook_secret,
-            version: row.version,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        }
-    }
-}
-
-#[derive(FromRow)]
-struct ViewRow {
-    #[sqlx(flatten)]
-    check: CheckRow,
-    status: String,
-    next_slot: Option<i64>,
-    last_slot: Option<i64>,
-}
-
-impl TryFrom<ViewRow> for CheckView {
-    type Error = StoreError;
-
-    fn try_from(row: ViewRow) -> StoreResult<Self> {
-        Ok(Self {
-            check: row.check.into(),
-            status: Status::parse(&row.status).ok_or_else(|| unreadable("a status"))?,
-            next_run_at: row.next_slot.map(Slot),
-            last_run_at: row.last_slot.map(Slot),
-        })
-    }
-}
+use crate::ports::{Page, StoreResult};
+use crate::stores::sql::checks::create;
+use crate::stores::sql::rows::{CheckRow, ViewRow, read_all};
+use crate::stores::sql::{Earlier, edits};
 
 #[async_trait]
 impl CheckStore for Postgres {
@@ -69,25 +23,7 @@ impl CheckStore for Postgres {
         key: Option<IdempotencyKey>,
         now: Slot,
     ) -> StoreResult<Creation> {
-        let mut tx = self.begin().await?;
-        if let Some(key) = &key
-            && let Some(earlier) = remember(&mut tx, key, &check, now).await?
-        {
-            tx.rollback().await.map_err(error)?;
-            return self.replay(key, check.project_id, earlier).await;
-        }
-        insert(&mut tx, &check).await?;
-        let regions: Vec<_> = check
-            .config
-            .regions
-            .iter()
-            .map(|region| CheckRegion::new(&check, region.clone(), now))
-            .collect();
-        check_regions::insert(&mut tx, &regions).await?;
-        let view = view(&mut *tx, check.project_id, check.id).await?;
-        tx.commit().await.map_err(error)?;
-        view.map(Creation::Created)
-            .ok_or_else(|| unreadable("a check that vanished in its own transaction"))
+        create(self.begin().await?, check, key, now).await
     }
 
     async fn get(&self, project: ProjectId, id: CheckId) -> StoreResult<Option<CheckView>> {
@@ -123,7 +59,7 @@ impl CheckStore for Postgres {
         .fetch_all(&self.pool)
         .await
         .map_err(error)?;
-        rows.into_iter().map(CheckView::try_from).collect()
+        read_all(rows).map_err(unreadable)
     }
 
     async fn replace(
@@ -134,42 +70,26 @@ impl CheckStore for Postgres {
         draft: CheckDraft,
         now: Slot,
     ) -> StoreResult<Change> {
-        edits::replace(self, project, id, version, draft, now).await
+        edits::replace(self.begin().await?, project, id, version, draft, now).await
     }
 
     async fn delete(&self, project: ProjectId, id: CheckId, now: Slot) -> StoreResult<bool> {
-        edits::delete(self, project, id, now).await
+        edits::delete(self.begin().await?, project, id, now).await
     }
 
     async fn run_now(&self, project: ProjectId, id: CheckId, now: Slot) -> StoreResult<RunNow> {
-        edits::run_now(self, project, id, now).await
-    }
-}
-
-impl Postgres {
-    /// Answers a request that was served before.
-    async fn replay(
-        &self,
-        key: &IdempotencyKey,
-        project: ProjectId,
-        (hash, id): (Vec<u8>, Uuid),
-    ) -> StoreResult<Creation> {
-        if hash != key.request_hash {
-            return Ok(Creation::KeyReused);
-        }
-        let view = view(&self.pool, project, CheckId(id)).await?;
-        Ok(view.map_or(Creation::Gone, Creation::Replayed))
+        edits::run_now(self.begin().await?, project, id, now).await
     }
 }
 
 /// Remembers the key; the earlier request's hash and check when it is known already. A rival request
 /// with the same key waits here until this one has committed.
-async fn remember(
+pub(super) async fn remember(
     tx: &mut Tx,
     key: &IdempotencyKey,
     check: &Check,
     now: Slot,
-) -> StoreResult<Option<(Vec<u8>, Uuid)>> {
+) -> StoreResult<Option<Earlier>> {
     let added = sqlx::query(
         "-- checks.remember
          INSERT INTO idempotency_keys (project_id, key, request_hash, check_id, created_at)
@@ -186,17 +106,18 @@ async fn remember(
     if added.rows_affected() == 1 {
         return Ok(None);
     }
-    sqlx::query_as(
+    let earlier: Option<(Vec<u8>, Uuid)> = sqlx::query_as(
         "SELECT request_hash, check_id FROM idempotency_keys WHERE project_id = $1 AND key = $2",
     )
     .bind(check.project_id.0)
     .bind(&key.key)
     .fetch_optional(&mut **tx)
     .await
-    .map_err(error)
+    .map_err(error)?;
+    Ok(earlier.map(|(hash, id)| (hash, CheckId(id))))
 }
 
-async fn insert(tx: &mut Tx, check: &Check) -> StoreResult<()> {
+pub(super) async fn insert(tx: &mut Tx, check: &Check) -> StoreResult<()> {
     sqlx::query(
         "-- checks.create
          INSERT INTO checks (id, project_id, config, webhook_secret, version, created_at, updated_at)
@@ -230,5 +151,76 @@ pub(super) async fn view(
     .fetch_optional(db)
     .await
     .map_err(error)?;
-    row.map(CheckView::try_from).transpose()
+    row.map(CheckView::try_from).transpose().map_err(unreadable)
+}
+
+pub(super) async fn lock(
+    tx: &mut Tx,
+    project: ProjectId,
+    id: CheckId,
+) -> StoreResult<Option<Check>> {
+    let row: Option<CheckRow> = sqlx::query_as(
+        "-- checks.lock
+         SELECT * FROM checks WHERE id = $1 AND project_id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
+    )
+    .bind(id.0)
+    .bind(project.0)
+    .fetch_optional(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(row.map(Check::from))
+}
+
+pub(super) async fn lock_all(tx: &mut Tx, checks: &[CheckId]) -> StoreResult<()> {
+    sqlx::query("SELECT id FROM checks WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+        .bind(uuids(checks))
+        .execute(&mut **tx)
+        .await
+        .map_err(error)?;
+    Ok(())
+}
+
+pub(super) async fn configs(
+    tx: &mut Tx,
+    checks: &[CheckId],
+) -> StoreResult<Vec<(CheckId, i32, CheckConfig)>> {
+    let rows: Vec<(Uuid, i32, Json<CheckConfig>)> = sqlx::query_as(
+        "-- checks.configs
+         SELECT id, version, config FROM checks WHERE id = ANY($1)",
+    )
+    .bind(uuids(checks))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(rows.into_iter().map(|(id, version, config)| (CheckId(id), version, config.0)).collect())
+}
+
+pub(super) async fn update(tx: &mut Tx, check: &Check) -> StoreResult<()> {
+    sqlx::query(
+        "-- checks.update
+         UPDATE checks SET config = $2, webhook_secret = $3, version = $4, updated_at = $5 WHERE id = $1",
+    )
+    .bind(check.id.0)
+    .bind(Json(&check.config))
+    .bind(&check.webhook_secret)
+    .bind(check.version)
+    .bind(check.updated_at)
+    .execute(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(())
+}
+
+pub(super) async fn delete(tx: &mut Tx, id: CheckId, now: Slot) -> StoreResult<()> {
+    sqlx::query("-- checks.delete\n UPDATE checks SET deleted_at = $2 WHERE id = $1")
+        .bind(id.0)
+        .bind(now.time())
+        .execute(&mut **tx)
+        .await
+        .map_err(error)?;
+    Ok(())
+}
+
+pub(super) fn uuids(checks: &[CheckId]) -> Vec<Uuid> {
+    checks.iter().map(|check| check.0).collect()
 }

@@ -1,26 +1,14 @@
 //! Deliveries: leased, recorded, sent by the alerter, settled. Never a transaction open meanwhile.
 
 use async_trait::async_trait;
-use serde_json::Value;
-use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Postgres, error};
 use crate::models::alert::{AttemptReport, LeasedDelivery, Settlement};
-use crate::models::ids::{AttemptId, DeliveryId};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::deliveries::{DeliveryStore, PER_CHANNEL};
-
-#[derive(FromRow)]
-struct Row {
-    id: Uuid,
-    attempts: i32,
-    schedule_step: i32,
-    channel: String,
-    secret: String,
-    body: String,
-}
+use crate::stores::sql::deliveries::{DeliveryRow, headers, settled};
 
 #[async_trait]
 impl DeliveryStore for Postgres {
@@ -31,7 +19,7 @@ impl DeliveryStore for Postgres {
         lease_ms: i64,
     ) -> StoreResult<Vec<LeasedDelivery>> {
         let mut tx = self.begin().await?;
-        let rows: Vec<Row> = sqlx::query_as(
+        let rows: Vec<DeliveryRow> = sqlx::query_as(
             // A delivery waits for the earlier alerts of its incident at the same channel. Of each
             // channel only so many are taken that a slow one holds up nobody else, and of what has
             // failed before only one. First attempts go first. SKIP LOCKED: another alerter has those.
@@ -68,7 +56,7 @@ impl DeliveryStore for Postgres {
         .fetch_all(&mut *tx)
         .await
         .map_err(error)?;
-        let leased: Vec<LeasedDelivery> = rows.into_iter().map(lease).collect();
+        let leased: Vec<LeasedDelivery> = rows.into_iter().map(LeasedDelivery::from).collect();
         let ids: Vec<Uuid> = leased.iter().map(|lease| lease.id.0).collect();
         let attempts: Vec<Uuid> = leased.iter().map(|lease| lease.attempt_id.0).collect();
         sqlx::query(
@@ -95,11 +83,7 @@ impl DeliveryStore for Postgres {
         settlement: Settlement,
         now: Slot,
     ) -> StoreResult<bool> {
-        let (state, next) = match settlement {
-            Settlement::Delivered => ("delivered", now),
-            Settlement::RetryIn(ms) => ("pending", now.plus(i64::try_from(ms).unwrap_or(i64::MAX))),
-            Settlement::Dead => ("dead", now),
-        };
+        let (state, next) = settled(settlement, now);
         let mut tx = self.begin().await?;
         complete(&mut tx, lease, report, now).await?;
         let settled = sqlx::query(
@@ -117,18 +101,6 @@ impl DeliveryStore for Postgres {
         .map_err(error)?;
         tx.commit().await.map_err(error)?;
         Ok(settled.rows_affected() == 1)
-    }
-}
-
-fn lease(row: Row) -> LeasedDelivery {
-    LeasedDelivery {
-        id: DeliveryId(row.id),
-        attempt_id: AttemptId::generate(),
-        number: u32::try_from(row.attempts).unwrap_or_default(),
-        schedule_step: u32::try_from(row.schedule_step).unwrap_or_default(),
-        url: row.channel,
-        secret: row.secret,
-        body: row.body,
     }
 }
 
@@ -157,17 +129,4 @@ async fn complete(
     .await
     .map_err(error)?;
     Ok(())
-}
-
-/// Repeated headers are joined by a comma (RFC 9110, section 5.2).
-fn headers(pairs: &[(String, String)]) -> Value {
-    let mut object = serde_json::Map::new();
-    for (name, value) in pairs {
-        let joined = match object.get(name).and_then(Value::as_str) {
-            Some(before) => format!("{before}, {value}"),
-            None => value.clone(),
-        };
-        object.insert(name.clone(), joined.into());
-    }
-    Value::Object(object)
 }

@@ -1,21 +1,21 @@
 //! PostgreSQL: the state of everything that must be true, and history where there is no ClickHouse.
 //!
-//! One file per port. Locks are always taken in the same order, `check_regions` before `checks`, so
-//! that claims, recordings and edits never deadlock. Deadlines are the server's
+//! One file per port or table; what a transaction adds up to is in `sql`. Deadlines are the server's
 //! (`statement_timeout`): a sqlx future dropped in mid-transaction could leave the connection
 //! poisoned, so nothing here is wrapped in a client-side timeout.
 
 mod alert_log;
 mod check_regions;
 mod checks;
-mod clock;
+mod copying;
 mod deliveries;
-mod edits;
 mod history;
 mod incidents;
 mod outbox;
 mod recording;
 mod schedule;
+mod survey;
+mod transaction;
 
 use std::io;
 use std::str::FromStr;
@@ -30,11 +30,13 @@ use tokio::time::timeout;
 
 use crate::ports::state::StateUpkeep;
 use crate::ports::{Ping, StoreError, StoreResult};
+use crate::stores::sql::clock::StoreClock;
 
-pub use clock::StoreClock;
 pub use history::PostgresHistory;
 
 const STORE: &str = "PostgreSQL";
+/// What servers and workers call themselves in `pg_stat_activity`.
+const APPLICATION: &str = "pulse";
 const PING: Duration = Duration::from_secs(2);
 /// An older server may start beside a newer one: migrations it does not know are no error.
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -59,8 +61,13 @@ impl Postgres {
     /// # Errors
     /// [`StoreError::Refused`] when `url` is no PostgreSQL URL.
     pub fn new(url: &str, connections: u32) -> StoreResult<Self> {
+        Self::called(APPLICATION, url, connections)
+    }
+
+    /// As [`Self::new`], for another kind of process.
+    pub(super) fn called(name: &str, url: &str, connections: u32) -> StoreResult<Self> {
         let without_deadlines =
-            PgConnectOptions::from_str(url).map_err(error)?.application_name("pulse");
+            PgConnectOptions::from_str(url).map_err(error)?.application_name(name);
         let options = without_deadlines.clone().options([
             ("statement_timeout", "5s"),
             ("lock_timeout", "2s"),
@@ -74,7 +81,7 @@ impl Postgres {
             .max_lifetime(Duration::from_mins(5))
             .idle_timeout(Duration::from_mins(5))
             .connect_lazy_with(options);
-        Ok(Self { pool, without_deadlines, clock: Arc::new(StoreClock::unset()) })
+        Ok(Self { pool, without_deadlines, clock: Arc::new(StoreClock::unset(STORE)) })
     }
 
     /// The store's time; right once [`StateUpkeep::sync_clock`] has succeeded.
@@ -107,6 +114,10 @@ impl StateUpkeep for Postgres {
                 .map_err(error)?;
         self.clock.set(now, asked);
         Ok(())
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
     }
 
     async fn migrate(&self) -> StoreResult<()> {

@@ -5,28 +5,23 @@ use uuid::Uuid;
 
 use super::{Postgres, Tx, error};
 use crate::models::ids::BatchId;
-use crate::models::run::Run;
 use crate::models::schedule::Slot;
+use crate::ports::StoreResult;
 use crate::ports::history::{Backlog, HistoryOutbox, Shipment};
-use crate::ports::{StoreError, StoreResult};
-use crate::stores::history_row;
+use crate::stores::sql::outbox::BATCHES;
 
-/// Batches in one shipment: up to some tens of thousands of rows, a few megabytes.
-const BATCHES: i64 = 100;
-
-/// Keeps `runs` until the shipper has taken them, in the caller's transaction.
-pub(super) async fn seal(tx: &mut Tx, runs: &[Run]) -> StoreResult<()> {
-    if runs.is_empty() {
-        return Ok(());
-    }
-    let rows = history_row::write_lines(runs)
-        .map_err(|source| StoreError::Refused { store: super::STORE, source })?;
+pub(super) async fn insert(
+    tx: &mut Tx,
+    id: BatchId,
+    rows: &str,
+    row_count: usize,
+) -> StoreResult<()> {
     sqlx::query(
-        "-- outbox.seal
+        "-- outbox.insert
          INSERT INTO history_batches (id, row_count, bytes, rows) VALUES ($1, $2, $3, $4)",
     )
-    .bind(BatchId::generate().0)
-    .bind(i32::try_from(runs.len()).unwrap_or(i32::MAX))
+    .bind(id.0)
+    .bind(i32::try_from(row_count).unwrap_or(i32::MAX))
     .bind(i32::try_from(rows.len()).unwrap_or(i32::MAX))
     .bind(rows)
     .execute(&mut **tx)

@@ -11,11 +11,9 @@ use crate::models::ids::Region;
 use crate::models::job::{Job, VersionedSpec};
 use crate::ports::StoreResult;
 use crate::ports::queue::{Dispatch, Pushed};
+use crate::stores::queue_rules::{CLEARED_AT_ONCE, KEEP_SPEC};
 
 static PUSH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/push.lua")));
-
-/// Long enough for a job to wait for a worker; every push begins it anew.
-const KEEP_SPEC_SECONDS: u64 = 6 * 3_600;
 
 #[async_trait]
 impl Dispatch for Redis {
@@ -39,7 +37,7 @@ impl Dispatch for Redis {
         for spec in specs {
             let key = self.key(region, "spec:") + &spec_suffix(spec.check_id, spec.version);
             let body = serde_json::to_string(&*spec.spec).unwrap_or_default();
-            pipe.set_ex(key, body, KEEP_SPEC_SECONDS).ignore();
+            pipe.set_ex(key, body, KEEP_SPEC.as_secs()).ignore();
         }
         let mut connection = self.connection().await?;
         pipe.query_async(&mut connection).await.map_err(error)
@@ -64,9 +62,10 @@ impl Redis {
         let mut call = PUSH.prepare_invoke();
         call.key(self.key(region, "ready"))
             .key(self.key(region, "jobs"))
-            .arg(self.options.queue_limit)
+            .arg(self.options.queue.queue_limit)
+            .arg(CLEARED_AT_ONCE)
             .arg(self.key(region, "spec:"))
-            .arg(KEEP_SPEC_SECONDS);
+            .arg(KEEP_SPEC.as_secs());
         for job in jobs {
             call.arg(job_id(job.check_id, job.slot))
                 .arg(job_body(job))

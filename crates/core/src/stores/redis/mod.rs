@@ -7,6 +7,7 @@
 mod dispatch;
 mod presence;
 mod results;
+mod survey;
 mod work;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::models::ids::{CheckId, Region};
 use crate::models::job::Job;
 use crate::models::schedule::Slot;
 use crate::ports::{Ping, StoreError, StoreResult};
+use crate::stores::queue_rules::QueueOptions;
 use results::Consumer;
 
 const STORE: &str = "Redis";
@@ -27,28 +29,20 @@ const CONNECTIONS: usize = 16;
 const RESPONSE: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// What an operator may choose about the queue.
+/// What an operator may choose about a queue in Redis.
 #[derive(Clone, Debug)]
-pub struct QueueOptions {
+pub struct RedisOptions {
     /// Begins every key, so that several installations can share a server.
     pub prefix: String,
-    /// Most jobs waiting in a region.
-    pub queue_limit: u64,
-    /// Most results waiting to be recorded in a region.
-    pub results_limit: u64,
-}
-
-impl Default for QueueOptions {
-    fn default() -> Self {
-        Self { prefix: "pulse".into(), queue_limit: 100_000, results_limit: 200_000 }
-    }
+    /// How much may wait.
+    pub queue: QueueOptions,
 }
 
 /// The queue. Cheap to clone: one pool underneath.
 #[derive(Clone)]
 pub struct Redis {
     pool: Pool,
-    options: Arc<QueueOptions>,
+    options: Arc<RedisOptions>,
     consumer: Arc<Consumer>,
 }
 
@@ -63,7 +57,7 @@ impl Redis {
     ///
     /// # Errors
     /// [`StoreError::Refused`] when `url` is no Redis URL.
-    pub fn new(url: &str, identity: &str, options: QueueOptions) -> StoreResult<Self> {
+    pub fn new(url: &str, identity: &str, options: RedisOptions) -> StoreResult<Self> {
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(Some(RESPONSE))
             .set_connection_timeout(Some(CONNECT));

@@ -5,8 +5,7 @@ use async_trait::async_trait;
 use super::{Redis, error};
 use crate::ports::StoreResult;
 use crate::ports::presence::{Presence, WorkerReport};
-
-const ALIVE_SECONDS: u64 = 15;
+use crate::stores::queue_rules::ALIVE;
 
 #[async_trait]
 impl Presence for Redis {
@@ -14,7 +13,7 @@ impl Presence for Redis {
         let body = serde_json::to_string(report).unwrap_or_default();
         let mut connection = self.connection().await?;
         redis::pipe()
-            .set_ex(self.worker_key(&report.worker), body, ALIVE_SECONDS)
+            .set_ex(self.worker_key(&report.worker), body, ALIVE.as_secs())
             .ignore()
             .sadd(self.shared_key("workers"), &report.worker)
             .ignore()

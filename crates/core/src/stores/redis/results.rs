@@ -13,12 +13,10 @@ use super::{Redis, error};
 use crate::models::ids::Region;
 use crate::ports::StoreResult;
 use crate::ports::queue::{Entry, ResultQueue};
+use crate::stores::queue_rules::ABANDONED;
 
 const GROUP: &str = "recorders";
-/// Entries another consumer has held this long without a word are taken over: soon enough for the
-/// ledger to wait for them. Recording twice is harmless.
-const ABANDONED_MS: usize = 2_000;
-/// How often to look for them.
+/// How often to look for what another consumer has abandoned.
 const LOOK_FOR_ABANDONED: Duration = Duration::from_secs(1);
 /// A consumer silent for this long, with nothing pending, is a process that has ended.
 const FORGOTTEN_MS: usize = 3_600_000;
@@ -205,7 +203,7 @@ impl Redis {
             .arg(&key)
             .arg(GROUP)
             .arg(&self.consumer.name)
-            .arg(ABANDONED_MS)
+            .arg(ABANDONED.as_millis())
             .arg("0-0")
             .arg("COUNT")
             .arg(limit)

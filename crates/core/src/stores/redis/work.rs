@@ -5,23 +5,20 @@ use std::sync::{Arc, LazyLock};
 use async_trait::async_trait;
 use redis::Script;
 
-use super::{Redis, error, job_id, read_job, spec_suffix, unreadable};
+use super::{Redis, STORE, error, job_id, read_job, spec_suffix, unreadable};
 use crate::models::ids::{CheckId, Region};
 use crate::models::job::{LeasedJob, ProbeSpec, RunResult, VersionedSpec};
 use crate::ports::queue::WorkQueue;
 use crate::ports::{StoreError, StoreResult};
+use crate::stores::queue_rules::{
+    HANDED_BACK_AT_ONCE, LEASE_MARGIN, MOST_DELIVERIES, results_are_full,
+};
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/lease.lua")));
 static COMPLETE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/complete.lua")));
 static RELEASE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/release.lua")));
-
-/// A lease lasts the job's timeout and this. A job whose worker died is looked at again after that, if
-/// its window leaves room for it; where the interval is hardly longer than the timeout it does not,
-/// and the slot is told as lost.
-const LEASE_MARGIN_MS: u64 = 2_500;
-const MOST_DELIVERIES: u32 = 3;
 
 #[async_trait]
 impl WorkQueue for Redis {
@@ -33,8 +30,9 @@ impl WorkQueue for Redis {
             .key(self.key(region, "leases"))
             .key(self.key(region, "results"))
             .arg(limit)
-            .arg(LEASE_MARGIN_MS)
+            .arg(LEASE_MARGIN.as_millis())
             .arg(MOST_DELIVERIES)
+            .arg(HANDED_BACK_AT_ONCE)
             .arg(region.as_str())
             .invoke_async(&mut connection)
             .await
@@ -60,20 +58,15 @@ impl WorkQueue for Redis {
         call.key(self.key(region, "jobs"))
             .key(self.key(region, "leases"))
             .key(self.key(region, "results"))
-            .arg(self.options.results_limit);
+            .arg(self.options.queue.results_limit);
         for result in results {
-            let body = serde_json::to_string(result).map_err(|source| StoreError::Refused {
-                store: super::STORE,
-                source: source.into(),
-            })?;
+            let body = serde_json::to_string(result)
+                .map_err(|source| StoreError::Refused { store: STORE, source: source.into() })?;
             call.arg(job_id(result.check_id, result.slot)).arg(result.attempt).arg(body);
         }
         let mut connection = self.connection().await?;
         let stale: i64 = call.invoke_async(&mut connection).await.map_err(error)?;
-        usize::try_from(stale).map_err(|_negative| StoreError::Unavailable {
-            store: super::STORE,
-            source: "too many results wait to be recorded".into(),
-        })
+        usize::try_from(stale).map_err(|_negative| results_are_full(STORE))
     }
 
     async fn release(&self, region: &Region, jobs: &[LeasedJob]) -> StoreResult<()> {

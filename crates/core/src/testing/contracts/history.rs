@@ -3,15 +3,20 @@
 use chrono::DurationRound;
 
 use crate::models::ids::{BatchId, CheckId, ProjectId, Region};
-use crate::models::run::{FailClass, MissedReason, Observation, Outcome, Phases, Run};
+use crate::models::run::{
+    FailClass, InconclusiveReason, MissedReason, Observation, Outcome, Phases, Run,
+};
 use crate::models::schedule::Slot;
-use crate::ports::Page;
-use crate::ports::history::{MetricsOf, RunsOf, Shipment};
+use crate::ports::history::{History, MetricsOf, RunsOf, Shipment, Summary};
+use crate::ports::{Page, StoreError};
 use crate::stores::history_row::write_lines;
-use crate::testing::TestStores;
+
+/// For how long a store under test keeps runs.
+pub const KEPT_DAYS: u32 = 3_650;
 
 const PROJECT: ProjectId = ProjectId::DEFAULT;
 const MINUTE: i64 = 60_000;
+const DAY: i64 = 86_400_000;
 
 fn a_run(check: CheckId, slot: Slot, outcome: Outcome, total_us: u32) -> Run {
     let seen = Observation {
@@ -39,60 +44,191 @@ fn a_gap(check: CheckId, slot: Slot, slots: u32) -> Run {
 
 /// The beginning of this day: stores forget minutes after two days.
 fn today() -> Slot {
-    Slot(Slot::from(chrono::Utc::now()).0.div_euclid(86_400_000) * 86_400_000)
+    Slot(Slot::from(chrono::Utc::now()).0.div_euclid(DAY) * DAY)
 }
 
 fn shipment(runs: &[Run]) -> Shipment {
     Shipment { id: BatchId::generate(), rows: write_lines(runs).unwrap(), leased_until: Slot(0) }
 }
 
-impl TestStores {
-    async fn runs(&self, check: CheckId, page: Page<(Slot, String)>) -> Vec<Run> {
-        self.stores.history.runs(RunsOf { project: PROJECT, check }, page).await.unwrap()
-    }
+async fn runs_of(history: &dyn History, check: CheckId, page: Page<(Slot, String)>) -> Vec<Run> {
+    history.runs(RunsOf { project: PROJECT, check }, page).await.unwrap()
 }
 
 fn page(limit: u32) -> Page<(Slot, String)> {
     Page { limit, offset: 0, after: None }
 }
 
-pub async fn runs_come_back_as_they_were_newest_first(t: TestStores) {
+pub async fn runs_come_back_as_they_were_newest_first(history: &dyn History) {
     let (check, now) = (CheckId::generate(), today());
     let runs = [
         a_run(check, now, Outcome::Ok, 1_234),
         a_run(check, now.plus(MINUTE), Outcome::Fail(FailClass::Connect), 200),
         a_gap(check, now.plus(2 * MINUTE), 5),
     ];
-    t.stores.history.append(&shipment(&runs)).await.unwrap();
-    t.stores
-        .history
-        .append(&shipment(&[a_run(CheckId::generate(), now, Outcome::Ok, 1)]))
-        .await
-        .unwrap();
+    history.append(&shipment(&runs)).await.unwrap();
+    history.append(&shipment(&[a_run(CheckId::generate(), now, Outcome::Ok, 1)])).await.unwrap();
 
-    let all = t.runs(check, page(10)).await;
-    let first = t.runs(check, page(1)).await;
+    let all = runs_of(history, check, page(10)).await;
+    let first = runs_of(history, check, page(1)).await;
     let after = Some((first[0].slot, first[0].region.to_string()));
-    let rest = t.runs(check, Page { after, ..page(10) }).await;
+    let rest = runs_of(history, check, Page { after, ..page(10) }).await;
 
     let expected: Vec<Run> = runs.iter().rev().cloned().collect();
     assert_eq!(all, expected);
     assert_eq!([first, rest].concat(), expected);
     let other = RunsOf { project: ProjectId(uuid::Uuid::max()), check };
-    assert_eq!(t.stores.history.runs(other, page(10)).await.unwrap(), []);
+    assert_eq!(history.runs(other, page(10)).await.unwrap(), []);
 }
 
-pub async fn a_shipment_that_arrives_twice_counts_once(t: TestStores) {
+pub async fn every_kind_of_run_comes_back_as_it_was(history: &dyn History) {
+    let (check, now) = (CheckId::generate(), today());
+    let mut outcomes = vec![Outcome::Ok];
+    outcomes.extend(FailClass::ALL.iter().map(|class| Outcome::Fail(*class)));
+    outcomes.extend(InconclusiveReason::ALL.iter().map(|it| Outcome::Inconclusive(*it)));
+    outcomes.extend(MissedReason::ALL.iter().map(|reason| Outcome::Missed(*reason)));
+    let addresses = [None, "192.0.2.255".parse().ok(), "2001:db8::ffff".parse().ok()];
+    let errors = [None, Some("status 502,\n expected \"200\" \\ 'ok' – not é".to_owned())];
+    // Clocks may lie.
+    let started = [0, 1, -1, 4_321, -3 * DAY, 90 * DAY];
+    let mut runs = Vec::new();
+    for (number, outcome) in (0..).zip(outcomes.iter().cycle().take(60)) {
+        let at = now.plus(i64::from(number) * MINUTE);
+        let us = |factor: u32| (number % factor != 0).then_some(number * 7_919 * factor);
+        let seen = Observation {
+            started_at: at.plus(started[number as usize % started.len()]).time(),
+            status_code: u16::try_from(number % 4 * 180).ok().filter(|code| *code > 0),
+            phases: Phases {
+                dns_us: us(2),
+                connect_us: us(3),
+                tls_us: us(4),
+                first_byte_us: us(5),
+                total_us: if number == 1 { Some(u32::MAX) } else { us(6) },
+            },
+            address: addresses[number as usize % addresses.len()],
+            error: errors[number as usize % errors.len()].clone(),
+        };
+        let run = Run { attempt: 1 + number % 3, ..a_run(check, at, *outcome, 0) };
+        runs.push(match outcome {
+            Outcome::Missed(_) => Run { attempt: 0, slots: 1 + number, ..run },
+            _ => Run { observation: Some(seen), ..run },
+        });
+    }
+
+    history.append(&shipment(&runs)).await.unwrap();
+
+    runs.reverse();
+    assert_eq!(runs_of(history, check, page(100)).await, runs);
+}
+
+pub async fn a_run_in_words_of_a_newer_version_hides_alone(history: &dyn History) {
+    let (check, now) = (CheckId::generate(), today());
+    let known = a_run(check, now, Outcome::Ok, 1_000);
+    let newer = a_run(check, now.plus(MINUTE), Outcome::Fail(FailClass::TooLarge), 1_000);
+    let mut sent = shipment(&[known.clone(), newer]);
+    sent.rows = sent.rows.replace("too_large", "boredom");
+
+    history.append(&sent).await.unwrap();
+
+    assert_eq!(runs_of(history, check, page(10)).await, [known]);
+    let total = history.metrics(an_hour(check)).await.unwrap().total;
+    assert_eq!((total.ok, total.failed), (1, 1));
+}
+
+pub async fn runs_of_several_regions_come_in_one_list_a_page_at_a_time(history: &dyn History) {
+    let (check, now) = (CheckId::generate(), today());
+    let mut runs = Vec::new();
+    // In step, except that one region has more, one has older ones, and one has none of late.
+    for (region, minutes) in [("eu", 20..30), ("ap", 18..30), ("us", 3..30), ("za", 3..9)] {
+        for minute in minutes {
+            let run = a_run(check, now.plus(minute * MINUTE), Outcome::Ok, 1_000);
+            runs.push(Run { region: Region::parse(region).unwrap(), ..run });
+        }
+    }
+    history.append(&shipment(&runs)).await.unwrap();
+    runs.sort_by(|a, b| (b.slot, &b.region).cmp(&(a.slot, &a.region)));
+
+    for limit in [1, 2, 7, 1_000] {
+        let (mut walked, mut after) = (Vec::new(), None);
+        // One that stands still is told, and not waited for.
+        while walked.len() <= runs.len() {
+            let next = runs_of(history, check, Page { limit, offset: 0, after }).await;
+            let Some(last) = next.last() else { break };
+            after = Some((last.slot, last.region.to_string()));
+            walked.extend(next);
+        }
+        assert_eq!(walked, runs, "{limit}");
+    }
+    for (start, offset) in [(0, 0), (0, 5), (4, 0), (4, 1), (5, 30), (6, 500)] {
+        let last = &runs[start];
+        let after = Some((last.slot, last.region.to_string()));
+        let found = runs_of(history, check, Page { limit: 6, offset, after }).await;
+        let expected = runs.iter().skip(start + 1 + offset as usize).take(6);
+        assert!(found.iter().eq(expected), "after {start}, {offset} skipped: {found:?}");
+    }
+}
+
+pub async fn a_large_shipment_of_many_days_arrives_whole(history: &dyn History) {
+    let (check, days) = (CheckId::generate(), 40);
+    let first = today().plus(-days * DAY);
+    let mut runs = Vec::new();
+    for day in 0..days {
+        for number in 0..300 {
+            let slot = first.plus(day * DAY + number * 10_000);
+            runs.push(a_run(check, slot, Outcome::Ok, 1_000));
+        }
+    }
+
+    history.append(&shipment(&runs)).await.unwrap();
+
+    let of = MetricsOf {
+        project: PROJECT,
+        check,
+        from: first.time(),
+        until: today().time(),
+        bucket_seconds: 86_400,
+    };
+    let metrics = history.metrics(of).await.unwrap();
+    assert_eq!(metrics.total.ok, 12_000);
+    assert!(metrics.buckets.iter().all(|(_, sum)| sum.ok == 300));
+    let oldest = Page { limit: 20_000, offset: 11_990, after: None };
+    runs.truncate(10);
+    runs.reverse();
+    assert_eq!(runs_of(history, check, oldest).await, runs);
+}
+
+pub async fn a_shipment_with_a_line_that_is_no_row_leaves_nothing_behind(history: &dyn History) {
+    let (check, now) = (CheckId::generate(), today());
+    let runs: Vec<Run> =
+        (0..6_000).map(|number| a_run(check, now.plus(number * 10), Outcome::Ok, 1_000)).collect();
+    let good = shipment(&runs);
+
+    for wrong in ["{", "null", "{\"project_id\": 1}", "\u{0}"] {
+        let rows = format!("{}{wrong}\n", good.rows);
+        let told = history.append(&Shipment { rows, ..good.clone() }).await;
+
+        assert!(
+            matches!(told, Err(StoreError::Unreadable { .. } | StoreError::Refused { .. })),
+            "{wrong}: {told:?}"
+        );
+        assert_eq!(runs_of(history, check, page(1)).await, [], "{wrong}");
+        assert_eq!(history.metrics(an_hour(check)).await.unwrap().total, Summary::default());
+    }
+    history.append(&good).await.unwrap();
+    assert_eq!(runs_of(history, check, page(10_000)).await.len(), 6_000);
+}
+
+pub async fn a_shipment_that_arrives_twice_counts_once(history: &dyn History) {
     let (check, now) = (CheckId::generate(), today());
     let sent =
         shipment(&[a_run(check, now, Outcome::Ok, 1_000), a_gap(check, now.plus(MINUTE), 7)]);
 
     for _ in 0..3 {
-        t.stores.history.append(&sent).await.unwrap();
+        history.append(&sent).await.unwrap();
     }
 
-    assert_eq!(t.runs(check, page(10)).await.len(), 2);
-    let total = t.stores.history.metrics(an_hour(check)).await.unwrap().total;
+    assert_eq!(runs_of(history, check, page(10)).await.len(), 2);
+    let total = history.metrics(an_hour(check)).await.unwrap().total;
     assert_eq!((total.ok, total.missed), (1, 7));
 }
 
@@ -107,7 +243,7 @@ fn an_hour(check: CheckId) -> MetricsOf {
     }
 }
 
-pub async fn sums_agree_with_the_runs_in_every_width(t: TestStores) {
+pub async fn sums_agree_with_the_runs_in_every_width(history: &dyn History) {
     let check = CheckId::generate();
     let start = today();
     let mut runs = Vec::new();
@@ -122,7 +258,7 @@ pub async fn sums_agree_with_the_runs_in_every_width(t: TestStores) {
     runs.push(a_gap(check, start.plus(5 * MINUTE + 30_000), 3));
     // In several shipments, so that sums are added to.
     for part in runs.chunks(50) {
-        t.stores.history.append(&shipment(part)).await.unwrap();
+        history.append(&shipment(part)).await.unwrap();
     }
 
     for (bucket_seconds, buckets) in [(60, 240), (900, 16), (3_600, 4), (86_400, 1)] {
@@ -133,7 +269,7 @@ pub async fn sums_agree_with_the_runs_in_every_width(t: TestStores) {
             until: start.plus(86_400_000).time(),
             bucket_seconds,
         };
-        let metrics = t.stores.history.metrics(of).await.unwrap();
+        let metrics = history.metrics(of).await.unwrap();
 
         assert_eq!(metrics.buckets.len(), buckets, "{bucket_seconds}");
         let total = metrics.total;
@@ -153,19 +289,55 @@ pub async fn sums_agree_with_the_runs_in_every_width(t: TestStores) {
     }
 }
 
-pub async fn an_empty_life_has_empty_sums(t: TestStores) {
-    let metrics = t.stores.history.metrics(an_hour(CheckId::generate())).await.unwrap();
+pub async fn what_is_old_is_forgotten_and_the_rest_is_kept(history: &dyn History) {
+    let (check, before) = (CheckId::generate(), today());
+    let now = before.plus(3 * DAY);
+    let (old, young) =
+        (a_run(check, before, Outcome::Ok, 1_000), a_run(check, now, Outcome::Ok, 1_000));
+    history.append(&shipment(&[old.clone(), young.clone()])).await.unwrap();
+    let summed = async |bucket_seconds| {
+        let of = MetricsOf {
+            project: PROJECT,
+            check,
+            from: before.time(),
+            until: now.plus(DAY).time(),
+            bucket_seconds,
+        };
+        let buckets = history.metrics(of).await.unwrap().buckets;
+        buckets.into_iter().map(|(start, _)| Slot::from(start)).collect::<Vec<_>>()
+    };
+    let both = [old.slot, young.slot];
+
+    history.retain(now).await.unwrap();
+
+    assert_eq!(runs_of(history, check, page(10)).await, [young.clone(), old]);
+    assert_eq!(summed(60).await, [young.slot]);
+    assert_eq!((summed(3_600).await, summed(86_400).await), (both.to_vec(), both.to_vec()));
+
+    // The oldest has been kept for its time, and a day on top: stores may forget whole days.
+    history.retain(before.plus((i64::from(KEPT_DAYS) + 2) * DAY)).await.unwrap();
+
+    assert_eq!(runs_of(history, check, page(10)).await, [young]);
+    assert_eq!((summed(60).await, summed(86_400).await), (vec![], vec![]));
+
+    history.retain(now.plus((i64::from(KEPT_DAYS) + 2) * DAY)).await.unwrap();
+
+    assert_eq!(runs_of(history, check, page(10)).await, []);
+}
+
+pub async fn an_empty_life_has_empty_sums(history: &dyn History) {
+    let metrics = history.metrics(an_hour(CheckId::generate())).await.unwrap();
 
     assert_eq!(metrics, crate::ports::history::Metrics::default());
 }
 
-pub async fn preparing_again_changes_nothing(t: TestStores) {
+pub async fn preparing_again_changes_nothing(history: &dyn History) {
     let (check, now) = (CheckId::generate(), today());
-    t.stores.history.append(&shipment(&[a_run(check, now, Outcome::Ok, 1_000)])).await.unwrap();
+    history.append(&shipment(&[a_run(check, now, Outcome::Ok, 1_000)])).await.unwrap();
 
-    let (one, two) = tokio::join!(t.stores.history.prepare(), t.stores.history.prepare());
-    t.stores.history.retain(now).await.unwrap();
+    let (one, two) = tokio::join!(history.prepare(), history.prepare());
+    history.retain(now).await.unwrap();
 
     assert!(one.is_ok() && two.is_ok());
-    assert_eq!(t.runs(check, page(10)).await.len(), 1);
+    assert_eq!(runs_of(history, check, page(10)).await.len(), 1);
 }

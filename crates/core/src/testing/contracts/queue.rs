@@ -4,17 +4,36 @@
 use std::collections::BTreeSet;
 
 use crate::models::ids::{CheckId, Region};
-use crate::models::job::{Job, VersionedSpec};
+use crate::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
 use crate::models::run::{MissedReason, Outcome};
 use crate::models::schedule::Slot;
+use crate::ports::StoreError;
+use crate::ports::presence::{Presence, WorkerReport};
 use crate::ports::queue::{Dispatch, Entry, ResultQueue, WorkQueue};
+use crate::stores::queue_rules::QueueOptions;
 use crate::testing::{a_check, a_result, eventually};
 
-/// A queue of the test's own.
+/// How much may wait in a queue that is put to the test.
+pub const LIMITS: QueueOptions = QueueOptions { queue_limit: 100, results_limit: 10 };
+
+/// A queue of the test's own, empty, with [`LIMITS`].
 pub struct Queue<'a> {
     pub dispatch: &'a dyn Dispatch,
     pub work: &'a dyn WorkQueue,
     pub results: &'a dyn ResultQueue,
+    pub presence: &'a dyn Presence,
+    /// The same queue, as another recorder sees it.
+    pub other: &'a dyn ResultQueue,
+}
+
+impl<'a> Queue<'a> {
+    /// The queue of `adapter`; `other` is the same for another process.
+    pub fn new<A: Dispatch + WorkQueue + ResultQueue + Presence>(
+        adapter: &'a A,
+        other: &'a A,
+    ) -> Self {
+        Self { dispatch: adapter, work: adapter, results: adapter, presence: adapter, other }
+    }
 }
 
 /// A job for a slot long ago, worth starting for an hour to come.
@@ -37,11 +56,33 @@ fn spec_of(job: &Job) -> VersionedSpec {
 
 impl Queue<'_> {
     async fn push(&self, jobs: &[Job]) {
-        for job in jobs {
-            self.dispatch.put_specs(&job.region, &[spec_of(job)]).await.unwrap();
+        assert_eq!(self.push_what_fits(jobs).await, 0, "dropped");
+    }
+
+    /// Returns how many were dropped.
+    async fn push_what_fits(&self, jobs: &[Job]) -> u64 {
+        for jobs in jobs.chunk_by(|one, next| one.region == next.region) {
+            let specs: Vec<VersionedSpec> = jobs.iter().map(spec_of).collect();
+            self.dispatch.put_specs(&jobs[0].region, &specs).await.unwrap();
         }
         let pushed = self.dispatch.push(jobs).await.unwrap();
-        assert_eq!((pushed.lacking_spec.len(), pushed.dropped), (0, 0));
+        assert_eq!(pushed.lacking_spec, []);
+        pushed.dropped
+    }
+
+    /// Has a worker take `jobs` new jobs and die: their leases run out, and they are ready again.
+    async fn hand_back_in_vain(&self, jobs: &[Job]) -> Vec<LeasedJob> {
+        self.push(jobs).await;
+        let zombies = self.work.lease(&jobs[0].region, jobs.len()).await.unwrap();
+        assert_eq!(zombies.len(), jobs.len());
+        eventually("the leases run out", async || {
+            let taken = self.work.lease(&jobs[0].region, 0).await.unwrap();
+            assert_eq!(taken, [], "there was no room for any");
+            let depth = self.work.depth(&jobs[0].region).await.unwrap();
+            (depth == jobs.len() as u64).then_some(())
+        })
+        .await;
+        zombies
     }
 
     async fn drain_results(&self) -> Vec<Entry> {
@@ -49,6 +90,22 @@ impl Queue<'_> {
         self.results.ack(&entries).await.unwrap();
         entries
     }
+}
+
+fn some_jobs(count: usize) -> Vec<Job> {
+    (0..count).map(|_| a_job(1_000)).collect()
+}
+
+fn result_of(leased: &LeasedJob) -> RunResult {
+    a_result(&leased.job).under_token(leased.token).build()
+}
+
+fn jobs_of(leased: Vec<LeasedJob>) -> Vec<Job> {
+    leased.into_iter().map(|leased| leased.job).collect()
+}
+
+fn results_of(entries: Vec<Entry>) -> Vec<RunResult> {
+    entries.into_iter().filter_map(|entry| entry.result).collect()
 }
 
 pub async fn a_job_pushed_twice_is_handed_out_once(queue: Queue<'_>) {
@@ -78,7 +135,7 @@ pub async fn a_job_without_its_spec_is_sent_back_for_it(queue: Queue<'_>) {
 }
 
 pub async fn jobs_come_out_oldest_first_and_to_one_worker_each(queue: Queue<'_>) {
-    let jobs: Vec<Job> = (0..100).map(|_| a_job(1_000)).collect();
+    let jobs = some_jobs(100);
     queue.push(&jobs).await;
 
     let region = Region::default();
@@ -187,14 +244,12 @@ pub async fn a_job_past_its_window_is_dropped(queue: Queue<'_>) {
 
     let leased = queue.work.lease(&fresh.region, 10).await.unwrap();
 
-    assert_eq!(leased.into_iter().map(|leased| leased.job).collect::<Vec<_>>(), vec![fresh]);
+    assert_eq!(jobs_of(leased), [fresh]);
 }
 
-pub async fn results_not_acknowledged_come_again_to_another_recorder(
-    queue: Queue<'_>,
-    other: &dyn ResultQueue,
-) {
-    let jobs: Vec<Job> = (0..3).map(|_| a_job(1_000)).collect();
+pub async fn results_not_acknowledged_come_again_to_another_recorder(queue: Queue<'_>) {
+    let other = queue.other;
+    let jobs = some_jobs(3);
     queue.push(&jobs).await;
     for leased in queue.work.lease(&Region::default(), 3).await.unwrap() {
         let result = a_result(&leased.job).under_token(leased.token).build();
@@ -240,6 +295,193 @@ pub async fn each_region_has_its_own_queue(queue: Queue<'_>) {
 
     let leased = queue.work.lease(&east, 10).await.unwrap();
 
-    assert_eq!(leased.into_iter().map(|leased| leased.job).collect::<Vec<_>>(), vec![there]);
+    assert_eq!(jobs_of(leased), [there]);
     assert_eq!(queue.work.depth(&here.region).await.unwrap(), 1);
+}
+
+pub async fn a_region_nobody_pushed_to_is_empty(queue: Queue<'_>) {
+    let job = a_job(1_000);
+    let never_leased = LeasedJob { job: job.clone(), token: 1 };
+
+    assert_eq!(queue.work.lease(&job.region, 10).await.unwrap(), []);
+    assert_eq!(queue.work.depth(&job.region).await.unwrap(), 0);
+    assert_eq!(queue.work.specs(&job.region, &[(job.check_id, 1)]).await.unwrap(), []);
+    queue.work.release(&job.region, std::slice::from_ref(&never_leased)).await.unwrap();
+    let stale = queue.work.complete(&job.region, &[result_of(&never_leased)]).await.unwrap();
+
+    assert_eq!(stale, 1);
+    assert_eq!(queue.work.depth(&job.region).await.unwrap(), 0);
+    assert_eq!(queue.drain_results().await.len(), 0);
+}
+
+pub async fn a_full_queue_drops_what_is_new_and_says_how_many(queue: Queue<'_>) {
+    let fits = usize::try_from(LIMITS.queue_limit).unwrap();
+    let jobs = some_jobs(fits + 3);
+    let region = &jobs[0].region;
+
+    let dropped = queue.push_what_fits(&jobs).await;
+    let again = queue.push_what_fits(&jobs[..fits]).await;
+    let elsewhere = Job { region: Region::parse("east").unwrap(), ..a_job(1_000) };
+    let dropped_elsewhere = queue.push_what_fits(&[elsewhere]).await;
+    let oldest = queue.work.lease(region, 1).await.unwrap();
+    let after_a_lease = queue.push_what_fits(&jobs[fits..]).await;
+
+    assert_eq!(dropped, 3);
+    assert_eq!(again, 0, "those known already need no room");
+    assert_eq!(dropped_elsewhere, 0, "each region has room of its own");
+    assert_eq!(jobs_of(oldest), jobs[..1]);
+    assert_eq!(after_a_lease, 2, "a leased job does not wait");
+    assert_eq!(queue.work.depth(region).await.unwrap(), LIMITS.queue_limit);
+}
+
+pub async fn jobs_nobody_came_for_in_time_make_room(queue: Queue<'_>) {
+    let late = || Job { start_within_ms: -1, ..a_job(1_000) };
+    let full: Vec<Job> = (0..LIMITS.queue_limit).map(|_| late()).collect();
+    queue.push(&full).await;
+    let fresh = a_job(1_000);
+
+    let dropped = queue.push_what_fits(std::slice::from_ref(&fresh)).await;
+
+    assert_eq!(dropped, 0);
+    assert_eq!(queue.work.depth(&fresh.region).await.unwrap(), 1);
+    assert_eq!(jobs_of(queue.work.lease(&fresh.region, 1).await.unwrap()), [fresh]);
+}
+
+pub async fn jobs_handed_back_come_out_again_before_others_in_their_order(queue: Queue<'_>) {
+    let jobs = some_jobs(5);
+    let region = &jobs[0].region;
+    queue.push(&jobs).await;
+    let leased = queue.work.lease(region, 3).await.unwrap();
+
+    queue.work.release(region, &leased).await.unwrap();
+
+    assert_eq!(jobs_of(queue.work.lease(region, 10).await.unwrap()), jobs);
+}
+
+pub async fn a_job_that_was_handed_back_cannot_be_completed(queue: Queue<'_>) {
+    let job = a_job(1_000);
+    queue.push(std::slice::from_ref(&job)).await;
+    let leased = queue.work.lease(&job.region, 1).await.unwrap();
+    queue.work.release(&job.region, &leased).await.unwrap();
+
+    let stale = queue.work.complete(&job.region, &[result_of(&leased[0])]).await.unwrap();
+
+    assert_eq!(stale, 1);
+    assert_eq!(queue.work.depth(&job.region).await.unwrap(), 1);
+    assert_eq!(queue.drain_results().await.len(), 0);
+}
+
+pub async fn a_lease_that_ran_out_is_handed_back_once(queue: Queue<'_>) {
+    let job = a_job(1);
+    let zombie = queue.hand_back_in_vain(std::slice::from_ref(&job)).await;
+
+    queue.work.release(&job.region, &zombie).await.unwrap();
+
+    assert_eq!(queue.work.depth(&job.region).await.unwrap(), 1);
+    let again = queue.work.lease(&job.region, 10).await.unwrap();
+    assert_eq!(again, [LeasedJob { job, token: 2 }], "the delivery in vain counts");
+}
+
+pub async fn a_late_result_counts_while_nobody_else_has_its_job(queue: Queue<'_>) {
+    let job = a_job(1);
+    let late = queue.hand_back_in_vain(std::slice::from_ref(&job)).await;
+
+    let stale = queue.work.complete(&job.region, &[result_of(&late[0])]).await.unwrap();
+
+    assert_eq!(stale, 0);
+    assert_eq!(queue.work.lease(&job.region, 10).await.unwrap(), [], "it is done");
+    assert_eq!(results_of(queue.drain_results().await), [result_of(&late[0])]);
+}
+
+pub async fn a_stale_result_among_others_changes_nothing_for_them(queue: Queue<'_>) {
+    let jobs = some_jobs(3);
+    let region = &jobs[0].region;
+    queue.push(&jobs).await;
+    let leased = queue.work.lease(region, 3).await.unwrap();
+    let mut results: Vec<RunResult> = leased.iter().map(result_of).collect();
+    results[1].attempt += 1;
+
+    let stale = queue.work.complete(region, &results).await.unwrap();
+
+    assert_eq!(stale, 1);
+    let taken = results_of(queue.drain_results().await);
+    assert_eq!(taken, [results[0].clone(), results[2].clone()]);
+}
+
+pub async fn when_too_many_results_wait_more_are_refused_and_their_leases_stay(queue: Queue<'_>) {
+    let most = usize::try_from(LIMITS.results_limit).unwrap();
+    let jobs = some_jobs(most + 1);
+    let region = &jobs[0].region;
+    queue.push(&jobs).await;
+    let leased = queue.work.lease(region, jobs.len()).await.unwrap();
+    let results: Vec<RunResult> = leased.iter().map(result_of).collect();
+    let (fit, rest) = results.split_at(most);
+    assert_eq!(queue.work.complete(region, fit).await.unwrap(), 0);
+
+    let refused = queue.work.complete(region, rest).await;
+    // Those read and not acknowledged still wait.
+    let read = queue.results.read(most).await.unwrap();
+    let still_refused = queue.work.complete(region, rest).await;
+    queue.results.ack(&read).await.unwrap();
+    let taken = queue.work.complete(region, rest).await;
+
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+    assert!(matches!(still_refused, Err(StoreError::Unavailable { .. })), "{still_refused:?}");
+    assert_eq!(taken.unwrap(), 0, "the lease was not lost");
+    assert_eq!(results_of(queue.drain_results().await), rest);
+}
+
+pub async fn results_come_oldest_first_and_no_more_than_asked_for(queue: Queue<'_>) {
+    let jobs = some_jobs(3);
+    queue.push(&jobs).await;
+    let leased = queue.work.lease(&jobs[0].region, 3).await.unwrap();
+    let results: Vec<RunResult> = leased.iter().map(result_of).collect();
+    queue.work.complete(&jobs[0].region, &results).await.unwrap();
+
+    let first = queue.results.read(2).await.unwrap();
+    let second = queue.results.read(2).await.unwrap();
+
+    assert_eq!(queue.results.backlog().await.unwrap(), 3, "until they are acknowledged");
+    queue.results.ack(&first).await.unwrap();
+    assert_eq!(queue.results.backlog().await.unwrap(), 1);
+    assert_eq!(results_of(first), results[..2]);
+    assert_eq!(results_of(second), results[2..]);
+}
+
+pub async fn results_of_all_regions_reach_the_recorder(queue: Queue<'_>) {
+    let jobs = ["east", "west"].map(|name| {
+        let region = Region::parse(name).unwrap();
+        Job { region, ..a_job(1_000) }
+    });
+    queue.push(&jobs).await;
+    for job in &jobs {
+        let leased = queue.work.lease(&job.region, 1).await.unwrap();
+        queue.work.complete(&job.region, &[result_of(&leased[0])]).await.unwrap();
+    }
+
+    let entries = queue.drain_results().await;
+
+    let regions = entries.iter().map(|entry| entry.region.as_str()).collect::<BTreeSet<_>>();
+    assert_eq!(regions, BTreeSet::from(["east", "west"]));
+    assert_eq!(queue.results.backlog().await.unwrap(), 0);
+}
+
+pub async fn workers_are_listed_until_they_leave(queue: Queue<'_>) {
+    let report = |worker: &str, runs| WorkerReport {
+        worker: worker.into(),
+        checks_executed_total: runs,
+        latency_ms_sum: 0.5,
+        ..WorkerReport::default()
+    };
+    assert_eq!(queue.presence.workers().await.unwrap(), []);
+
+    queue.presence.report(&report("staying", 1)).await.unwrap();
+    queue.presence.report(&report("leaving", 1)).await.unwrap();
+    queue.presence.report(&report("staying", 2)).await.unwrap();
+    let both = queue.presence.workers().await.unwrap();
+    queue.presence.leave("leaving").await.unwrap();
+    queue.presence.leave("never seen").await.unwrap();
+
+    assert_eq!(both.len(), 2);
+    assert_eq!(queue.presence.workers().await.unwrap(), [report("staying", 2)]);
 }

@@ -12,17 +12,15 @@ use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, FromRow, PgPool};
 use uuid::Uuid;
 
-use self::sums::{SumRow, sum, sum_up};
+use self::sums::{SumRow, sum_up};
 use super::{Tx, error, unreadable};
 use crate::models::run::Run;
 use crate::models::schedule::Slot;
 use crate::ports::history::{History, Metrics, MetricsOf, RunsOf, Shipment};
 use crate::ports::{Page, StoreResult};
 use crate::stores::history_row::{HistoryRow, read_lines};
+use crate::stores::sums::{DAY_MS, RESOLUTIONS, Resolution, fold};
 
-const DAY_MS: i64 = 86_400_000;
-/// The widths that are summed up, in seconds, and how long each is kept, in days.
-const RESOLUTIONS: [(i32, i64); 3] = [(60, 2), (3_600, 90), (86_400, 800)];
 /// Sums dropped at a time.
 const STEP: i64 = 10_000;
 /// How long an arrived shipment is remembered: far longer than anyone retries one.
@@ -93,9 +91,6 @@ impl History for PostgresHistory {
     }
 
     async fn metrics(&self, of: MetricsOf) -> StoreResult<Metrics> {
-        let widths = RESOLUTIONS.iter().rev().map(|(seconds, _)| *seconds);
-        let bucket = i32::try_from(of.bucket_seconds).unwrap_or(i32::MAX);
-        let resolution = widths.into_iter().find(|seconds| bucket % seconds == 0).unwrap_or(60);
         let rows: Vec<SumRow> = sqlx::query_as(
             "-- history.metrics
              SELECT bucket, ok, failed, inconclusive, missed, latency_us_sum, latency_count, histogram
@@ -104,13 +99,13 @@ impl History for PostgresHistory {
         )
         .bind(of.project.0)
         .bind(of.check.0)
-        .bind(resolution)
+        .bind(Resolution::for_buckets_of(of.bucket_seconds).seconds)
         .bind(of.from.timestamp_millis())
         .bind(of.until.timestamp_millis())
         .fetch_all(&self.pool)
         .await
         .map_err(error)?;
-        Ok(sum(rows, i64::from(of.bucket_seconds) * 1000))
+        Ok(fold(rows.into_iter().map(SumRow::into), of.bucket_seconds))
     }
 
     async fn retain(&self, now: Slot) -> StoreResult<()> {
@@ -130,8 +125,9 @@ impl History for PostgresHistory {
             let drop = format!("DROP TABLE IF EXISTS {name}");
             sqlx::query(AssertSqlSafe(drop)).execute(&self.pool).await.map_err(error)?;
         }
-        for (seconds, days) in RESOLUTIONS {
-            while self.drop_sums(seconds, now.0 - days * DAY_MS).await? == STEP.unsigned_abs() {}
+        for resolution in RESOLUTIONS {
+            let before = resolution.kept_from(now);
+            while self.drop_sums(resolution.seconds, before).await? == STEP.unsigned_abs() {}
         }
         sqlx::query(
             "-- history.retain: arrivals\n DELETE FROM history_arrivals WHERE arrived_at < $1",

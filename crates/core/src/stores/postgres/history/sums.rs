@@ -1,77 +1,15 @@
-//! Sums by minute, hour and day, each with a histogram of its latencies.
+//! The sums' place in PostgreSQL; `stores::sums` has the rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::RESOLUTIONS;
 use crate::models::histogram::Histogram;
-use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
-use crate::ports::history::{Latency, Metrics, Summary};
 use crate::stores::history_row::HistoryRow;
 use crate::stores::postgres::{Tx, error};
-
-/// Counts and latencies of one bucket.
-#[derive(Clone, Debug, Default)]
-struct Sum {
-    ok: i64,
-    failed: i64,
-    inconclusive: i64,
-    missed: i64,
-    latency_us: i64,
-    latency_count: i64,
-    histogram: Histogram,
-}
-
-impl Sum {
-    fn count(&mut self, row: &HistoryRow) {
-        let slots = i64::from(row.slots);
-        match row.outcome.as_str() {
-            "ok" => self.ok += slots,
-            "fail" => self.failed += slots,
-            "inconclusive" => self.inconclusive += slots,
-            _ => self.missed += slots,
-        }
-        // Only an answer has a latency: a refused connection is fast, and says nothing of speed.
-        if row.status_code > 0 {
-            self.latency_us += i64::from(row.total_us);
-            self.latency_count += 1;
-            self.histogram.record(row.total_us);
-        }
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.ok += other.ok;
-        self.failed += other.failed;
-        self.inconclusive += other.inconclusive;
-        self.missed += other.missed;
-        self.latency_us += other.latency_us;
-        self.latency_count += other.latency_count;
-        self.histogram.merge(&other.histogram);
-    }
-
-    fn summary(&self) -> Summary {
-        Summary {
-            ok: self.ok.unsigned_abs(),
-            failed: self.failed.unsigned_abs(),
-            inconclusive: self.inconclusive.unsigned_abs(),
-            missed: self.missed.unsigned_abs(),
-            latency: self.latency(),
-        }
-    }
-
-    fn latency(&self) -> Option<Latency> {
-        let ms = |q| self.histogram.quantile(q).map(|us| us / 1000.0);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "sums of microseconds stay far below 2^52 in a bucket"
-        )]
-        let mean_ms = self.latency_us as f64 / self.latency_count.max(1) as f64 / 1000.0;
-        Some(Latency { mean_ms, p50_ms: ms(0.5)?, p95_ms: ms(0.95)?, p99_ms: ms(0.99)? })
-    }
-}
+use crate::stores::sums::{Sum, count};
 
 #[derive(FromRow)]
 pub(super) struct SumRow {
@@ -85,9 +23,9 @@ pub(super) struct SumRow {
     histogram: Vec<i32>,
 }
 
-impl From<SumRow> for Sum {
+impl From<SumRow> for (i64, Sum) {
     fn from(row: SumRow) -> Self {
-        Self {
+        let sum = Sum {
             ok: row.ok,
             failed: row.failed,
             inconclusive: row.inconclusive,
@@ -95,21 +33,9 @@ impl From<SumRow> for Sum {
             latency_us: row.latency_us_sum,
             latency_count: row.latency_count,
             histogram: Histogram::from_pairs(&row.histogram),
-        }
+        };
+        (row.bucket, sum)
     }
-}
-
-pub(super) fn sum(rows: Vec<SumRow>, bucket_ms: i64) -> Metrics {
-    let (mut total, mut buckets) = (Sum::default(), BTreeMap::<i64, Sum>::new());
-    for row in rows {
-        let start = row.bucket - row.bucket.rem_euclid(bucket_ms.max(1));
-        let one = Sum::from(row);
-        total.add(&one);
-        buckets.entry(start).or_default().add(&one);
-    }
-    let buckets =
-        buckets.into_iter().map(|(start, sum)| (Slot(start).time(), sum.summary())).collect();
-    Metrics { total: total.summary(), buckets }
 }
 
 type Bucket = (Uuid, i32, i64, String);
@@ -117,19 +43,17 @@ type Bucket = (Uuid, i32, i64, String);
 /// Adds rows to the sums of their minute, hour and day.
 pub(super) async fn sum_up(tx: &mut Tx, rows: &[HistoryRow]) -> StoreResult<()> {
     // In one order for all: two shippers that meet wait for each other, and never in a circle.
-    let mut sums: BTreeMap<Bucket, (Uuid, Sum)> = BTreeMap::new();
+    let mut sums: BTreeMap<Bucket, Sum> = BTreeMap::new();
     for row in rows {
-        for (seconds, _) in RESOLUTIONS {
-            let at = row.slot.timestamp_millis();
-            let bucket = at - at.rem_euclid(i64::from(seconds) * 1000);
-            let key = (row.check_id, seconds, bucket, row.region.clone());
-            sums.entry(key).or_insert_with(|| (row.project_id, Sum::default())).1.count(row);
-        }
+        count(&mut sums, row, |resolution, bucket| {
+            (row.check_id, resolution.seconds, bucket, row.region.clone())
+        });
     }
+    let projects = rows.iter().map(|row| (row.check_id, row.project_id)).collect();
     let keys: Vec<Bucket> = sums.keys().cloned().collect();
-    claim_buckets(tx, &keys, &sums).await?;
+    claim_buckets(tx, &keys, &projects).await?;
     for (key, before) in read_buckets(tx, &keys).await? {
-        if let Some((_, sum)) = sums.get_mut(&key) {
+        if let Some(sum) = sums.get_mut(&key) {
             sum.add(&before);
         }
     }
@@ -140,10 +64,11 @@ pub(super) async fn sum_up(tx: &mut Tx, rows: &[HistoryRow]) -> StoreResult<()> 
 async fn claim_buckets(
     tx: &mut Tx,
     keys: &[Bucket],
-    sums: &BTreeMap<Bucket, (Uuid, Sum)>,
+    projects: &HashMap<Uuid, Uuid>,
 ) -> StoreResult<()> {
-    let projects: Vec<Uuid> = sums.values().map(|(project, _)| *project).collect();
     let (checks, seconds, buckets, regions) = columns(keys);
+    let projects: Vec<Uuid> =
+        checks.iter().filter_map(|check| projects.get(check).copied()).collect();
     sqlx::query(
         "-- history.claim_buckets
          INSERT INTO run_metrics (project_id, check_id, resolution_s, bucket, region, ok, failed, inconclusive, missed,
@@ -188,15 +113,16 @@ async fn read_buckets(tx: &mut Tx, keys: &[Bucket]) -> StoreResult<Vec<(Bucket, 
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
-    Ok(rows
-        .into_iter()
-        .map(|row| ((row.check_id, row.resolution_s, row.sum.bucket, row.region), row.sum.into()))
-        .collect())
+    let keyed = |row: KeyedRow| {
+        let (bucket, sum) = row.sum.into();
+        ((row.check_id, row.resolution_s, bucket, row.region), sum)
+    };
+    Ok(rows.into_iter().map(keyed).collect())
 }
 
-async fn write_buckets(tx: &mut Tx, sums: &BTreeMap<Bucket, (Uuid, Sum)>) -> StoreResult<()> {
+async fn write_buckets(tx: &mut Tx, sums: &BTreeMap<Bucket, Sum>) -> StoreResult<()> {
     // An array of arrays of different lengths is none in SQL: one statement a bucket.
-    for ((check, seconds, bucket, region), (_, sum)) in sums {
+    for ((check, seconds, bucket, region), sum) in sums {
         sqlx::query(
             "-- history.write_bucket
              UPDATE run_metrics SET ok = $5, failed = $6, inconclusive = $7, missed = $8, latency_us_sum = $9,

@@ -1,14 +1,16 @@
 -- Hands back jobs whose lease has run out, then leases jobs. Pop, token and deadline are one step.
 -- KEYS: ready list, jobs hash, leases set, results stream.
--- ARGV: most jobs, margin in ms, most deliveries of one job, region.
+-- ARGV: most jobs, margin in ms, most deliveries of one job, most leases handed back, region.
 -- Returns how many leases had run out, then id, token and body of each job.
 local ready, jobs, leases, results = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local most, margin, deliveries = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local expired = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 200)
-for _, id in ipairs(expired) do
+local expired = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[4])
+-- Each goes to the head, so the oldest goes last.
+for n = #expired, 1, -1 do
+  local id = expired[n]
   redis.call('ZREM', leases, id)
   local entry = redis.call('HGET', jobs, id)
   local token = entry and tonumber(string.match(entry, '^(%d+),'))
@@ -17,7 +19,7 @@ for _, id in ipairs(expired) do
     redis.call('HDEL', jobs, id)
     redis.call('XADD', results, '*', 'r', string.format(
       '{"check_id":"%s","region":"%s","slot":%s,"attempt":%d,"outcome":"missed","reason":"worker_crash"}',
-      check, ARGV[4], slot, token))
+      check, ARGV[5], slot, token))
   elseif token then
     redis.call('LPUSH', ready, id)
   end

@@ -31,7 +31,7 @@ pub async fn deliveries_keep_their_order_and_their_bytes(t: TestStores) {
     let resolved = t.claim_deliveries().await;
     assert!(resolved[0].body.contains("incident.resolved"));
 
-    let attempts = t.stores.alerts.attempts(PROJECT, check.id, page(10)).await.unwrap();
+    let attempts = t.stores.alerts.attempts(PROJECT, Some(check.id), page(10)).await.unwrap();
     let told: Vec<_> =
         attempts.iter().map(|it| (it.kind, it.number, it.finished_at.is_some())).collect();
     assert_eq!(told, [("resolved", 1, false), ("opened", 2, true), ("opened", 1, true)]);
@@ -78,14 +78,16 @@ pub async fn a_dead_delivery_can_be_replayed_from_the_start_of_its_schedule(t: T
     assert!(t.claim_deliveries().await.is_empty());
 
     let replayed =
-        t.stores.alerts.replay(PROJECT, check.id, lease.id, t.clock.now()).await.unwrap();
+        t.stores.alerts.replay(PROJECT, Some(check.id), lease.id, t.clock.now()).await.unwrap();
     let again = t.claim_deliveries().await.remove(0);
 
     assert!(replayed);
     assert_eq!((again.id, again.number, again.schedule_step), (lease.id, 2, 1));
     assert_eq!(again.body, lease.body);
     let elsewhere = CheckId::generate();
-    assert!(!t.stores.alerts.replay(PROJECT, elsewhere, lease.id, t.clock.now()).await.unwrap());
+    assert!(
+        !t.stores.alerts.replay(PROJECT, Some(elsewhere), lease.id, t.clock.now()).await.unwrap()
+    );
 }
 
 pub async fn the_end_is_told_to_whoever_heard_the_beginning(t: TestStores) {

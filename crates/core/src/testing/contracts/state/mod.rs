@@ -79,7 +79,7 @@ impl TestStores {
     }
 
     async fn incidents(&self, check: CheckId) -> Vec<Incident> {
-        self.stores.alerts.incidents(PROJECT, check, page(100)).await.unwrap()
+        self.stores.alerts.incidents(PROJECT, Some(check), page(100)).await.unwrap()
     }
 
     async fn alert_kinds(&self, check: CheckId) -> Vec<AlertKind> {

@@ -1,4 +1,4 @@
-//! The server's time, carried forward by a monotonic clock between two looks at it.
+//! The store's time, carried forward by a monotonic clock between two looks at it.
 //!
 //! All servers and workers of one database thus agree on when a slot is due to within a round trip,
 //! whatever their own wall clocks say.
@@ -24,16 +24,20 @@ struct Reading {
 
 /// See the module. Until first set it follows this host's clock.
 #[derive(Debug)]
-pub struct StoreClock(Mutex<Reading>);
+pub struct StoreClock {
+    store: &'static str,
+    reading: Mutex<Reading>,
+}
 
 impl StoreClock {
-    pub(super) fn unset() -> Self {
+    pub(in crate::stores) fn unset(store: &'static str) -> Self {
         let base_ms = Slot::from(chrono::Utc::now()).0;
-        Self(Mutex::new(Reading { base_ms, at: Instant::now(), latest_ms: 0, is_servers: false }))
+        let reading = Reading { base_ms, at: Instant::now(), latest_ms: 0, is_servers: false };
+        Self { store, reading: Mutex::new(reading) }
     }
 
     /// Takes a reading that was asked for at `asked` and has just arrived.
-    pub(super) fn set(&self, server_ms: i64, asked: Instant) {
+    pub(in crate::stores) fn set(&self, server_ms: i64, asked: Instant) {
         let way = asked.elapsed();
         let half_way = asked + way / 2;
         let mut reading = self.lock();
@@ -47,14 +51,14 @@ impl StoreClock {
         let expected = reading.base_ms.saturating_add(ms(reading.at.elapsed()));
         let step_ms = server_ms.saturating_add(ms(half_way.elapsed())) - expected;
         if reading.latest_ms > 0 && step_ms.abs() >= STEP_MS {
-            tracing::warn!(step_ms, "the clock of PostgreSQL has stepped");
+            tracing::warn!(step_ms, store = self.store, "the store's clock has stepped");
         }
         reading.base_ms = server_ms;
         reading.at = half_way;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Reading> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.reading.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -78,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_host_clock_that_ran_ahead_is_forgotten_with_the_first_word_of_the_server() {
-        let clock = StoreClock::unset();
+        let clock = StoreClock::unset("test");
         let ours = clock.now();
 
         clock.set(ours.0 - 600_000, Instant::now());
@@ -88,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_server_clock_that_steps_back_makes_time_stand_still() {
-        let clock = StoreClock::unset();
+        let clock = StoreClock::unset("test");
         clock.set(10_000_000_000_000, Instant::now());
         let before = clock.now();
 

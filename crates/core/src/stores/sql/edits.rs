@@ -2,10 +2,7 @@
 //!
 //! Each locks the check's regions, then the check, so that no claim and no recording moves meanwhile.
 
-use sqlx::types::Json;
-
-use super::checks::{CheckRow, view};
-use super::{Postgres, Tx, check_regions, error, incidents, outbox, unreadable};
+use super::{StateTx, incidents, outbox};
 use crate::models::alert::Resolution;
 use crate::models::check::{Check, CheckDraft};
 use crate::models::check_region::CheckRegion;
@@ -17,17 +14,17 @@ use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::checks::{Change, RunNow};
 
-pub(super) async fn replace(
-    store: &Postgres,
+/// See [`crate::ports::checks::CheckStore::replace`].
+pub async fn replace<T: StateTx>(
+    mut tx: T,
     project: ProjectId,
     id: CheckId,
     version: i32,
     draft: CheckDraft,
     now: Slot,
 ) -> StoreResult<Change> {
-    let mut tx = store.begin().await?;
-    let regions = check_regions::lock_check(&mut tx, id).await?;
-    let Some(before) = lock_check(&mut tx, project, id).await? else {
+    let regions = tx.lock_regions_of(id).await?;
+    let Some(before) = tx.lock_check(project, id).await? else {
         return Ok(Change::NotFound);
     };
     if before.version != version {
@@ -40,55 +37,50 @@ pub(super) async fn replace(
         updated_at: now.time(),
         ..before.clone()
     };
-    update(&mut tx, &after).await?;
+    tx.update_check(&after).await?;
     let was_down = regions.iter().any(|region| region.health.state == State::Down);
     let moved = Moved::new(regions, &before, &after, now);
-    moved.write(&mut tx).await?;
+    moved.write(&mut tx, id).await?;
     if was_down && !moved.is_down() {
         let resolution = if after.config.enabled { Resolution::Edited } else { Resolution::Paused };
         resolve(&mut tx, id, resolution, now).await?;
     }
     outbox::seal(&mut tx, &moved.runs).await?;
-    let seen = view(&mut *tx, project, id).await?;
-    tx.commit().await.map_err(error)?;
-    seen.map(Change::Done).ok_or_else(|| unreadable("a check that vanished in its own transaction"))
+    let seen = tx.view(project, id).await?;
+    tx.commit().await?;
+    seen.map(Change::Done).ok_or_else(vanished::<T>)
 }
 
-pub(super) async fn delete(
-    store: &Postgres,
+/// See [`crate::ports::checks::CheckStore::delete`].
+pub async fn delete<T: StateTx>(
+    mut tx: T,
     project: ProjectId,
     id: CheckId,
     now: Slot,
 ) -> StoreResult<bool> {
-    let mut tx = store.begin().await?;
-    let mut regions = check_regions::lock_check(&mut tx, id).await?;
-    if lock_check(&mut tx, project, id).await?.is_none() {
+    let mut regions = tx.lock_regions_of(id).await?;
+    if tx.lock_check(project, id).await?.is_none() {
         return Ok(false);
     }
     let runs: Vec<Run> =
         regions.iter_mut().filter_map(|region| region.stop(MissedReason::Deleted)).collect();
-    check_regions::save(&mut tx, &regions).await?;
+    tx.save_regions(&regions).await?;
     resolve(&mut tx, id, Resolution::Deleted, now).await?;
     outbox::seal(&mut tx, &runs).await?;
-    sqlx::query("-- edits.delete\n UPDATE checks SET deleted_at = $2 WHERE id = $1")
-        .bind(id.0)
-        .bind(now.time())
-        .execute(&mut *tx)
-        .await
-        .map_err(error)?;
-    tx.commit().await.map_err(error)?;
+    tx.delete_check(id, now).await?;
+    tx.commit().await?;
     Ok(true)
 }
 
-pub(super) async fn run_now(
-    store: &Postgres,
+/// See [`crate::ports::checks::CheckStore::run_now`].
+pub async fn run_now<T: StateTx>(
+    mut tx: T,
     project: ProjectId,
     id: CheckId,
     now: Slot,
 ) -> StoreResult<RunNow> {
-    let mut tx = store.begin().await?;
-    let mut regions = check_regions::lock_check(&mut tx, id).await?;
-    let Some(check) = lock_check(&mut tx, project, id).await? else {
+    let mut regions = tx.lock_regions_of(id).await?;
+    let Some(check) = tx.lock_check(project, id).await? else {
         return Ok(RunNow::NotFound);
     };
     if !check.config.enabled {
@@ -97,43 +89,18 @@ pub(super) async fn run_now(
     for region in &mut regions {
         region.ledger.make_due(now);
     }
-    check_regions::save(&mut tx, &regions).await?;
-    let seen = view(&mut *tx, project, id).await?;
-    tx.commit().await.map_err(error)?;
-    seen.map(RunNow::Due).ok_or_else(|| unreadable("a check that vanished in its own transaction"))
+    tx.save_regions(&regions).await?;
+    let seen = tx.view(project, id).await?;
+    tx.commit().await?;
+    seen.map(RunNow::Due).ok_or_else(vanished::<T>)
 }
 
-async fn lock_check(tx: &mut Tx, project: ProjectId, id: CheckId) -> StoreResult<Option<Check>> {
-    let row: Option<CheckRow> = sqlx::query_as(
-        "-- edits.lock_check
-         SELECT * FROM checks WHERE id = $1 AND project_id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
-    )
-    .bind(id.0)
-    .bind(project.0)
-    .fetch_optional(&mut **tx)
-    .await
-    .map_err(error)?;
-    Ok(row.map(Check::from))
+fn vanished<T: StateTx>() -> crate::ports::StoreError {
+    T::unreadable("a check that vanished in its own transaction")
 }
 
-async fn update(tx: &mut Tx, check: &Check) -> StoreResult<()> {
-    sqlx::query(
-        "-- edits.update
-         UPDATE checks SET config = $2, webhook_secret = $3, version = $4, updated_at = $5 WHERE id = $1",
-    )
-    .bind(check.id.0)
-    .bind(Json(&check.config))
-    .bind(&check.webhook_secret)
-    .bind(check.version)
-    .bind(check.updated_at)
-    .execute(&mut **tx)
-    .await
-    .map_err(error)?;
-    Ok(())
-}
-
-async fn resolve(
-    tx: &mut Tx,
+async fn resolve<T: StateTx>(
+    tx: &mut T,
     check: CheckId,
     resolution: Resolution,
     now: Slot,
@@ -168,20 +135,16 @@ impl Moved {
         self.kept.iter().any(|region| region.health.state == State::Down)
     }
 
-    async fn write(&self, tx: &mut Tx) -> StoreResult<()> {
-        check_regions::reconfigure(tx, &self.kept).await?;
-        check_regions::save(tx, &self.kept).await?;
-        check_regions::insert(tx, &self.added).await?;
-        let Some(first) = self.removed.first() else {
-            return Ok(());
-        };
+    async fn write<T: StateTx>(&self, tx: &mut T, check: CheckId) -> StoreResult<()> {
+        if let Some(like) = self.kept.first() {
+            tx.reconfigure_regions(like).await?;
+        }
+        tx.save_regions(&self.kept).await?;
+        tx.insert_regions(&self.added).await?;
         let removed: Vec<&str> = self.removed.iter().map(|region| region.region.as_str()).collect();
-        sqlx::query("-- edits.leave_regions\n DELETE FROM check_regions WHERE check_id = $1 AND region = ANY($2)")
-            .bind(first.check_id.0)
-            .bind(removed)
-            .execute(&mut **tx)
-            .await
-            .map_err(error)?;
+        if !removed.is_empty() {
+            tx.delete_regions(check, &removed).await?;
+        }
         Ok(())
     }
 }

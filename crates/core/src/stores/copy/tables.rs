@@ -1,0 +1,176 @@
+//! What a state store holds, table by table, in an order in which no row refers to a later one.
+
+/// How a column's value crosses from SQLite to PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The same on both sides: texts and numbers.
+    Plain,
+    /// A UUID: 16 bytes there, `uuid` here.
+    Id,
+    /// An instant: milliseconds there, `timestamptz` here.
+    Time,
+    /// A JSON document: text there, `jsonb` here.
+    Json,
+    /// 0 and 1 there, `boolean` here.
+    Flag,
+    /// Bytes as they are.
+    Bytes,
+}
+
+/// One table.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name, the same in both dialects.
+    pub name: &'static str,
+    /// What people call its rows.
+    pub rows: &'static str,
+    /// Its primary key.
+    pub key: &'static [&'static str],
+    /// All its columns that are copied.
+    pub columns: &'static [(&'static str, Kind)],
+}
+
+use Kind::{Bytes, Flag, Id, Json, Plain, Time};
+
+/// All of them but the history on its way, which has arrived by then. `check_regions` comes last:
+/// before it, nothing is due in the target.
+pub const TABLES: [Table; 8] = [
+    Table {
+        name: "projects",
+        rows: "projects",
+        key: &["id"],
+        columns: &[("id", Id), ("slug", Plain), ("created_at", Time)],
+    },
+    Table {
+        name: "checks",
+        rows: "checks",
+        key: &["id"],
+        columns: &[
+            ("id", Id),
+            ("project_id", Id),
+            ("config", Json),
+            ("webhook_secret", Plain),
+            ("version", Plain),
+            ("created_at", Time),
+            ("updated_at", Time),
+            ("deleted_at", Time),
+        ],
+    },
+    Table {
+        name: "incidents",
+        rows: "incidents",
+        key: &["id"],
+        columns: &[
+            ("id", Id),
+            ("project_id", Id),
+            ("check_id", Id),
+            ("started_slot", Plain),
+            ("opened_at", Time),
+            ("resolved_slot", Plain),
+            ("resolution", Plain),
+            ("cause", Plain),
+        ],
+    },
+    Table {
+        name: "alerts",
+        rows: "alerts",
+        key: &["id"],
+        columns: &[
+            ("id", Id),
+            ("project_id", Id),
+            ("check_id", Id),
+            ("incident_id", Id),
+            ("kind", Plain),
+            ("raised_at", Time),
+        ],
+    },
+    Table {
+        name: "deliveries",
+        rows: "deliveries",
+        key: &["id"],
+        columns: &[
+            ("id", Id),
+            ("project_id", Id),
+            ("check_id", Id),
+            ("incident_id", Id),
+            ("alert_id", Id),
+            ("kind", Plain),
+            ("sequence", Plain),
+            ("channel", Plain),
+            ("body", Plain),
+            ("state", Plain),
+            ("next_attempt_at", Plain),
+            ("schedule_step", Plain),
+            ("attempts", Plain),
+            ("leased_until", Plain),
+        ],
+    },
+    Table {
+        name: "attempts",
+        rows: "attempts",
+        key: &["id"],
+        columns: &[
+            ("id", Id),
+            ("project_id", Id),
+            ("check_id", Id),
+            ("delivery_id", Id),
+            ("number", Plain),
+            ("started_at", Time),
+            ("finished_at", Time),
+            ("request_headers", Json),
+            ("status", Plain),
+            ("response_headers", Json),
+            ("response_body", Plain),
+            ("error", Plain),
+            ("latency_ms", Plain),
+            ("timed_out", Flag),
+        ],
+    },
+    Table {
+        name: "idempotency_keys",
+        rows: "idempotency keys",
+        key: &["project_id", "key"],
+        columns: &[
+            ("project_id", Id),
+            ("key", Plain),
+            ("request_hash", Bytes),
+            ("check_id", Id),
+            ("created_at", Time),
+        ],
+    },
+    Table {
+        name: "check_regions",
+        rows: "health states",
+        key: &["check_id", "region"],
+        columns: &[
+            ("check_id", Id),
+            ("region", Plain),
+            ("project_id", Id),
+            ("version", Plain),
+            ("interval_ms", Plain),
+            ("timeout_ms", Plain),
+            ("threshold", Plain),
+            ("next_slot", Plain),
+            ("out_slot", Plain),
+            ("out_until", Plain),
+            ("last_slot", Plain),
+            ("state", Plain),
+            ("failures", Plain),
+            ("failing_since", Plain),
+        ],
+    },
+];
+
+impl Table {
+    /// The table's columns, parted by commas.
+    #[must_use]
+    pub fn columns_listed(&self) -> String {
+        self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The key's columns, parted by commas.
+    #[must_use]
+    pub fn key_listed(&self) -> String {
+        self.key.join(", ")
+    }
+}

@@ -1,0 +1,12 @@
+//! How long the state store remembers what nobody asks for any more.
+
+use chrono::TimeDelta;
+
+/// A deleted check, so that its last alerts can be delivered.
+pub const DELETED_FOR: TimeDelta = TimeDelta::days(7);
+/// An idempotency key.
+pub const KEYS_FOR: TimeDelta = TimeDelta::days(1);
+/// A resolved incident, its alerts and their deliveries.
+pub const INCIDENTS_FOR: TimeDelta = TimeDelta::days(400);
+/// Rows forgotten in one step.
+pub const STEP: i64 = 500;

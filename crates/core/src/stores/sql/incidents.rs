@@ -1,0 +1,114 @@
+//! Edges of incidents, and the alerts and deliveries they raise, in the transaction that made them.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Ending, NewDelivery, Opening, Raised, StateTx};
+use crate::models::alert::{AboutCheck, AlertKind, Incident, webhook_body};
+use crate::models::check::CheckConfig;
+use crate::models::ids::{AlertId, CheckId, DeliveryId, IncidentId};
+use crate::models::outage::Edge;
+use crate::models::schedule::Slot;
+use crate::ports::StoreResult;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changed {
+    pub opened: u64,
+    pub resolved: u64,
+}
+
+/// Makes the edges true, each check's in the order given, and raises their alerts.
+///
+/// The checks must be locked by this transaction: then no region of theirs moves meanwhile.
+pub async fn apply<T: StateTx>(
+    tx: &mut T,
+    mut edges: Vec<Edge>,
+    now: Slot,
+) -> StoreResult<Changed> {
+    let mut changed = Changed::default();
+    while !edges.is_empty() {
+        // One edge of each check a round: a check that fails and recovers in one batch needs two.
+        let mut seen = HashSet::new();
+        let (round, rest): (Vec<_>, Vec<_>) =
+            edges.into_iter().partition(|edge| seen.insert(edge.check()));
+        edges = rest;
+        let (openings, endings) = parted(round);
+        if !openings.is_empty() {
+            let opened = tx.open_incidents(&openings, now).await?;
+            raise(tx, AlertKind::Opened, &opened, now).await?;
+            changed.opened += opened.len() as u64;
+        }
+        if !endings.is_empty() {
+            let resolved = tx.resolve_incidents(&endings).await?;
+            raise(tx, AlertKind::Resolved, &resolved, now).await?;
+            changed.resolved += resolved.len() as u64;
+        }
+    }
+    Ok(changed)
+}
+
+fn parted(edges: Vec<Edge>) -> (Vec<Opening>, Vec<Ending>) {
+    let (mut openings, mut endings) = (Vec::new(), Vec::new());
+    for edge in edges {
+        match edge {
+            Edge::Open { check, since, cause } => {
+                openings.push(Opening { id: IncidentId::generate(), check, since, cause });
+            }
+            Edge::Resolve { check, at, resolution } => {
+                endings.push(Ending { check, at, resolution });
+            }
+        }
+    }
+    (openings, endings)
+}
+
+async fn raise<T: StateTx>(
+    tx: &mut T,
+    kind: AlertKind,
+    incidents: &[Incident],
+    now: Slot,
+) -> StoreResult<()> {
+    if incidents.is_empty() {
+        return Ok(());
+    }
+    let checks: Vec<CheckId> = incidents.iter().map(|incident| incident.check_id).collect();
+    let configs = tx.configs(&checks).await?;
+    let configs: HashMap<CheckId, CheckConfig> =
+        configs.into_iter().map(|(id, _, config)| (id, config)).collect();
+    let told = told(tx, kind, incidents).await?;
+
+    let mut raised = Vec::with_capacity(incidents.len());
+    for incident in incidents {
+        let Some(config) = configs.get(&incident.check_id) else { continue };
+        let channel = match kind {
+            AlertKind::Opened => config.webhook_url.as_ref(),
+            AlertKind::Resolved => told.get(&incident.id),
+        };
+        let about = AboutCheck { id: incident.check_id, name: &config.name, url: &config.url };
+        raised.push(Raised {
+            id: AlertId::generate(),
+            project: incident.project_id,
+            check: incident.check_id,
+            incident: incident.id,
+            delivery: channel.map(|channel| NewDelivery {
+                id: DeliveryId::generate(),
+                channel: channel.clone(),
+                body: webhook_body(kind, now.time(), &about, incident),
+            }),
+        });
+    }
+    tx.insert_alerts(kind, &raised, now).await
+}
+
+/// Who heard that these incidents opened: they, and nobody else, hear of the end, wherever the check
+/// points meanwhile.
+async fn told<T: StateTx>(
+    tx: &mut T,
+    kind: AlertKind,
+    incidents: &[Incident],
+) -> StoreResult<HashMap<IncidentId, String>> {
+    if kind == AlertKind::Opened {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.id).collect();
+    Ok(tx.told(&ids).await?.into_iter().collect())
+}

@@ -1,0 +1,131 @@
+//! What the state stores share: the flow of each transaction, and what rows mean.
+//!
+//! A dialect gives its statements (`StateTx`); what they add up to is written once, here. Locks are
+//! always taken in the same order, regions before checks, so that claims, recordings and edits
+//! never deadlock where several writers are let in.
+
+pub(super) mod checks;
+pub(super) mod clock;
+pub(super) mod deliveries;
+pub(super) mod edits;
+pub(super) mod forgetting;
+pub(super) mod incidents;
+pub(super) mod outbox;
+pub(super) mod recording;
+pub(super) mod rows;
+pub(super) mod schedule;
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+
+use crate::models::alert::{AlertKind, Incident, Resolution};
+use crate::models::check::{Check, CheckConfig, CheckView};
+use crate::models::check_region::CheckRegion;
+use crate::models::ids::{AlertId, BatchId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
+use crate::models::schedule::Slot;
+use crate::ports::checks::IdempotencyKey;
+use crate::ports::{StoreError, StoreResult};
+
+/// An outage that begins.
+pub(super) struct Opening {
+    pub id: IncidentId,
+    pub check: CheckId,
+    pub since: Slot,
+    pub cause: String,
+}
+
+/// An outage that ends.
+pub(super) struct Ending {
+    pub check: CheckId,
+    pub at: Slot,
+    pub resolution: Resolution,
+}
+
+/// An alert, and the delivery that carries it when somebody is to be told.
+pub(super) struct Raised {
+    pub id: AlertId,
+    pub project: ProjectId,
+    pub check: CheckId,
+    pub incident: IncidentId,
+    pub delivery: Option<NewDelivery>,
+}
+
+pub(super) struct NewDelivery {
+    pub id: DeliveryId,
+    pub channel: String,
+    pub body: String,
+}
+
+/// A request that was served before: the hash of its body, and its check.
+pub(super) type Earlier = (Vec<u8>, CheckId);
+
+/// The statements of one open transaction. Dropped without `commit`, nothing has happened.
+#[async_trait]
+pub(super) trait StateTx: Send + Sized {
+    /// What errors call the store.
+    const STORE: &'static str;
+
+    async fn insert_check(&mut self, check: &Check) -> StoreResult<()>;
+    /// Remembers the key; the earlier request when it is known already. A rival with the same key
+    /// waits here until this transaction has ended.
+    async fn remember(
+        &mut self,
+        key: &IdempotencyKey,
+        check: &Check,
+        now: Slot,
+    ) -> StoreResult<Option<Earlier>>;
+    /// The check, unless it is deleted; its regions must be locked before.
+    async fn lock_check(&mut self, project: ProjectId, id: CheckId) -> StoreResult<Option<Check>>;
+    async fn update_check(&mut self, check: &Check) -> StoreResult<()>;
+    async fn delete_check(&mut self, id: CheckId, now: Slot) -> StoreResult<()>;
+    async fn view(&mut self, project: ProjectId, id: CheckId) -> StoreResult<Option<CheckView>>;
+    /// Locks checks whose incidents are about to change. Always after their regions, in one order.
+    async fn lock_checks(&mut self, checks: &[CheckId]) -> StoreResult<()>;
+    /// Configurations with their versions, of deleted checks as well.
+    async fn configs(
+        &mut self,
+        checks: &[CheckId],
+    ) -> StoreResult<Vec<(CheckId, i32, CheckConfig)>>;
+
+    /// Regions with a slot due at `now` and none under way, oldest slot first, locked. Those that
+    /// somebody else holds are left to them.
+    async fn lock_due(&mut self, now: Slot, limit: u32) -> StoreResult<Vec<CheckRegion>>;
+    async fn lock_regions(
+        &mut self,
+        wanted: &BTreeSet<(CheckId, &str)>,
+    ) -> StoreResult<Vec<CheckRegion>>;
+    async fn lock_regions_of(&mut self, check: CheckId) -> StoreResult<Vec<CheckRegion>>;
+    async fn insert_regions(&mut self, regions: &[CheckRegion]) -> StoreResult<()>;
+    /// Copies the configured part, which edits alone change, into all regions of `like`'s check.
+    async fn reconfigure_regions(&mut self, like: &CheckRegion) -> StoreResult<()>;
+    /// Writes ledgers and health back; each row must be locked by this transaction.
+    async fn save_regions(&mut self, regions: &[CheckRegion]) -> StoreResult<()>;
+    async fn delete_regions(&mut self, check: CheckId, regions: &[&str]) -> StoreResult<()>;
+    async fn regions_down(&mut self, checks: &[CheckId]) -> StoreResult<Vec<(CheckId, Region)>>;
+
+    /// Adds incidents where none is open; those that were added.
+    async fn open_incidents(
+        &mut self,
+        openings: &[Opening],
+        now: Slot,
+    ) -> StoreResult<Vec<Incident>>;
+    /// Ends open incidents; those that were open.
+    async fn resolve_incidents(&mut self, endings: &[Ending]) -> StoreResult<Vec<Incident>>;
+    /// Which channels heard that these incidents opened.
+    async fn told(&mut self, incidents: &[IncidentId]) -> StoreResult<Vec<(IncidentId, String)>>;
+    async fn insert_alerts(
+        &mut self,
+        kind: AlertKind,
+        raised: &[Raised],
+        now: Slot,
+    ) -> StoreResult<()>;
+
+    async fn insert_batch(&mut self, id: BatchId, rows: &str, row_count: usize) -> StoreResult<()>;
+
+    async fn commit(self) -> StoreResult<()>;
+
+    fn unreadable(what: &str) -> StoreError {
+        StoreError::Unreadable { store: Self::STORE, what: what.into() }
+    }
+}

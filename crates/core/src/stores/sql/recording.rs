@@ -1,0 +1,146 @@
+//! Recording: the only writer of health.
+//!
+//! Regions are locked in one order, folded in Rust, written back by the thousand. Only where a
+//! transition happened is the check itself locked, so that regions of one check agree on its incident.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{StateTx, incidents, outbox};
+use crate::models::check_region::CheckRegion;
+use crate::models::health::{State, Transition};
+use crate::models::ids::{CheckId, Region};
+use crate::models::job::RunResult;
+use crate::models::outage::{Edge, Outage};
+use crate::models::run::{Outcome, Run};
+use crate::models::schedule::Slot;
+use crate::ports::StoreResult;
+use crate::ports::recording::Recorded;
+
+/// See [`crate::ports::recording::RecordStore::record`].
+pub async fn record<T: StateTx>(
+    mut tx: T,
+    results: &[RunResult],
+    now: Slot,
+) -> StoreResult<Recorded> {
+    let wanted: BTreeSet<(CheckId, &str)> =
+        results.iter().map(|r| (r.check_id, r.region.as_str())).collect();
+    let before = tx.lock_regions(&wanted).await?;
+    let mut batch = Batch::fold(before, results);
+    if batch.runs.is_empty() {
+        // Nothing but echoes: end the transaction without writing.
+        return Ok(batch.recorded);
+    }
+    tx.save_regions(&batch.rows).await?;
+    let edges = edges(&mut tx, &batch).await?;
+    let changed = incidents::apply(&mut tx, edges, now).await?;
+    outbox::seal(&mut tx, &batch.runs).await?;
+    tx.commit().await?;
+    batch.recorded.opened = changed.opened;
+    batch.recorded.resolved = changed.resolved;
+    Ok(batch.recorded)
+}
+
+struct Moved {
+    check: CheckId,
+    region: Region,
+    transition: Transition,
+    cause: String,
+}
+
+/// What a batch of results comes to.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<CheckRegion>,
+    runs: Vec<Run>,
+    moved: Vec<Moved>,
+    /// Regions of this batch that were down before it.
+    were_down: Vec<(CheckId, Region)>,
+    recorded: Recorded,
+}
+
+impl Batch {
+    fn fold(rows: Vec<CheckRegion>, results: &[RunResult]) -> Self {
+        let mut by_region: HashMap<(CheckId, &str), Vec<&RunResult>> = HashMap::new();
+        for result in results {
+            by_region.entry((result.check_id, result.region.as_str())).or_default().push(result);
+        }
+        let mut batch = Self::default();
+        for mut row in rows {
+            let mut results =
+                by_region.get(&(row.check_id, row.region.as_str())).cloned().unwrap_or_default();
+            results.sort_by_key(|result| result.slot);
+            if row.health.state == State::Down {
+                batch.were_down.push((row.check_id, row.region.clone()));
+            }
+            let applied =
+                results.into_iter().filter(|result| batch.settle(&mut row, result)).count();
+            if applied > 0 {
+                batch.rows.push(row);
+            }
+        }
+        batch.recorded.stale = results.len() as u64 - batch.recorded.applied;
+        // Regions of one check settle apart; its incident sees their edges in the order of slots.
+        batch.moved.sort_by_key(|moved| (moved.check, moved.at()));
+        batch
+    }
+
+    fn settle(&mut self, row: &mut CheckRegion, result: &RunResult) -> bool {
+        let Some(settled) = row.settle(result.clone()) else {
+            return false;
+        };
+        self.recorded.applied += 1;
+        self.recorded.missed += settled
+            .runs
+            .iter()
+            .filter(|r| matches!(r.outcome, Outcome::Missed(_)))
+            .map(|r| u64::from(r.slots))
+            .sum::<u64>();
+        if let Some(transition) = settled.transition {
+            let cause =
+                result.observation.as_ref().and_then(|seen| seen.error.clone()).unwrap_or_default();
+            self.moved.push(Moved {
+                check: row.check_id,
+                region: row.region.clone(),
+                transition,
+                cause,
+            });
+        }
+        self.runs.extend(settled.runs);
+        true
+    }
+}
+
+impl Moved {
+    const fn at(&self) -> Slot {
+        match self.transition {
+            Transition::WentDown { since: slot } | Transition::Recovered { at: slot } => slot,
+        }
+    }
+}
+
+/// What the transitions of a batch mean for the checks' incidents.
+async fn edges<T: StateTx>(tx: &mut T, batch: &Batch) -> StoreResult<Vec<Edge>> {
+    if batch.moved.is_empty() {
+        return Ok(Vec::new());
+    }
+    let checks: Vec<CheckId> = batch.moved.iter().map(|moved| moved.check).collect();
+    tx.lock_checks(&checks).await?;
+    // After the lock, in a statement of its own: it must see what rival recorders have committed.
+    let down = tx.regions_down(&checks).await?;
+
+    let ours: BTreeSet<(CheckId, &Region)> =
+        batch.rows.iter().map(|row| (row.check_id, &row.region)).collect();
+    let elsewhere = down.into_iter().filter(|(check, region)| !ours.contains(&(*check, region)));
+    let mut down: BTreeMap<CheckId, BTreeSet<Region>> = BTreeMap::new();
+    for (check, region) in elsewhere.chain(batch.were_down.iter().cloned()) {
+        down.entry(check).or_default().insert(region);
+    }
+    let mut outages: BTreeMap<CheckId, Outage> = BTreeMap::new();
+    let edge = |moved: &Moved| {
+        let outage = outages.entry(moved.check).or_insert_with(|| {
+            Outage::new(moved.check, down.remove(&moved.check).unwrap_or_default())
+        });
+        outage.observe(&moved.region, moved.transition, &moved.cause)
+    };
+    Ok(batch.moved.iter().filter_map(edge).collect())
+}

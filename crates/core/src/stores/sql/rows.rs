@@ -1,0 +1,295 @@
+//! Rows as both dialects select them, and what they mean.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::error::BoxDynError;
+use sqlx::types::Json;
+use sqlx::{Database, Decode, FromRow, Postgres, Sqlite, Type};
+use uuid::Uuid;
+
+use crate::models::alert::{
+    Alert, AlertKind, AttemptReportView, AttemptView, DeliveryState, Incident, Resolution,
+};
+use crate::models::check::{Check, CheckConfig, CheckView, Status};
+use crate::models::check_region::CheckRegion;
+use crate::models::health::{Health, State};
+use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
+use crate::models::ledger::{Ledger, Outstanding};
+use crate::models::schedule::{Schedule, Slot};
+
+/// What in a row this version cannot read.
+#[derive(Debug)]
+pub struct Unreadable(pub &'static str);
+
+impl From<Unreadable> for String {
+    fn from(it: Unreadable) -> Self {
+        it.0.into()
+    }
+}
+
+/// All of them, or the first that cannot be read.
+pub fn read_all<R, M>(rows: Vec<R>) -> Result<Vec<M>, Unreadable>
+where
+    M: TryFrom<R, Error = Unreadable>,
+{
+    rows.into_iter().map(M::try_from).collect()
+}
+
+/// An instant for show: TIMESTAMPTZ in PostgreSQL, milliseconds since the Unix epoch in SQLite.
+#[derive(Clone, Copy, Debug)]
+pub struct At(pub DateTime<Utc>);
+
+impl Type<Postgres> for At {
+    fn type_info() -> <Postgres as Database>::TypeInfo {
+        <DateTime<Utc> as Type<Postgres>>::type_info()
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for At {
+    fn decode(value: <Postgres as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
+        <DateTime<Utc> as Decode<Postgres>>::decode(value).map(Self)
+    }
+}
+
+impl Type<Sqlite> for At {
+    fn type_info() -> <Sqlite as Database>::TypeInfo {
+        <i64 as Type<Sqlite>>::type_info()
+    }
+
+    fn compatible(ty: &<Sqlite as Database>::TypeInfo) -> bool {
+        <i64 as Type<Sqlite>>::compatible(ty)
+    }
+}
+
+impl<'r> Decode<'r, Sqlite> for At {
+    fn decode(value: <Sqlite as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
+        <i64 as Decode<Sqlite>>::decode(value).map(|ms| Self(Slot(ms).time()))
+    }
+}
+
+#[derive(FromRow)]
+pub struct CheckRow {
+    id: Uuid,
+    project_id: Uuid,
+    config: Json<CheckConfig>,
+    webhook_secret: Option<String>,
+    version: i32,
+    created_at: At,
+    updated_at: At,
+}
+
+impl From<CheckRow> for Check {
+    fn from(row: CheckRow) -> Self {
+        Self {
+            id: CheckId(row.id),
+            project_id: ProjectId(row.project_id),
+            config: row.config.0,
+            webhook_secret: row.webhook_secret,
+            version: row.version,
+            created_at: row.created_at.0,
+            updated_at: row.updated_at.0,
+        }
+    }
+}
+
+#[derive(FromRow)]
+pub struct ViewRow {
+    #[sqlx(flatten)]
+    check: CheckRow,
+    status: String,
+    next_slot: Option<i64>,
+    last_slot: Option<i64>,
+}
+
+impl TryFrom<ViewRow> for CheckView {
+    type Error = Unreadable;
+
+    fn try_from(row: ViewRow) -> Result<Self, Unreadable> {
+        Ok(Self {
+            check: row.check.into(),
+            status: Status::parse(&row.status).ok_or(Unreadable("a status"))?,
+            next_run_at: row.next_slot.map(Slot),
+            last_run_at: row.last_slot.map(Slot),
+        })
+    }
+}
+
+/// The columns of a [`RegionRow`], by name: a column that a later version adds must not change what
+/// a statement prepared by this one returns.
+macro_rules! region_columns {
+    () => {
+        "check_id, region, project_id, version, interval_ms, timeout_ms, threshold,
+         next_slot, out_slot, out_until, last_slot, state, failures, failing_since"
+    };
+}
+pub(in crate::stores) use region_columns;
+
+#[derive(FromRow)]
+pub struct RegionRow {
+    check_id: Uuid,
+    region: String,
+    project_id: Uuid,
+    version: i32,
+    interval_ms: i32,
+    timeout_ms: i32,
+    threshold: i16,
+    next_slot: Option<i64>,
+    out_slot: Option<i64>,
+    out_until: Option<i64>,
+    last_slot: Option<i64>,
+    state: String,
+    failures: i32,
+    failing_since: Option<i64>,
+}
+
+impl TryFrom<RegionRow> for CheckRegion {
+    type Error = Unreadable;
+
+    fn try_from(row: RegionRow) -> Result<Self, Unreadable> {
+        let check_id = CheckId(row.check_id);
+        let outstanding = row.out_slot.zip(row.out_until);
+        Ok(Self {
+            check_id,
+            region: Region::parse(&row.region).ok_or(Unreadable("a region"))?,
+            project_id: ProjectId(row.project_id),
+            version: row.version,
+            schedule: Schedule::new(check_id, row.interval_ms.into()),
+            timeout_ms: u32::try_from(row.timeout_ms).unwrap_or_default(),
+            threshold: u32::try_from(row.threshold).unwrap_or(1),
+            ledger: Ledger {
+                next: row.next_slot.map(Slot),
+                outstanding: outstanding
+                    .map(|(slot, until)| Outstanding { slot: Slot(slot), until: Slot(until) }),
+                last: row.last_slot.map(Slot),
+            },
+            health: Health {
+                state: State::parse(&row.state).ok_or(Unreadable("a state of health"))?,
+                failures: u32::try_from(row.failures).unwrap_or_default(),
+                failing_since: row.failing_since.map(Slot),
+            },
+        })
+    }
+}
+
+/// Intervals and timeouts end at seven days: 604,800,000 ms.
+pub fn narrow(ms: i64) -> i32 {
+    i32::try_from(ms).unwrap_or(i32::MAX)
+}
+
+#[derive(FromRow)]
+pub struct IncidentRow {
+    id: Uuid,
+    project_id: Uuid,
+    check_id: Uuid,
+    started_slot: i64,
+    opened_at: At,
+    resolved_slot: Option<i64>,
+    resolution: Option<String>,
+    cause: String,
+}
+
+impl TryFrom<IncidentRow> for Incident {
+    type Error = Unreadable;
+
+    fn try_from(row: IncidentRow) -> Result<Self, Unreadable> {
+        let resolution =
+            row.resolution.map(|word| Resolution::parse(&word).ok_or(Unreadable("a resolution")));
+        Ok(Self {
+            id: IncidentId(row.id),
+            project_id: ProjectId(row.project_id),
+            check_id: CheckId(row.check_id),
+            started_at: Slot(row.started_slot),
+            opened_at: row.opened_at.0,
+            resolved_at: row.resolved_slot.map(Slot),
+            resolution: resolution.transpose()?,
+            cause: row.cause,
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub struct AlertRow {
+    id: Uuid,
+    incident_id: Uuid,
+    check_id: Uuid,
+    kind: String,
+    raised_at: At,
+    deliveries: i64,
+    delivered: i64,
+}
+
+impl TryFrom<AlertRow> for Alert {
+    type Error = Unreadable;
+
+    fn try_from(row: AlertRow) -> Result<Self, Unreadable> {
+        Ok(Self {
+            id: AlertId(row.id),
+            incident_id: IncidentId(row.incident_id),
+            check_id: CheckId(row.check_id),
+            kind: kind(&row.kind)?,
+            raised_at: row.raised_at.0,
+            deliveries: u32::try_from(row.deliveries).unwrap_or(u32::MAX),
+            delivered: u32::try_from(row.delivered).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+fn kind(word: &str) -> Result<AlertKind, Unreadable> {
+    AlertKind::parse(word).ok_or(Unreadable("an alert's kind"))
+}
+
+#[derive(FromRow)]
+pub struct AttemptRow {
+    id: Uuid,
+    check_id: Uuid,
+    delivery_id: Uuid,
+    alert_id: Uuid,
+    incident_id: Uuid,
+    kind: String,
+    state: String,
+    number: i32,
+    started_at: At,
+    finished_at: Option<At>,
+    channel: String,
+    body: String,
+    request_headers: Option<Value>,
+    status: Option<i32>,
+    response_headers: Option<Value>,
+    response_body: Option<String>,
+    error: Option<String>,
+    latency_ms: Option<i32>,
+    timed_out: bool,
+    next_attempt_at: Option<i64>,
+}
+
+impl TryFrom<AttemptRow> for AttemptView {
+    type Error = Unreadable;
+
+    fn try_from(row: AttemptRow) -> Result<Self, Unreadable> {
+        let state = DeliveryState::parse(&row.state).ok_or(Unreadable("a delivery's state"))?;
+        Ok(Self {
+            check_id: CheckId(row.check_id),
+            id: AttemptId(row.id),
+            delivery_id: DeliveryId(row.delivery_id),
+            alert_id: AlertId(row.alert_id),
+            incident_id: IncidentId(row.incident_id),
+            kind: kind(&row.kind)?.as_str(),
+            delivery_state: state.as_str(),
+            number: u32::try_from(row.number).unwrap_or_default(),
+            started_at: row.started_at.0,
+            finished_at: row.finished_at.map(|at| at.0),
+            url: row.channel,
+            body: row.body,
+            report: AttemptReportView {
+                request_headers: row.request_headers.unwrap_or(Value::Null),
+                status: row.status.and_then(|status| u16::try_from(status).ok()),
+                response_headers: row.response_headers.unwrap_or(Value::Null),
+                response_body: row.response_body,
+                error: row.error,
+                latency_ms: row.latency_ms.and_then(|ms| u32::try_from(ms).ok()),
+                timed_out: row.timed_out,
+            },
+            next_attempt_at: row.next_attempt_at.map(|at| Slot(at).time()),
+        })
+    }
+}

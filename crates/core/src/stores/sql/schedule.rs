@@ -1,0 +1,93 @@
+//! The schedule: claims in one transaction that stays open while the jobs are pushed.
+
+use async_trait::async_trait;
+
+use super::{StateTx, outbox};
+use crate::models::check_region::CheckRegion;
+use crate::models::ids::CheckId;
+use crate::models::job::{Job, VersionedSpec};
+use crate::models::run::Run;
+use crate::models::schedule::Slot;
+use crate::ports::StoreResult;
+use crate::ports::schedule::Claim;
+
+/// Due slots, held by `tx`.
+pub struct SqlClaim<T> {
+    tx: T,
+    rows: Vec<CheckRegion>,
+    jobs: Vec<Job>,
+    missed: Vec<Run>,
+    full: bool,
+}
+
+impl<T: StateTx> SqlClaim<T> {
+    /// Claims what is due, at most `limit`.
+    pub async fn of(mut tx: T, now: Slot, limit: u32) -> StoreResult<Self> {
+        let mut rows = tx.lock_due(now, limit).await?;
+        let full = rows.len() >= limit as usize;
+        let (mut jobs, mut missed) = (Vec::with_capacity(rows.len()), Vec::new());
+        for (job, runs) in rows.iter_mut().filter_map(|row| row.claim(now)) {
+            jobs.push(job);
+            missed.extend(runs);
+        }
+        Ok(Self { tx, rows, jobs, missed, full })
+    }
+}
+
+#[async_trait]
+impl<T: StateTx + Sync> Claim for SqlClaim<T> {
+    fn jobs(&self) -> &[Job] {
+        &self.jobs
+    }
+
+    fn missed(&self) -> u64 {
+        self.missed.iter().map(|run| u64::from(run.slots)).sum()
+    }
+
+    fn full(&self) -> bool {
+        self.full
+    }
+
+    async fn specs(&mut self, checks: &[CheckId]) -> StoreResult<Vec<VersionedSpec>> {
+        let configs = self.tx.configs(checks).await?.into_iter();
+        Ok(configs
+            .map(|(check_id, version, config)| VersionedSpec {
+                check_id,
+                version,
+                spec: config.probe_spec().into(),
+            })
+            .collect())
+    }
+
+    async fn commit(mut self: Box<Self>) -> StoreResult<()> {
+        self.tx.save_regions(&self.rows).await?;
+        outbox::seal(&mut self.tx, &self.missed).await?;
+        self.tx.commit().await
+    }
+}
+
+/// A claim of nothing, for a store that has looked without a lock.
+pub struct NothingDue;
+
+#[async_trait]
+impl Claim for NothingDue {
+    fn jobs(&self) -> &[Job] {
+        &[]
+    }
+
+    fn missed(&self) -> u64 {
+        0
+    }
+
+    fn full(&self) -> bool {
+        false
+    }
+
+    async fn specs(&mut self, _checks: &[CheckId]) -> StoreResult<Vec<VersionedSpec>> {
+        Ok(Vec::new())
+    }
+
+    async fn commit(self: Box<Self>) -> StoreResult<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! The schedule, and forgetting.
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+
+use super::{Sqlite, error};
+use crate::models::schedule::Slot;
+use crate::ports::StoreResult;
+use crate::ports::schedule::{Claim, ScheduleStore};
+use crate::stores::sql::forgetting::{DELETED_FOR, INCIDENTS_FOR, KEYS_FOR, STEP};
+use crate::stores::sql::schedule::{NothingDue, SqlClaim};
+
+#[async_trait]
+impl ScheduleStore for Sqlite {
+    async fn claim_due(&self, now: Slot, limit: u32) -> StoreResult<Box<dyn Claim>> {
+        // Asked of a reader of the loops', so that an idle scheduler never takes the writer's place.
+        if self.oldest_due(now).await?.is_none() {
+            return Ok(Box::new(NothingDue));
+        }
+        Ok(Box::new(SqlClaim::of(self.state.begin().await?, now, limit).await?))
+    }
+
+    async fn oldest_due_ms(&self, now: Slot) -> StoreResult<u64> {
+        let oldest = self.oldest_due(now).await?;
+        Ok(oldest.map_or(0, |oldest| u64::try_from(now.0 - oldest).unwrap_or_default()))
+    }
+
+    async fn forget_old(&self, now: Slot) -> StoreResult<bool> {
+        let before = |age: TimeDelta| Slot::from(now.time() - age).0;
+        let keys = sqlx::query(
+            "-- schedule.forget_old: keys
+             DELETE FROM idempotency_keys WHERE (project_id, key) IN (
+                 SELECT project_id, key FROM idempotency_keys WHERE created_at < ?1 LIMIT ?2)",
+        )
+        .bind(before(KEYS_FOR));
+        let orphans = sqlx::query(
+            "-- schedule.forget_old: incidents of deleted checks, with all that hangs on them
+             DELETE FROM incidents WHERE id IN (
+                 SELECT i.id FROM checks c JOIN incidents i ON i.check_id = c.id
+                 WHERE c.deleted_at < ?1 AND NOT EXISTS (
+                     SELECT 1 FROM deliveries d WHERE d.incident_id = i.id AND d.state = 'pending')
+                 LIMIT ?2)",
+        )
+        .bind(before(DELETED_FOR));
+        let checks = sqlx::query(
+            "-- schedule.forget_old: deleted checks
+             DELETE FROM checks WHERE id IN (
+                 SELECT id FROM checks c WHERE deleted_at < ?1
+                 AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.check_id = c.id) LIMIT ?2)",
+        )
+        .bind(before(DELETED_FOR));
+        let incidents = sqlx::query(
+            "-- schedule.forget_old: incidents, with their alerts, deliveries and attempts
+             DELETE FROM incidents WHERE id IN (
+                 SELECT id FROM incidents WHERE resolved_slot IS NOT NULL AND opened_at < ?1 ORDER BY id LIMIT ?2)",
+        )
+        .bind(before(INCIDENTS_FOR));
+        let mut more = false;
+        for step in [keys, orphans, checks, incidents] {
+            let done = step.bind(STEP).execute(self.state.writer()).await.map_err(error)?;
+            more |= done.rows_affected() == STEP.unsigned_abs();
+        }
+        self.state.checkpoint().await?;
+        Ok(more)
+    }
+}
+
+impl Sqlite {
+    async fn oldest_due(&self, now: Slot) -> StoreResult<Option<i64>> {
+        sqlx::query_scalar(
+            "-- schedule.oldest_due
+             SELECT next_slot FROM check_regions
+             WHERE next_slot <= ?1 AND (out_until IS NULL OR out_until <= ?1) ORDER BY next_slot LIMIT 1",
+        )
+        .bind(now.0)
+        .fetch_optional(self.state.polls())
+        .await
+        .map_err(error)
+    }
+}

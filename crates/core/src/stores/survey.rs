@@ -1,0 +1,59 @@
+//! What an operator should know of the stores that the settings choose, without using them.
+
+use std::sync::Arc;
+
+use super::clickhouse::ClickHouse;
+use super::history_beside;
+use super::postgres::Postgres;
+use super::queue_rules::QueueOptions;
+use super::redis::{Redis, RedisOptions};
+use super::sqlite::SqliteFile;
+use crate::ports::StoreError;
+use crate::ports::survey::{Finding, Survey};
+use crate::runtime::config::{Config, StateAt};
+
+/// Looks each part over: `state`, `queue` and `history`, with what was found of each. Takes some
+/// seconds at most.
+pub async fn survey(config: &Config) -> Vec<(&'static str, Vec<Finding>)> {
+    let (state, queue, history) =
+        tokio::join!(look(state(config)), look(queue(config)), look(history(config)));
+    vec![("state", state), ("queue", queue), ("history", history)]
+}
+
+/// Somebody who looks, or what there is to say without looking.
+type Surveyor = Result<Arc<dyn Survey>, Finding>;
+
+async fn look(surveyor: Surveyor) -> Vec<Finding> {
+    match surveyor {
+        Ok(surveyor) => surveyor.survey().await,
+        Err(finding) => vec![finding],
+    }
+}
+
+fn state(config: &Config) -> Surveyor {
+    Ok(match &config.state {
+        StateAt::Sqlite(path) => Arc::new(SqliteFile::of_state(path.clone())),
+        StateAt::Postgres(url) => Arc::new(Postgres::new(url, 1).map_err(|it| unreadable(&it))?),
+    })
+}
+
+fn queue(config: &Config) -> Surveyor {
+    let Some(url) = &config.redis_url else {
+        return Err(Finding::well("jobs pass within the process of `pulse up`"));
+    };
+    let queue = QueueOptions::default();
+    let options = RedisOptions { prefix: config.redis_prefix.clone(), queue };
+    Ok(Arc::new(Redis::new(url, "doctor", options).map_err(|it| unreadable(&it))?))
+}
+
+fn history(config: &Config) -> Surveyor {
+    match (&config.clickhouse, &config.state) {
+        (Some(dsn), _) => Ok(Arc::new(ClickHouse::new(dsn, config.history_retention_days))),
+        (None, StateAt::Sqlite(path)) => Ok(Arc::new(SqliteFile::of_history(history_beside(path)))),
+        (None, StateAt::Postgres(_)) => Err(Finding::well("it lies in PostgreSQL with the state")),
+    }
+}
+
+fn unreadable(error: &StoreError) -> Finding {
+    Finding::ill(error.to_string(), "mend its address in the settings")
+}

@@ -1,0 +1,16 @@
+//! The API through its public door: requests in, responses out.
+//!
+//! `errors`, `layers` and `document` need no store; `checks`, `lists` and `history` run on the stores of
+//! `crate::PROFILE`, so that the whole suite holds for each.
+
+mod all_checks;
+mod checks;
+pub mod client;
+mod document;
+mod errors;
+mod fake;
+mod history;
+mod layers;
+mod lists;
+mod schema;
+pub mod world;
