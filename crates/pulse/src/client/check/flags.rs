@@ -1,0 +1,212 @@
+//! The words for what a check is to be, and the API's fields they stand for.
+//!
+//! What may be secret, a webhook's secret, a header or a body, can come from a file or the standard
+//! input: the command line is for every user of the machine to read.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use crate::duration;
+use crate::exit::Told;
+
+/// No server takes more.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// What a check is to be. Ranges are the server's to judge.
+#[derive(Args, Debug)]
+pub struct Flags {
+    /// What to call it; its URL without the scheme when left out.
+    #[arg(long)]
+    name: Option<String>,
+    /// How often to look: 1s to 7d.
+    #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
+    interval: Option<Duration>,
+    /// Limit of one run, less than the interval.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    timeout: Option<Duration>,
+    /// The status that means ok, or `any` for any 2xx.
+    #[arg(long, value_name = "STATUS")]
+    expect: Option<Expected>,
+    /// GET, POST, PUT, DELETE, PATCH, HEAD or OPTIONS.
+    #[arg(long)]
+    method: Option<String>,
+    /// Sent with each run; repeated for several. `@FILE` reads lines of them, `@-` the standard input.
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// Sent with each run. `@FILE` reads it, `@-` from the standard input.
+    #[arg(long)]
+    body: Option<String>,
+    /// Failures in a row that open an incident.
+    #[arg(long, value_name = "N")]
+    threshold: Option<u32>,
+    /// Who is told of incidents.
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
+    /// Signs the webhooks: whsec_ and base64. Other users of this machine can see it here.
+    #[arg(long, value_name = "SECRET", conflicts_with = "webhook_secret_file")]
+    webhook_secret: Option<String>,
+    /// Reads what signs the webhooks from a file, or from the standard input when it is `-`.
+    #[arg(long, value_name = "FILE")]
+    webhook_secret_file: Option<PathBuf>,
+    /// Where to look from; repeated for several.
+    #[arg(long)]
+    region: Vec<String>,
+    /// A word to filter by; repeated for several.
+    #[arg(long)]
+    tag: Vec<String>,
+    /// Do not run it until it is resumed.
+    #[arg(long)]
+    paused: bool,
+}
+
+/// Which status means ok.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    Any2xx,
+    This(u16),
+}
+
+impl FromStr for Expected {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(status) => Ok(Self::This(status)),
+            Err(_no_number) if text == "any" => Ok(Self::Any2xx),
+            Err(_no_number) => Err("it must be a status, 200 say, or any".to_owned()),
+        }
+    }
+}
+
+fn whole_seconds(text: &str) -> Result<Duration, String> {
+    let read = duration::parse(text)?;
+    if read.subsec_nanos() == 0 { Ok(read) } else { Err("it must be whole seconds".to_owned()) }
+}
+
+impl Flags {
+    /// The fields that were given, as the API names them.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or what is no header.
+    pub fn fields(self) -> anyhow::Result<Map<String, Value>> {
+        let mut fields = Map::new();
+        let mut set = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                fields.insert(name.to_owned(), value);
+            }
+        };
+        let listed = |words: Vec<String>| (!words.is_empty()).then(|| json!(words));
+        set("name", self.name.map(Value::from));
+        set("interval_seconds", self.interval.map(|interval| json!(interval.as_secs())));
+        set("timeout_ms", self.timeout.map(|timeout| json!(ms(timeout))));
+        set("expected_status", self.expect.map(Expected::field));
+        set("method", self.method.map(Value::from));
+        set("headers", headers(&self.header)?);
+        set("body", self.body.map(body).transpose()?);
+        set("alert_threshold", self.threshold.map(Value::from));
+        set("webhook_url", self.webhook.map(Value::from));
+        set("webhook_secret", secret(self.webhook_secret, self.webhook_secret_file.as_deref())?);
+        set("regions", listed(self.region));
+        set("tags", listed(self.tag));
+        set("enabled", self.paused.then_some(Value::Bool(false)));
+        Ok(fields)
+    }
+}
+
+impl Expected {
+    fn field(self) -> Value {
+        match self {
+            Self::Any2xx => Value::Null,
+            Self::This(status) => json!(status),
+        }
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Headers by name; none when none were given.
+fn headers(given: &[String]) -> anyhow::Result<Option<Value>> {
+    let mut headers = Map::new();
+    for given in given {
+        match given.strip_prefix('@') {
+            Some(file) => {
+                let text = read(Path::new(file))?;
+                let lines = text.lines().filter(|line| !line.trim().is_empty());
+                lines.map(header).try_for_each(|it| it.map(|it| headers.extend([it])))?;
+            }
+            None => headers.extend([header(given)?]),
+        }
+    }
+    Ok((!headers.is_empty()).then_some(Value::Object(headers)))
+}
+
+/// `NAME: VALUE`. What is wrong is told without the value, which may be secret.
+fn header(line: &str) -> Result<(String, Value), Told> {
+    let wrong = || Told::wrong("a header is a name, a colon and a value: 'Accept: text/html'");
+    let (name, value) = line.split_once(':').ok_or_else(wrong)?;
+    match name.trim() {
+        "" => Err(wrong()),
+        name => Ok((name.to_owned(), value.trim().into())),
+    }
+}
+
+fn body(given: String) -> anyhow::Result<Value> {
+    Ok(match given.strip_prefix('@') {
+        Some(file) => read(Path::new(file))?.into(),
+        None => given.into(),
+    })
+}
+
+fn secret(given: Option<String>, file: Option<&Path>) -> anyhow::Result<Option<Value>> {
+    let read = file.map(|file| read(file).map(|text| text.trim().to_owned())).transpose()?;
+    Ok(read.or(given).map(Value::from))
+}
+
+/// The text of a file, or the standard input for `-`.
+fn read(file: &Path) -> anyhow::Result<String> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        Told::wrong(format!("{} cannot be read: {why}", file.display()))
+    };
+    let input: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(file).map_err(|error| wrong(&error))?)
+    };
+    let mut text = String::new();
+    let mut limited = input.take(MOST_BYTES + 1);
+    limited.read_to_string(&mut text).map_err(|error| wrong(&error))?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(wrong(&"it is larger than 1 MiB").into());
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_a_name_and_a_value() {
+        assert_eq!(header("X-A: b: c ").unwrap(), ("X-A".to_owned(), json!("b: c")));
+        assert_eq!(header("X-A:").unwrap(), ("X-A".to_owned(), json!("")));
+
+        for wrong in ["s3cret", ": s3cret", ""] {
+            let error = header(wrong).unwrap_err();
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_interval_is_whole_seconds() {
+        assert_eq!(whole_seconds("2000ms"), Ok(Duration::from_secs(2)));
+        assert!(whole_seconds("1500ms").is_err());
+    }
+}

@@ -1,0 +1,87 @@
+//! Checks as rows, and one as its fields.
+
+use serde_json::Value;
+
+use crate::client::find::Found;
+use crate::client::shapes::Check;
+use crate::client::{ago, time};
+use crate::duration;
+use crate::output::{Cell, Column, In, Listing, Output};
+
+const COLUMNS: &[Column] = &[
+    Column::only(In::Roomy, "ID", 36),
+    Column::new("STATUS", 8),
+    Column::new("EVERY", 6),
+    Column::only(In::Lines, "LAST RUN", 24),
+    Column::only(In::Tables, "LAST RUN", 12),
+    Column::new("NAME", 0),
+    Column::new("URL", 0),
+    Column::new("TAGS", 0),
+];
+
+/// Prints checks.
+pub fn print(checks: &[Found], out: &mut Output) -> anyhow::Result<()> {
+    print_as(checks, |found| &found.check.status, out)
+}
+
+/// Prints checks, with another word for how they stand.
+pub fn print_as(
+    checks: &[Found],
+    status: impl Fn(&Found) -> &str,
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    let rows = checks.iter().map(|found| row(&found.check, status(found))).collect();
+    let items: Vec<Value> = checks.iter().map(|found| found.json.clone()).collect();
+    out.items(&items, &Listing::new(COLUMNS, rows, "No checks."))
+}
+
+fn row(check: &Check, status: &str) -> Vec<Cell> {
+    vec![
+        Cell::of(check.id),
+        Cell::word(status),
+        Cell::of(every(check)),
+        Cell::maybe(check.last_run_at.map(time)),
+        Cell::maybe(check.last_run_at.map(ago)),
+        Cell::of(&check.name),
+        Cell::of(&check.url),
+        Cell::of(check.tags.join(",")),
+    ]
+}
+
+fn every(check: &Check) -> String {
+    duration::show(check.interval_seconds.saturating_mul(1_000))
+}
+
+/// Everything about a check, under the API's names.
+pub fn fields(check: &Check) -> Vec<(&'static str, Cell)> {
+    let expected = check.expected_status.map_or("any 2xx".to_owned(), |status| status.to_string());
+    let mut fields = vec![
+        ("id", Cell::of(check.id)),
+        ("name", Cell::of(&check.name)),
+        ("url", Cell::of(&check.url)),
+        ("status", Cell::word(&check.status)),
+        ("method", Cell::of(&check.method)),
+        ("expected_status", Cell::of(expected)),
+        ("interval", Cell::of(every(check))),
+        ("timeout", Cell::of(duration::show(check.timeout_ms))),
+        ("alert_threshold", Cell::of(check.alert_threshold)),
+        ("webhook_url", Cell::maybe(check.webhook_url.as_ref())),
+    ];
+    if let Some(secret) = &check.webhook_secret {
+        fields.push(("webhook_secret", Cell::of(secret)));
+    }
+    for (name, value) in &check.headers {
+        fields.push(("header", Cell::of(format!("{name}: {value}"))));
+    }
+    fields.extend([
+        ("body", Cell::maybe(check.body.as_ref())),
+        ("tags", Cell::of(check.tags.join(","))),
+        ("regions", Cell::of(check.regions.join(","))),
+        ("next_run_at", Cell::maybe(check.next_run_at.map(time))),
+        ("last_run_at", Cell::maybe(check.last_run_at.map(time))),
+        ("version", Cell::of(check.version)),
+        ("created_at", Cell::of(time(check.created_at))),
+        ("updated_at", Cell::of(time(check.updated_at))),
+    ]);
+    fields
+}

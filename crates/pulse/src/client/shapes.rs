@@ -1,0 +1,110 @@
+//! What the API answers, as far as it is shown: each field is the API's of that name. Fields that a
+//! newer server adds are passed over.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::api::Api;
+use super::error::ApiError;
+
+/// Reads `value` as what it should be; `what` names it.
+pub fn read<T: DeserializeOwned>(api: &Api, value: &Value, what: &str) -> Result<T, ApiError> {
+    T::deserialize(value).map_err(|_wrong| api.odd(&format!("what is no {what}")))
+}
+
+/// A check and where it stands.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Check {
+    pub id: Uuid,
+    pub name: String,
+    pub url: String,
+    pub status: String,
+    pub method: String,
+    pub expected_status: Option<u16>,
+    pub interval_seconds: u64,
+    pub timeout_ms: u64,
+    pub alert_threshold: u64,
+    pub webhook_url: Option<String>,
+    pub webhook_secret: Option<String>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    pub body: Option<String>,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    #[serde(default)]
+    pub regions: Vec<String>,
+    pub next_run_at: Option<DateTime<Utc>>,
+    pub last_run_at: Option<DateTime<Utc>>,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// How a slot ended.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Run {
+    pub id: Uuid,
+    pub slot: DateTime<Utc>,
+    pub slots: u64,
+    pub outcome: String,
+    pub class: Option<String>,
+    pub reason: Option<String>,
+    pub status_code: Option<u16>,
+    pub latency_ms: Option<f64>,
+    pub error: Option<String>,
+    pub region: String,
+}
+
+/// One outage of one check.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Incident {
+    pub id: Uuid,
+    pub check_id: Uuid,
+    pub started_at: DateTime<Utc>,
+    pub resolved_at: Option<DateTime<Utc>>,
+    pub resolution: Option<String>,
+    pub cause: String,
+}
+
+/// One attempt to deliver one alert.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the API calls the attempt's number so")]
+pub struct Attempt {
+    pub check_id: Uuid,
+    pub delivery_id: Uuid,
+    pub kind: String,
+    pub state: String,
+    pub attempt: u64,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub request: Request,
+    pub response: Option<Response>,
+    pub error: Option<String>,
+    pub latency_ms: Option<u64>,
+    #[serde(default)]
+    pub outcome_unknown: bool,
+}
+
+/// What was sent.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Request {
+    pub url: String,
+}
+
+/// What came back.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Response {
+    pub status: u16,
+}
+
+/// A delivery that is due again.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Replay {
+    pub delivery_id: Uuid,
+    pub state: String,
+}

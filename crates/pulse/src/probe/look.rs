@@ -1,0 +1,52 @@
+//! One look: the worker's probe and the worker's judge.
+
+use pulse_core::models::run::{Observation, Outcome};
+use pulse_worker::egress::{Egress, EgressError};
+use pulse_worker::judge::{Assertion, assertions, judge};
+use pulse_worker::probes::http::{Evidence, HttpProbe};
+
+use super::target::Target;
+
+/// Looks at one target, as often as it is asked to.
+pub struct Looker {
+    egress: Egress,
+    probe: HttpProbe,
+    target: Target,
+}
+
+/// What one look brought.
+pub struct Look {
+    pub outcome: Outcome,
+    pub observation: Observation,
+    pub assertions: Vec<Assertion>,
+    pub evidence: Evidence,
+}
+
+impl Looker {
+    pub fn new(target: Target) -> Result<Self, EgressError> {
+        Ok(Self { egress: Egress::new()?, probe: HttpProbe::default(), target })
+    }
+
+    pub async fn look(&self) -> Look {
+        let Target { prepared, timeout } = &self.target;
+        let expected = prepared.expected_status();
+        let (sight, evidence) = self.probe.look_closely(&self.egress, prepared, *timeout).await;
+        let (outcome, observation) = judge(sight, expected);
+        let assertions = assertions(&observation, expected);
+        Look { outcome, observation, assertions, evidence }
+    }
+}
+
+impl Look {
+    pub fn is_ok(&self) -> bool {
+        self.outcome == Outcome::Ok
+    }
+
+    /// `ok`, `fail(class)` or `inconclusive(reason)`.
+    pub fn word(&self) -> String {
+        match (self.outcome.as_str(), self.outcome.reason()) {
+            (outcome, "") => outcome.to_owned(),
+            (outcome, reason) => format!("{outcome}({reason})"),
+        }
+    }
+}

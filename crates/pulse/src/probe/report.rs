@@ -1,0 +1,194 @@
+//! One look, told whole.
+
+use std::fmt::Write as _;
+
+use chrono::SecondsFormat;
+use pulse_core::models::text::tame_line;
+
+use super::json;
+use super::look::Look;
+use super::paper::Paper;
+use super::waterfall::{self, Row};
+
+/// More names of a certificate are counted, not shown; JSON has them.
+const MOST_NAMES: usize = 10;
+const LONGEST_ERROR: usize = 500;
+
+/// A fact and its name, with underscores for spaces.
+type Fact = (&'static str, String);
+
+/// Everything seen, ending with a line break.
+pub fn whole(look: &Look, paper: Paper) -> String {
+    match paper {
+        Paper::Json => json::line(look),
+        Paper::Pipe => for_a_program(look),
+        Paper::Terminal { .. } => for_a_person(look, paper),
+    }
+}
+
+/// The judge's sentence, in one line; `None` when all is well.
+pub fn sentence(look: &Look) -> Option<String> {
+    look.observation.error.as_deref().map(|error| tame_line(error, LONGEST_ERROR))
+}
+
+fn for_a_program(look: &Look) -> String {
+    let mut told: Vec<Fact> = vec![("outcome", look.word())];
+    told.extend(sentence(look).map(|error| ("error", error)));
+    told.extend(
+        waterfall::rows(&look.observation).iter().map(|row| (row.name, row.milliseconds())),
+    );
+    told.extend(facts(look));
+    told.extend(look.assertions.iter().map(|assertion| {
+        let passed = match assertion.passed {
+            Some(true) => "passed",
+            Some(false) => "failed",
+            None => "unknown",
+        };
+        ("assertion", format!("{passed}\t{assertion}"))
+    }));
+    told.iter().fold(String::new(), |mut text, (name, value)| {
+        let _never_fails = writeln!(text, "{name}\t{value}");
+        text
+    })
+}
+
+fn for_a_person(look: &Look, paper: Paper) -> String {
+    let outcome = paper.coloured(look.outcome, &look.word());
+    let first = sentence(look).map_or(outcome.clone(), |sentence| format!("{outcome}  {sentence}"));
+    let rows = waterfall::rows(&look.observation);
+    let total = rows.last().map_or(0, |total| total.took_us);
+    let phases = rows.iter().map(|row| phase(row, total)).collect();
+    let facts = facts(look).into_iter();
+    let facts = facts.map(|(name, value)| format!("  {:<12}  {value}\n", name.replace('_', " ")));
+    let rules = look.assertions.iter();
+    let rules = rules.map(|rule| format!("  {} {rule}\n", paper.mark(rule.passed)));
+    let mut sections = vec![first + "\n", phases, facts.collect(), rules.collect::<String>()];
+    sections.retain(|section| !section.is_empty());
+    sections.join("\n")
+}
+
+fn phase(row: &Row, total_us: u32) -> String {
+    let (name, took) = (row.name.replace('_', " "), row.milliseconds());
+    format!("  {name:<12}  {took:>10} ms  {}\n", row.bar(total_us))
+}
+
+fn facts(look: &Look) -> Vec<Fact> {
+    let (seen, evidence) = (&look.observation, &look.evidence);
+    let mut facts = Vec::new();
+    facts.extend(seen.address.map(|address| ("address", address.to_string())));
+    facts.extend(seen.status_code.map(|status| ("status", status.to_string())));
+    facts.extend(evidence.http_version.map(|version| ("http_version", version.to_owned())));
+    facts.extend(evidence.location.clone().map(|location| ("location", location)));
+    facts.extend(evidence.tls_version.map(|version| ("tls_version", version.to_owned())));
+    facts.extend(evidence.cipher_suite.clone().map(|suite| ("cipher", suite)));
+    facts.extend(certificate(look));
+    facts
+}
+
+fn certificate(look: &Look) -> Vec<Fact> {
+    let Some(certificate) = &look.evidence.certificate else {
+        return Vec::new();
+    };
+    let instant = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    vec![
+        ("subject", certificate.subject.clone()),
+        ("issuer", certificate.issuer.clone()),
+        ("names", names(&certificate.names)),
+        ("not_before", instant(certificate.not_before)),
+        ("not_after", instant(certificate.not_after)),
+        ("days_left", certificate.days_left(look.observation.started_at).to_string()),
+    ]
+}
+
+fn names(all: &[String]) -> String {
+    let shown = all[..all.len().min(MOST_NAMES)].join(", ");
+    match all.len() - all.len().min(MOST_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+    use pulse_core::models::run::{FailClass, Observation, Outcome, Phases};
+    use pulse_worker::judge::assertions;
+    use pulse_worker::probes::certificate::Certificate;
+    use pulse_worker::probes::http::Evidence;
+
+    use super::*;
+
+    fn a_look() -> Look {
+        let observation = Observation {
+            started_at: DateTime::UNIX_EPOCH,
+            status_code: Some(502),
+            phases: Phases {
+                connect_us: Some(1_000),
+                first_byte_us: Some(2_000),
+                total_us: Some(4_000),
+                ..Phases::default()
+            },
+            address: Some([127, 0, 0, 1].into()),
+            error: Some("status 502,\nexpected any 2xx".to_owned()),
+        };
+        let certificate = Certificate {
+            subject: "CN=shop".to_owned(),
+            issuer: "CN=us".to_owned(),
+            names: (0..12).map(|n| format!("{n}.example")).collect(),
+            not_before: DateTime::UNIX_EPOCH,
+            not_after: DateTime::UNIX_EPOCH + TimeDelta::days(30),
+        };
+        Look {
+            outcome: Outcome::Fail(FailClass::Status),
+            assertions: assertions(&observation, None),
+            observation,
+            evidence: Evidence { certificate: Some(certificate), ..Evidence::default() },
+        }
+    }
+
+    #[test]
+    fn a_person_sees_the_outcome_the_waterfall_the_facts_and_the_rules() {
+        let text = whole(&a_look(), Paper::Terminal { colours: false });
+
+        let expected = "\
+fail(status)  status 502, expected any 2xx
+
+  connect            1.000 ms  ██████████
+  first byte         2.000 ms            ████████████████████
+  body               1.000 ms                                ██████████
+  total              4.000 ms  ████████████████████████████████████████
+
+  address       127.0.0.1
+  status        502
+  subject       CN=shop
+  issuer        CN=us
+  names         0.example, 1.example, 2.example, 3.example, 4.example, 5.example, 6.example, 7.example, 8.example, 9.example and 2 more
+  not before    1970-01-01T00:00:00Z
+  not after     1970-01-31T00:00:00Z
+  days left     30
+
+  ✗ status: expected any 2xx, saw 502
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn where_no_facts_were_seen_no_room_is_left_for_them() {
+        let mut look = a_look();
+        look.evidence = Evidence::default();
+        (look.observation.address, look.observation.status_code) = (None, None);
+
+        let text = whole(&look, Paper::Terminal { colours: false });
+
+        assert!(!text.contains("\n\n\n"), "{text}");
+    }
+
+    #[test]
+    fn colours_are_for_those_who_want_them() {
+        let coloured = whole(&a_look(), Paper::Terminal { colours: true });
+
+        assert!(coloured.starts_with("\x1b[31mfail(status)\x1b[0m  "));
+        assert!(coloured.contains("\x1b[31m✗\x1b[0m status"));
+        assert!(!whole(&a_look(), Paper::Terminal { colours: false }).contains('\x1b'));
+    }
+}

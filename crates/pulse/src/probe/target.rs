@@ -1,0 +1,71 @@
+//! From the options to something that can be looked at, by the rules of a check.
+
+use std::time::Duration;
+
+use pulse_core::models::check::{CheckDraft, FieldError};
+use pulse_worker::probes::http::PreparedHttp;
+use serde_json::{Map, Value, json};
+
+use super::Probe;
+use crate::exit::Told;
+
+/// The longest interval there is, so that a check's timeout is bounded by its own limit only.
+const INTERVAL_SECONDS: u32 = 604_800;
+
+/// What is looked at, made ready.
+pub struct Target {
+    pub prepared: PreparedHttp,
+    pub timeout: Duration,
+}
+
+impl Target {
+    /// What the API refuses as a check is refused here, in the same words.
+    pub fn read(probe: &Probe) -> Result<Self, Told> {
+        let draft = CheckDraft::read(json!({
+            "name": "probe",
+            "url": probe.target,
+            "method": probe.method,
+            "expected_status": probe.expect,
+            "interval_seconds": INTERVAL_SECONDS,
+            "timeout_ms": u64::try_from(probe.timeout.as_millis()).unwrap_or(u64::MAX),
+            "headers": headers(&probe.headers)?,
+            "body": probe.body,
+        }));
+        let draft = draft.map_err(|errors| refused(&errors))?;
+        let prepared = PreparedHttp::new(&draft.config.probe_spec());
+        let prepared = prepared.map_err(|error| Told::wrong(format!("URL: {error}")))?;
+        Ok(Self { prepared, timeout: probe.timeout })
+    }
+}
+
+/// The text of a header is not repeated in a complaint about it: it may be a secret.
+fn headers(given: &[String]) -> Result<Map<String, Value>, Told> {
+    let mut headers = Map::new();
+    for header in given {
+        let Some((name, value)) = header.split_once(':') else {
+            return Err(Told::wrong("--header: must be written as 'Name: value'"));
+        };
+        if headers.insert(name.to_owned(), value.trim().into()).is_some() {
+            return Err(Told::wrong("--header: the same name must not be given twice"));
+        }
+    }
+    Ok(headers)
+}
+
+fn refused(errors: &[FieldError]) -> Told {
+    let told = errors.iter().map(|error| format!("{}: {}", option(&error.pointer), error.detail));
+    Told::wrong(told.collect::<Vec<_>>().join("; "))
+}
+
+/// How a field of a check is called on the command line.
+fn option(pointer: &str) -> &str {
+    match pointer {
+        "/url" => "URL",
+        "/method" => "--method",
+        "/expected_status" => "--expect",
+        "/timeout_ms" => "--timeout",
+        "/headers" => "--header",
+        "/body" => "--body",
+        other => other,
+    }
+}
