@@ -218,9 +218,15 @@ impl Api {
 
     /// What the first server answers on `path`, whatever its status.
     pub async fn answer(&self, path: &str) -> anyhow::Result<(u16, Value)> {
+        let (status, body) = self.body(path).await?;
+        Ok((status, serde_json::from_str(&body).with_context(|| format!("reading {path}"))?))
+    }
+
+    /// The same, not read yet.
+    pub async fn body(&self, path: &str) -> anyhow::Result<(u16, String)> {
         let base = self.bases.first().context("a client needs a server")?;
         let answer = self.http.get(format!("{base}{path}")).send().await?;
-        Ok((answer.status().as_u16(), answer.json().await?))
+        Ok((answer.status().as_u16(), answer.text().await?))
     }
 
     async fn pages<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {

@@ -1,4 +1,5 @@
-//! The servers and workers of one lab: started, killed, restarted, and ended with it.
+//! The processes of one lab, servers and workers or all in one: started, killed, restarted, and
+//! ended with it.
 //!
 //! They are the very programs that users run, configured by environment alone. Each keeps its port
 //! over a restart, writes its log to a file, and counts as started when `GET /ready` says so.
@@ -24,9 +25,11 @@ const TAIL_LINES: usize = 15;
 /// What every process is told besides its port and the stores.
 const SETTINGS: [(&str, &str); 2] = [("HOST", "127.0.0.1"), ("LOG_FORMAT", "json")];
 
-/// Which of the two programs a process is.
+/// Which of the programs a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// Everything, on stores of its own.
+    Whole,
     /// API and scheduler.
     Server,
     /// Prober, recorder, alerter and shipper.
@@ -34,17 +37,30 @@ pub enum Role {
 }
 
 impl Role {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Whole => "pulse",
+            Self::Server => "pulse-server",
+            Self::Worker => "pulse-worker",
+        }
+    }
+
     fn port_setting(self) -> &'static str {
         match self {
-            Self::Server => "PORT",
+            Self::Whole | Self::Server => "PORT",
             Self::Worker => "WORKER_PORT",
         }
+    }
+
+    fn has_api(self) -> bool {
+        self != Self::Worker
     }
 }
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Whole => "pulse",
             Self::Server => "server",
             Self::Worker => "worker",
         })
@@ -71,7 +87,7 @@ struct Member {
 }
 
 impl Fleet {
-    /// A fleet without members, whose logs go to `directory`.
+    /// A fleet without members, whose logs go to `directory`, and which is told of its `stores`.
     #[must_use]
     pub fn new(directory: &Path, stores: &[(String, String)]) -> Self {
         Self {
@@ -87,12 +103,12 @@ impl Fleet {
         self.settings.push((name, value.to_string()));
     }
 
-    /// Starts `servers` and `workers` more, all at once, and waits until the last is ready.
-    pub async fn grow(&mut self, servers: usize, workers: usize) -> anyhow::Result<()> {
+    /// Starts so many more of each role, all at once, and waits until the last is ready.
+    pub async fn grow(&mut self, recruits: &[(Role, usize)]) -> anyhow::Result<()> {
         let known = self.members.len();
-        for (role, count) in [(Role::Server, servers), (Role::Worker, workers)] {
-            for _ in 0..count {
-                self.enlist(role)?;
+        for (role, count) in recruits {
+            for _ in 0..*count {
+                self.enlist(*role)?;
             }
         }
         for index in known..self.members.len() {
@@ -101,17 +117,44 @@ impl Fleet {
         Ok(())
     }
 
-    /// Kills one process with SIGKILL.
+    /// Starts one more without waiting for anything.
+    pub fn enlist(&mut self, role: Role) -> anyhow::Result<()> {
+        let number = self.count(role);
+        let log = self.directory.join(format!("{role}-{number}.log"));
+        let mut member = Member { role, number, port: free_port()?, log, child: None };
+        member.child = Some(self.spawn(&member)?);
+        self.members.push(member);
+        Ok(())
+    }
+
+    /// Kills one process with SIGKILL, and returns when it is no more.
     pub fn kill(&mut self, role: Role, number: usize) -> anyhow::Result<()> {
         self.member(role, number)?.kill();
         Ok(())
     }
 
     /// Asks one process with SIGTERM to leave.
-    pub fn term(&mut self, role: Role, number: usize) -> anyhow::Result<()> {
-        let member = self.member(role, number)?;
+    pub fn term(&self, role: Role, number: usize) -> anyhow::Result<()> {
+        process::signal(self.pid(role, number)?, "TERM")
+    }
+
+    /// Asks one process to leave, as Ctrl-C does.
+    pub fn interrupt(&self, role: Role, number: usize) -> anyhow::Result<()> {
+        process::signal(self.pid(role, number)?, "INT")
+    }
+
+    /// The pid of one process, which may have ended by itself.
+    pub fn pid(&self, role: Role, number: usize) -> anyhow::Result<u32> {
+        let member = &self.members[self.index(role, number)?];
         let Some(child) = &member.child else { bail!("{member} does not run") };
-        process::signal(child.id(), "TERM")
+        Ok(child.id())
+    }
+
+    /// How one process ended by itself; `None` while it runs.
+    pub fn ended(&mut self, role: Role, number: usize) -> anyhow::Result<Option<ExitStatus>> {
+        let member = self.member(role, number)?;
+        let Some(child) = &mut member.child else { bail!("{member} was not started") };
+        Ok(child.try_wait()?)
     }
 
     /// Waits at most `wait` until a process has left, and says how.
@@ -131,10 +174,16 @@ impl Fleet {
 
     /// Starts a process again that was killed or left, and waits until it is ready.
     pub async fn restart(&mut self, role: Role, number: usize) -> anyhow::Result<()> {
+        self.start(role, number)?;
+        self.ready(self.index(role, number)?).await
+    }
+
+    /// Starts a process again that was killed or left, and waits for nothing.
+    pub fn start(&mut self, role: Role, number: usize) -> anyhow::Result<()> {
         let index = self.index(role, number)?;
         let child = self.spawn(&self.members[index])?;
         self.members[index].child = Some(child);
-        self.ready(index).await
+        Ok(())
     }
 
     /// How many processes of a role there are, dead or alive.
@@ -145,7 +194,7 @@ impl Fleet {
 
     /// A client that asks any server which answers.
     pub fn api(&self) -> anyhow::Result<Api> {
-        let servers = self.members.iter().filter(|member| member.role == Role::Server);
+        let servers = self.members.iter().filter(|member| member.role.has_api());
         Api::new(servers.map(Member::base).collect())
     }
 
@@ -175,15 +224,6 @@ impl Fleet {
             let _ = writeln!(tails, "--- {member}, the end of its log\n{tail}");
         }
         tails
-    }
-
-    fn enlist(&mut self, role: Role) -> anyhow::Result<()> {
-        let number = self.count(role);
-        let log = self.directory.join(format!("{role}-{number}.log"));
-        let mut member = Member { role, number, port: free_port()?, log, child: None };
-        member.child = Some(self.spawn(&member)?);
-        self.members.push(member);
-        Ok(())
     }
 
     fn spawn(&self, member: &Member) -> anyhow::Result<Child> {
@@ -270,15 +310,15 @@ impl fmt::Display for Member {
 
 /// The program of a role: in `PULSE_BIN_DIR`, else beside this one or one directory up, where
 /// cargo puts it when this one is a test in `deps`.
-fn binary(role: Role) -> anyhow::Result<PathBuf> {
-    let name = format!("pulse-{role}");
+pub fn binary(role: Role) -> anyhow::Result<PathBuf> {
+    let name = role.program();
     let given = env::var_os("PULSE_BIN_DIR").map(PathBuf::from);
     let own = env::current_exe().context("finding this program")?;
     given
         .iter()
         .map(PathBuf::as_path)
         .chain(own.ancestors().skip(1).take(2))
-        .map(|directory| directory.join(&name))
+        .map(|directory| directory.join(name))
         .find(|path| path.is_file())
         .with_context(|| format!("no {name} beside this program: cargo build --workspace --bins"))
 }

@@ -1,13 +1,15 @@
-//! Looks at Pulse from outside: real processes, real stores, nothing but HTTP.
+//! Looks at Pulse from outside: real processes, real stores, nothing but HTTP and files.
 //!
 //! `target` is what checks look at and `sink` is where alerts go; both write down what they saw.
-//! `services` and `fleet` start (and kill) private stores and the two programs, `client` speaks
-//! the public API, and `judge` holds the logs against what the API says happened.
+//! `services` and `fleet` start (and kill) private stores and the programs, `client` speaks the
+//! public API, `data` opens the files that one process keeps, and `judge` holds the logs against
+//! what the API says happened.
 //! `shows` puts them together. Nothing here links to Pulse's own crates: a lab that shared the
 //! product's code would share its mistakes.
 
 pub mod client;
 pub mod clock;
+pub mod data;
 pub mod fleet;
 pub mod http1;
 pub mod judge;

@@ -1,11 +1,12 @@
-//! `pulse-lab walk|calm|kills|stops`: plays one show, prints its table, and says by its exit code how it
+//! `pulse-lab walk|calm|kills|stops|alone|crashes|footprint|moves`: plays one show, prints its table, and says by its exit code how it
 //! went: 0 passed, 1 failed, 2 was asked for something it does not know.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use pulse_lab::lab::Players;
 use pulse_lab::report::Report;
-use pulse_lab::shows::{self, Calm, Crowd, Kills, Stops, Walk};
+use pulse_lab::shows::{self, Alone, Calm, Crashes, Crowd, Footprint, Kills, Moves, Stops, Walk};
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
@@ -15,13 +16,23 @@ usage: pulse-lab SHOW [--OPTION VALUE]...
           --interval 5 --checks 100 --for 30
   calm    no faults: every slot once and on time
           --checks 1000 --interval 10 --for 180 --servers 1 --workers 1
+          --alone: one pulse on its own files instead, and what it takes
   kills   kill -9 of everything in turn
           --checks 100 --interval 2 --for 120
   stops   SIGTERM to everything in turn, and stores that go away for a while
           --checks 100 --interval 2
 
+  Of one pulse on its own files:
+  alone      from an empty folder over a restart
+  crashes    kill -9 at random instants, its databases judged after each
+             --checks 100 --interval 2 --kills 100 --for 300 --seed (drawn)
+  footprint  time to start, memory and CPU when idle, time to list checks
+             --checks 10000 --for 60
+  moves      up to servers, killed once half-way
+             --checks 1000 --runs 1000000
+
 Times are in seconds. --keep yes leaves logs and data on the disk.
-pulse-server and pulse-worker are found beside this program, or in PULSE_BIN_DIR.";
+pulse, pulse-server and pulse-worker are found beside this program, or in PULSE_BIN_DIR.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -53,8 +64,7 @@ async fn play(show: Show, options: &Options) -> anyhow::Result<Report> {
                 checks: options.checks.unwrap_or(1000),
                 interval_s: options.interval_s.unwrap_or(10),
                 watched: options.lasting(180),
-                servers: options.servers.unwrap_or(1),
-                workers: options.workers.unwrap_or(1),
+                players: options.players(),
                 p99_ms: 250,
                 max_ms: 1000,
                 keep,
@@ -75,6 +85,28 @@ async fn play(show: Show, options: &Options) -> anyhow::Result<Report> {
             let checks = options.checks.unwrap_or(100);
             let interval_s = options.interval_s.unwrap_or(2);
             shows::stops(&Stops { checks, interval_s, keep }).await
+        }
+        Show::Alone => shows::alone(&Alone { keep }).await,
+        Show::Crashes => {
+            let crashes = Crashes {
+                checks: options.checks.unwrap_or(100),
+                interval_s: options.interval_s.unwrap_or(2),
+                kills: options.kills.unwrap_or(100),
+                lasting: options.lasting(300),
+                seed: options.seed.unwrap_or_else(rand::random),
+                p99_ms: 3000,
+                keep,
+            };
+            shows::crashes(&crashes).await
+        }
+        Show::Footprint => {
+            let checks = options.checks.unwrap_or(10_000);
+            shows::footprint(&Footprint { checks, watched: options.lasting(60), keep }).await
+        }
+        Show::Moves => {
+            let checks = options.checks.unwrap_or(1000);
+            let runs = options.runs.unwrap_or(1_000_000);
+            shows::moves(&Moves { checks, runs, keep }).await
         }
     }
 }
@@ -107,6 +139,10 @@ enum Show {
     Calm,
     Kills,
     Stops,
+    Alone,
+    Crashes,
+    Footprint,
+    Moves,
 }
 
 #[derive(Default)]
@@ -116,6 +152,10 @@ struct Options {
     for_s: Option<u64>,
     servers: Option<usize>,
     workers: Option<usize>,
+    kills: Option<usize>,
+    seed: Option<u64>,
+    runs: Option<usize>,
+    alone: bool,
     keep: bool,
 }
 
@@ -127,10 +167,18 @@ impl Options {
             "calm" => Show::Calm,
             "kills" => Show::Kills,
             "stops" => Show::Stops,
+            "alone" => Show::Alone,
+            "crashes" => Show::Crashes,
+            "footprint" => Show::Footprint,
+            "moves" => Show::Moves,
             _ => return None,
         };
         let mut options = Self::default();
         while let Some(option) = words.next() {
+            if option == "--alone" {
+                options.alone = true;
+                continue;
+            }
             let value = words.next()?;
             match option.as_str() {
                 "--checks" => options.checks = Some(value.parse().ok()?),
@@ -138,11 +186,21 @@ impl Options {
                 "--for" => options.for_s = Some(value.parse().ok()?),
                 "--servers" => options.servers = Some(value.parse().ok()?),
                 "--workers" => options.workers = Some(value.parse().ok()?),
+                "--kills" => options.kills = Some(value.parse().ok()?),
+                "--runs" => options.runs = Some(value.parse().ok()?),
+                "--seed" => options.seed = Some(value.parse().ok()?),
                 "--keep" => options.keep = value == "yes",
                 _ => return None,
             }
         }
         Some((show, options))
+    }
+
+    fn players(&self) -> Players {
+        if self.alone {
+            return Players::Alone;
+        }
+        Players::Fleet { servers: self.servers.unwrap_or(1), workers: self.workers.unwrap_or(1) }
     }
 
     fn lasting(&self, seconds: u64) -> Duration {

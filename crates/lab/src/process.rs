@@ -1,4 +1,4 @@
-//! Signals to processes by their recorded pid, one at a time, never by name.
+//! Processes by their recorded pid: signals, one at a time and never by name, and what they take.
 
 use std::fs;
 use std::path::Path;
@@ -38,14 +38,59 @@ pub async fn kill_and_wait(pid: u32) -> anyhow::Result<()> {
     .await
 }
 
+/// What a process has taken from the machine so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Memory in use now, in KiB.
+    pub resident_kib: u32,
+    /// The most it ever was.
+    pub peak_kib: u32,
+    /// Time on a processor, in steps of 10 ms.
+    pub cpu: Duration,
+}
+
+/// What a living process has taken so far, as the kernel tells it.
+pub fn usage(pid: u32) -> anyhow::Result<Usage> {
+    let read = |file: &str| {
+        fs::read_to_string(format!("/proc/{pid}/{file}"))
+            .with_context(|| format!("looking at process {pid}"))
+    };
+    let status = read("status")?;
+    Ok(Usage {
+        resident_kib: kib(&status, "VmRSS:")?,
+        peak_kib: kib(&status, "VmHWM:")?,
+        cpu: processor_time(&read("stat")?)?,
+    })
+}
+
+fn kib(status: &str, name: &str) -> anyhow::Result<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next()).context("a dead process")?;
+    number.parse().with_context(|| format!("{name} is not a number"))
+}
+
+/// User and system time, told in hundredths of a second whatever the kernel counts in (`USER_HZ`).
+fn processor_time(stat: &str) -> anyhow::Result<Duration> {
+    const BEHIND_THE_STATE: usize = 11;
+    let fields = behind_name(stat).split_whitespace().skip(BEHIND_THE_STATE).take(2);
+    let ticks: Vec<u64> = fields.map(str::parse).collect::<Result<_, _>>()?;
+    ensure!(ticks.len() == 2, "no times in {stat:?}");
+    Ok(Duration::from_millis(10 * ticks.iter().sum::<u64>()))
+}
+
 /// Whether a process still runs. One that is dead but not yet buried by its parent does not.
 fn is_alive(pid: u32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return false;
     };
-    // pid (name) state ...: the name may hold anything, so look behind its last bracket.
-    let state = stat.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
+    let state = behind_name(&stat).trim_start().chars().next();
     !matches!(state, Some('Z' | 'X') | None)
+}
+
+/// The state and all that follows. `pid (name) state ...`: the name may hold anything, so look
+/// behind its last bracket.
+fn behind_name(stat: &str) -> &str {
+    stat.rsplit(')').next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -60,6 +105,24 @@ mod tests {
 
         assert!(!is_alive(child.id()));
         assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn what_this_process_takes_is_seen() {
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_millis(50) {}
+
+        let usage = usage(std::process::id()).unwrap();
+
+        assert!(usage.cpu >= Duration::from_millis(10), "{usage:?}");
+        assert!(usage.resident_kib > 1000 && usage.resident_kib <= usage.peak_kib, "{usage:?}");
+    }
+
+    #[test]
+    fn times_are_read_behind_a_name_that_looks_like_fields() {
+        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0";
+
+        assert_eq!(processor_time(stat).unwrap(), Duration::from_secs(3));
     }
 
     #[test]

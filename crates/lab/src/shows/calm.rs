@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::accounts::Accounts;
+use super::cost::Meter;
 use super::create;
 use crate::clock;
+use crate::data::{self, Size};
+use crate::fleet::Role;
 use crate::judge::{self, Definition};
-use crate::lab::{self, Cast, Lab};
+use crate::lab::{self, Cast, Lab, Players};
 use crate::report::Report;
 use crate::sink;
 
@@ -19,10 +22,8 @@ pub struct Calm {
     pub interval_s: u32,
     /// How long they are watched after the last was created.
     pub watched: Duration,
-    /// Servers.
-    pub servers: usize,
-    /// Workers.
-    pub workers: usize,
+    /// Who plays Pulse.
+    pub players: Players,
     /// Pass line for the 99th percentile of the start delay, in milliseconds.
     pub p99_ms: i64,
     /// Pass line for the largest start delay, in milliseconds.
@@ -33,25 +34,29 @@ pub struct Calm {
 
 /// Plays calm weather.
 pub async fn calm(calm: &Calm) -> anyhow::Result<Report> {
-    let cast = Cast { servers: calm.servers, workers: calm.workers, keep: calm.keep };
+    let cast = Cast { players: calm.players, keep: calm.keep };
     lab::stage(cast, async |lab| watch(lab, calm).await).await
 }
 
 async fn watch(lab: &Lab, calm: &Calm) -> anyhow::Result<Report> {
     let mut report = Report::new(format!(
-        "calm: {} checks every {} s for {} s, {} server(s), {} worker(s)",
+        "calm: {} checks every {} s for {} s, {}",
         calm.checks,
         calm.interval_s,
         calm.watched.as_secs(),
-        calm.servers,
-        calm.workers
+        calm.players
     ));
     let started = Instant::now();
     let checks = create(lab, "calm", calm.checks, calm.interval_s, &sink::new_secret()).await?;
     report.note("all created after (ms)", started.elapsed().as_millis());
     let checks: Vec<_> = checks.iter().map(Definition::from).collect();
+    let meter = match calm.players {
+        Players::Fleet { .. } => None,
+        Players::Alone => Some(Meter::start(lab.fleet.pid(Role::Whole, 0)?)?),
+    };
     tokio::time::sleep(calm.watched).await;
     let until_ms = clock::now_ms();
+    let cost = meter.map(Meter::stop).transpose()?;
 
     let mut accounts = Accounts::read(&lab.fleet.api()?, &checks, until_ms, Duration::ZERO).await?;
     let hits = lab.target.hits().copy();
@@ -62,7 +67,24 @@ async fn watch(lab: &Lab, calm: &Calm) -> anyhow::Result<Report> {
     tell_hits(judge::hits::judge(&checks, &hits, until_ms), calm, &mut report);
     report.exactly("hits that name no run", lab.target.strays(), 0);
     report.exactly("webhooks received", lab.sink.deliveries().read(<[_]>::len), 0);
+    if let Some(cost) = cost {
+        cost.tell(&mut report);
+        tell_files(lab, accounts.figures.due, &mut report)?;
+    }
     Ok(report)
+}
+
+/// The checks themselves lie in the state.
+fn tell_files(lab: &Lab, runs: usize, report: &mut Report) -> anyhow::Result<()> {
+    let [state, history] = data::sizes(&lab.data)?;
+    let runs = u64::try_from(runs)?.max(1);
+    let kib = |size: Size| format!("{} + {}", size.database / 1024, size.log / 1024);
+    report.note("state and its log on disk (KiB)", kib(state));
+    report.note("history and its log on disk (KiB)", kib(history));
+    let all = state.database + state.log + history.database + history.log;
+    report.note("bytes on disk a run", all / runs);
+    report.note("of them history without its log", history.database / runs);
+    Ok(())
 }
 
 fn unlucky(accounts: &Accounts) -> usize {

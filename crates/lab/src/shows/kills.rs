@@ -12,22 +12,19 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::accounts::Accounts;
+use super::outages::{self, GROUPS, Outages, PATIENCE};
 use super::{HOOK, create, of_each};
-use crate::client::{Api, Check, Incident};
-use crate::clock::{self, eventually};
+use crate::client::{Api, Check};
+use crate::clock;
 use crate::fleet::Role;
 use crate::judge::{self, Definition};
-use crate::lab::{self, Cast, Lab};
+use crate::lab::{self, Cast, Lab, Players};
 use crate::report::Report;
 use crate::services::Store;
-use crate::sink::{self, Delivery};
-use crate::target::{Hit, Plan};
+use crate::sink;
+use crate::target::Hit;
 
-/// Every tenth check fails in an outage.
-const GROUPS: usize = 10;
-
-/// How long everything may take to come right by itself.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PLAYERS: Players = Players::Fleet { servers: 2, workers: 2 };
 
 /// Pass line: from the return of what was killed until every check was looked at again.
 const RESUMED_WITHIN_MS: i64 = 10_000;
@@ -63,7 +60,7 @@ const VICTIMS: [Victim; 5] = [
 
 /// Plays rough weather.
 pub async fn kills(kills: &Kills) -> anyhow::Result<Report> {
-    lab::stage(Cast { servers: 2, workers: 2, keep: kills.keep }, async |lab| {
+    lab::stage(Cast { players: PLAYERS, keep: kills.keep }, async |lab| {
         let mut storm = Storm::gather(lab, kills).await?;
         let started = Instant::now();
         while storm.rounds == 0 || started.elapsed() < kills.rounds_for {
@@ -79,8 +76,7 @@ struct Storm<'a> {
     kills: &'a Kills,
     checks: Vec<Definition>,
     rounds: usize,
-    /// How many outages each check was given.
-    outages: HashMap<Uuid, usize>,
+    outages: Outages,
     /// The longest silence and resumption in milliseconds, by victim.
     figures: BTreeMap<String, Silence>,
 }
@@ -105,7 +101,7 @@ impl<'a> Storm<'a> {
             kills,
             checks,
             rounds: 0,
-            outages: HashMap::new(),
+            outages: Outages::default(),
             figures: BTreeMap::new(),
         };
         storm.all_looked_at_since(0).await?;
@@ -113,62 +109,23 @@ impl<'a> Storm<'a> {
     }
 
     async fn round(&mut self) -> anyhow::Result<()> {
-        let (long, short) = (self.group(self.rounds), self.group(self.rounds + GROUPS / 2));
+        let api = self.lab.fleet.api()?;
+        let long = outages::group(&self.checks, self.rounds);
+        let short = outages::group(&self.checks, self.rounds + GROUPS / 2);
         for victim in VICTIMS {
             match victim {
-                Victim::Process(Role::Worker) => self.fail(&long),
-                Victim::Store(Store::Redis) => self.fail(&short),
+                Victim::Process(Role::Worker) => self.outages.begin(&self.lab.target, &long),
+                Victim::Store(Store::Redis) => self.outages.begin(&self.lab.target, &short),
                 _ => {}
             }
             self.strike(victim).await?;
             if victim == Victim::Store(Store::Postgres) {
-                self.heal(&long).await?;
+                self.outages.end(&self.lab.target, &api, &long).await?;
             }
         }
-        self.heal(&short).await?;
+        self.outages.end(&self.lab.target, &api, &short).await?;
         self.rounds += 1;
         Ok(())
-    }
-
-    /// The checks that fail together in the outage of this number.
-    fn group(&self, number: usize) -> Vec<Definition> {
-        self.checks.iter().skip(number % GROUPS).step_by(GROUPS).cloned().collect()
-    }
-
-    fn fail(&mut self, group: &[Definition]) {
-        for check in group {
-            self.lab.target.play(&check.name, Plan::status(500));
-            *self.outages.entry(check.id).or_default() += 1;
-        }
-    }
-
-    /// Ends an outage, once it has been noticed; returns when its end has been noticed too.
-    async fn heal(&mut self, group: &[Definition]) -> anyhow::Result<()> {
-        self.incidents_until("every outage to be open", group, |incidents| {
-            incidents.iter().any(|incident| incident.resolved_at.is_none())
-        })
-        .await?;
-        for check in group {
-            self.lab.target.play(&check.name, Plan::status(200));
-        }
-        self.incidents_until("every outage to be over", group, |incidents| {
-            incidents.iter().all(|incident| incident.resolved_at.is_some())
-        })
-        .await
-    }
-
-    async fn incidents_until(
-        &self,
-        what: &str,
-        group: &[Definition],
-        wanted: impl Fn(&[Incident]) -> bool,
-    ) -> anyhow::Result<()> {
-        let api = self.lab.fleet.api()?;
-        eventually(what, PATIENCE, async || {
-            let incidents = of_each(&api, group, Api::incidents).await?;
-            Ok(incidents.iter().all(|incidents| wanted(incidents)).then_some(()))
-        })
-        .await
     }
 
     async fn strike(&mut self, victim: Victim) -> anyhow::Result<()> {
@@ -182,9 +139,9 @@ impl<'a> Storm<'a> {
                 self.lab.fleet.restart(role, number).await?;
             }
             Victim::Store(store) => {
-                self.lab.services.kill(store).await?;
+                self.lab.services()?.kill(store).await?;
                 tokio::time::sleep(self.kills.dead_for).await;
-                self.lab.services.start(store).await?;
+                self.lab.services()?.start(store).await?;
             }
         }
         let back_us = clock::now_us();
@@ -215,7 +172,7 @@ impl<'a> Storm<'a> {
         let hits = self.lab.target.hits().copy();
         accounts.judge(&self.checks, &hits, until_ms);
         let incidents = of_each(&api, &self.checks, Api::incidents).await?;
-        let told = self.all_told(&incidents.concat()).await;
+        let told = outages::all_told(&self.lab.sink, &incidents.concat()).await;
 
         let mut report = Report::new(format!(
             "kills: {} checks every {} s, 2 servers, 2 workers, {} round(s)",
@@ -229,19 +186,9 @@ impl<'a> Storm<'a> {
         let seen = judge::hits::judge(&self.checks, &hits, until_ms);
         report.note("duplicate hits", seen.duplicates);
         report.exactly("hits off the grid", seen.off_grid, 0);
-        self.tell_outages(&accounts, &incidents, &mut report);
-        tell_deliveries(told, &mut report);
+        self.outages.tell(&self.checks, &accounts, &incidents, &mut report);
+        outages::tell_deliveries(told, &mut report);
         Ok(report)
-    }
-
-    /// What the sink was told, once every edge was, or all patience is gone.
-    async fn all_told(&self, incidents: &[Incident]) -> judge::deliveries::Figures {
-        let judge = |told: &[Delivery]| judge::deliveries::judge(incidents, told);
-        let complete = |told: &[Delivery]| (judge(told).lost == 0).then_some(());
-        let log = self.lab.sink.deliveries();
-        // The figures say whether it was in vain.
-        let _ = log.wait_for("every edge to be told", PATIENCE, complete).await;
-        log.read(judge)
     }
 
     fn tell_silences(&mut self, report: &mut Report) {
@@ -252,33 +199,6 @@ impl<'a> Storm<'a> {
             report.at_most(&name, silence.resumed_ms, RESUMED_WITHIN_MS);
         }
     }
-
-    fn tell_outages(&self, accounts: &Accounts, told: &[Vec<Incident>], report: &mut Report) {
-        let mut figures = judge::outages::Figures::default();
-        let mut unscripted = 0;
-        for ((check, listed), incidents) in self.checks.iter().zip(&accounts.listings).zip(told) {
-            figures.add(judge::outages::judge(check, &listed.runs, incidents));
-            let scripted = self.outages.get(&check.id).copied().unwrap_or(0);
-            unscripted += usize::from(incidents.len() != scripted);
-        }
-        report.exactly("incidents", figures.incidents, self.outages.values().sum());
-        report.exactly("checks with other incidents than scripted", unscripted, 0);
-        report.exactly("checks with two incidents open at once", figures.double_open, 0);
-        report.exactly("checks whose incidents are unlike the model", figures.unlike_model, 0);
-        report.complain(figures.complaints);
-    }
-}
-
-fn tell_deliveries(told: judge::deliveries::Figures, report: &mut Report) {
-    report.note("edges to tell", told.edges);
-    report.exactly("edges never told", told.lost, 0);
-    report.note("edges told again (same id, same body)", told.repeated);
-    report.exactly("edges under two ids", told.many_ids, 0);
-    report.exactly("ids with two bodies", told.many_bodies, 0);
-    report.exactly("webhooks with a bad signature", told.bad_signatures, 0);
-    report.exactly("resolved before opened", told.disordered, 0);
-    report.exactly("webhooks about nothing", told.unfounded, 0);
-    report.complain(told.complaints);
 }
 
 /// The longest time between two hits of one check of which the later came after `since_us`.

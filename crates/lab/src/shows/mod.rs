@@ -1,15 +1,26 @@
 //! The shows: each sets up a lab, lets things happen, and judges them.
 
 mod accounts;
+mod alone;
 mod calm;
+mod cost;
+mod crashes;
+mod footprint;
 mod kills;
+mod memory;
+mod moves;
+mod outages;
 mod stops;
 mod walk;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+pub use alone::{Alone, alone};
 pub use calm::{Calm, calm};
+pub use crashes::{Crashes, crashes};
+pub use footprint::{Footprint, footprint};
 pub use kills::{Kills, kills};
+pub use moves::{Moves, moves};
 pub use stops::{Stops, stops};
 pub use walk::{Crowd, Walk, walk};
 

@@ -19,7 +19,7 @@ use crate::client::{Api, Check, NewCheck, Outcome};
 use crate::clock::{self, eventually};
 use crate::fleet::Role;
 use crate::judge::{self, Definition};
-use crate::lab::{self, Cast, Lab};
+use crate::lab::{self, Cast, Lab, Players};
 use crate::report::Report;
 use crate::services::Store;
 use crate::sink;
@@ -66,19 +66,22 @@ pub struct Stops {
 
 /// Plays polite stops.
 pub async fn stops(stops: &Stops) -> anyhow::Result<Report> {
-    lab::stage(Cast { servers: 0, workers: 0, keep: stops.keep }, async |lab| {
-        let mut report = Report::new(format!(
-            "stops: 2 servers, 2 workers, {} checks every {} s",
-            stops.checks, stops.interval_s
-        ));
-        lab.fleet.set("SHUTDOWN_TIMEOUT_SECONDS", DEADLINE_S);
-        lab.fleet.grow(2, 2).await?;
-        handover(lab, &mut report).await?;
-        impatience(lab, &mut report).await?;
-        absences(lab, &mut report).await?;
-        deploy(lab, stops, &mut report).await?;
-        Ok(report)
-    })
+    lab::stage(
+        Cast { players: Players::Fleet { servers: 0, workers: 0 }, keep: stops.keep },
+        async |lab| {
+            let mut report = Report::new(format!(
+                "stops: 2 servers, 2 workers, {} checks every {} s",
+                stops.checks, stops.interval_s
+            ));
+            lab.fleet.set("SHUTDOWN_TIMEOUT_SECONDS", DEADLINE_S);
+            lab.fleet.grow(&[(Role::Server, 2), (Role::Worker, 2)]).await?;
+            handover(lab, &mut report).await?;
+            impatience(lab, &mut report).await?;
+            absences(lab, &mut report).await?;
+            deploy(lab, stops, &mut report).await?;
+            Ok(report)
+        },
+    )
     .await
 }
 
@@ -146,7 +149,7 @@ async fn impatience(lab: &mut Lab, report: &mut Report) -> anyhow::Result<()> {
 /// The operators' pages while a store is away, and after.
 async fn absences(lab: &mut Lab, report: &mut Report) -> anyhow::Result<()> {
     for store in [Store::Redis, Store::Postgres] {
-        lab.services.kill(store).await?;
+        lab.services()?.kill(store).await?;
         let killed = Instant::now();
         for role in [Role::Server, Role::Worker] {
             let door = lab.fleet.door(role, 0)?;
@@ -155,20 +158,20 @@ async fn absences(lab: &mut Lab, report: &mut Report) -> anyhow::Result<()> {
         }
         let told_ms = killed.elapsed().as_millis();
         report.at_most(&format!("{store} away: told after (ms)"), told_ms, TOLD_WITHIN_MS);
-        lab.services.start(store).await?;
+        lab.services()?.start(store).await?;
         let back = Instant::now();
         well_again(lab).await?;
         let ready_ms = back.elapsed().as_millis();
         report.at_most(&format!("{store} back: all ready after (ms)"), ready_ms, READY_WITHIN_MS);
     }
-    lab.services.kill(Store::ClickHouse).await?;
+    lab.services()?.kill(Store::ClickHouse).await?;
     for role in [Role::Server, Role::Worker] {
         let door = lab.fleet.door(role, 0)?;
         says(&door, "/health", 200, |body| is_down(body, "degraded", Store::ClickHouse)).await?;
         let (ready, _) = door.answer("/ready").await?;
         report.exactly(&format!("{role} ready without clickhouse (status)"), ready, 200);
     }
-    lab.services.start(Store::ClickHouse).await?;
+    lab.services()?.start(Store::ClickHouse).await?;
     well_again(lab).await
 }
 

@@ -12,8 +12,9 @@ use super::accounts::Accounts;
 use super::{HOOK, a_check, create};
 use crate::client::{Api, Check, NewCheck};
 use crate::clock::{self, eventually};
+use crate::fleet::Role;
 use crate::judge::{self, Definition};
-use crate::lab::{self, Cast, Lab};
+use crate::lab::{self, Cast, Lab, Players};
 use crate::report::Report;
 use crate::sink::{self, Delivery, Edge};
 use crate::target::{Hit, Plan};
@@ -46,17 +47,20 @@ pub struct Crowd {
 
 /// Plays the walk.
 pub async fn walk(walk: &Walk) -> anyhow::Result<Report> {
-    lab::stage(Cast { servers: 1, workers: 1, keep: walk.keep }, async |lab| {
-        let mut report = Report::new("walk: from first check to first webhook");
-        let check = first_look(lab, walk, &mut report).await?;
-        next_looks(lab, walk, &check, &mut report).await?;
-        outage(lab, &check, &mut report).await?;
-        books(lab, &check, &mut report).await?;
-        if let Some(crowd) = walk.crowd {
-            many_hands(lab, crowd, &mut report).await?;
-        }
-        Ok(report)
-    })
+    lab::stage(
+        Cast { players: Players::Fleet { servers: 1, workers: 1 }, keep: walk.keep },
+        async |lab| {
+            let mut report = Report::new("walk: from first check to first webhook");
+            let check = first_look(lab, walk, &mut report).await?;
+            next_looks(lab, walk, &check, &mut report).await?;
+            outage(lab, &check, &mut report).await?;
+            books(lab, &check, &mut report).await?;
+            if let Some(crowd) = walk.crowd {
+                many_hands(lab, crowd, &mut report).await?;
+            }
+            Ok(report)
+        },
+    )
     .await
 }
 
@@ -146,7 +150,7 @@ async fn books(lab: &Lab, check: &Check, report: &mut Report) -> anyhow::Result<
 }
 
 async fn many_hands(lab: &mut Lab, crowd: Crowd, report: &mut Report) -> anyhow::Result<()> {
-    lab.fleet.grow(1, 3).await?;
+    lab.fleet.grow(&[(Role::Server, 1), (Role::Worker, 3)]).await?;
     let secret = sink::new_secret();
     let checks = create(lab, "crowd", crowd.checks, crowd.interval_s, &secret).await?;
     let checks: Vec<_> = checks.iter().map(Definition::from).collect();

@@ -5,7 +5,7 @@ use std::sync::Once;
 
 use pulse_lab::report::Report;
 
-/// Builds the two programs, so that no test judges yesterday's. Costs a second when they are fresh.
+/// Builds the programs, so that no test judges yesterday's. Costs a second when they are fresh.
 ///
 /// Set `PULSE_BIN_DIR` to test programs that are built already.
 pub fn build_programs() {
@@ -18,10 +18,7 @@ pub fn build_programs() {
         let built = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
             .status();
-        assert!(
-            built.is_ok_and(|status| status.success()),
-            "pulse-server and pulse-worker must build"
-        );
+        assert!(built.is_ok_and(|status| status.success()), "the programs must build");
     });
 }
 

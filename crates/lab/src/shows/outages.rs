@@ -1,0 +1,143 @@
+//! Scripted outages: every tenth check fails for a while, whatever else happens meanwhile.
+//!
+//! An outage ends when each check of it has an open incident, and is over when none has. In the end
+//! each must have been one incident, from its first failing slot to its first good one, and both of
+//! its edges be told.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::accounts::Accounts;
+use super::of_each;
+use crate::client::{Api, Incident};
+use crate::clock::eventually;
+use crate::judge::{self, Definition};
+use crate::report::Report;
+use crate::sink::{Delivery, Sink};
+use crate::target::{Plan, Target};
+
+/// Every tenth check fails in an outage.
+pub const GROUPS: usize = 10;
+
+/// How long everything may take to come right by itself.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+/// An alert that the sink has refused four times is sent again within six minutes.
+const UNTIL_TOLD: Duration = Duration::from_mins(8);
+
+/// See the module.
+#[derive(Default)]
+pub struct Outages {
+    /// How many each check was given.
+    begun: HashMap<Uuid, usize>,
+    /// How long the targets think before they answer, in an outage and after it.
+    delay: Duration,
+}
+
+/// The checks that fail together in the outage of this number.
+pub fn group(checks: &[Definition], number: usize) -> Vec<Definition> {
+    checks.iter().skip(number % GROUPS).step_by(GROUPS).cloned().collect()
+}
+
+impl Outages {
+    /// Of targets that think before they answer.
+    pub fn slow(delay: Duration) -> Self {
+        Self { delay, ..Self::default() }
+    }
+
+    /// Lets targets be well.
+    pub fn heal(&self, target: &Target, group: &[Definition]) {
+        self.play(target, group, 200);
+    }
+
+    /// Begins an outage.
+    pub fn begin(&mut self, target: &Target, group: &[Definition]) {
+        self.play(target, group, 500);
+        for check in group {
+            *self.begun.entry(check.id).or_default() += 1;
+        }
+    }
+
+    fn play(&self, target: &Target, group: &[Definition], status: u16) {
+        for check in group {
+            target.play(&check.name, Plan { delay: self.delay, ..Plan::status(status) });
+        }
+    }
+
+    /// Ends an outage, once it has been noticed; returns when its end has been noticed too.
+    pub async fn end(
+        &self,
+        target: &Target,
+        api: &Api,
+        group: &[Definition],
+    ) -> anyhow::Result<()> {
+        incidents_until("every outage to be open", api, group, |incidents| {
+            incidents.iter().any(|incident| incident.resolved_at.is_none())
+        })
+        .await?;
+        self.heal(target, group);
+        incidents_until("every outage to be over", api, group, |incidents| {
+            incidents.iter().all(|incident| incident.resolved_at.is_some())
+        })
+        .await
+    }
+
+    /// Holds the incidents against the script, and against what the runs imply.
+    pub fn tell(
+        &self,
+        checks: &[Definition],
+        accounts: &Accounts,
+        told: &[Vec<Incident>],
+        report: &mut Report,
+    ) {
+        let mut figures = judge::outages::Figures::default();
+        let mut unscripted = 0;
+        for ((check, listed), incidents) in checks.iter().zip(&accounts.listings).zip(told) {
+            figures.add(judge::outages::judge(check, &listed.runs, incidents));
+            let scripted = self.begun.get(&check.id).copied().unwrap_or(0);
+            unscripted += usize::from(incidents.len() != scripted);
+        }
+        report.exactly("incidents", figures.incidents, self.begun.values().sum());
+        report.exactly("checks with other incidents than scripted", unscripted, 0);
+        report.exactly("checks with two incidents open at once", figures.double_open, 0);
+        report.exactly("checks whose incidents are unlike the model", figures.unlike_model, 0);
+        report.complain(figures.complaints);
+    }
+}
+
+async fn incidents_until(
+    what: &str,
+    api: &Api,
+    group: &[Definition],
+    wanted: impl Fn(&[Incident]) -> bool,
+) -> anyhow::Result<()> {
+    eventually(what, PATIENCE, async || {
+        let incidents = of_each(api, group, Api::incidents).await?;
+        Ok(incidents.iter().all(|incidents| wanted(incidents)).then_some(()))
+    })
+    .await
+}
+
+/// What the sink was told, once every edge was, or all patience is gone.
+pub async fn all_told(sink: &Sink, incidents: &[Incident]) -> judge::deliveries::Figures {
+    let judge = |told: &[Delivery]| judge::deliveries::judge(incidents, told);
+    let complete = |told: &[Delivery]| (judge(told).lost == 0).then_some(());
+    let log = sink.deliveries();
+    // The figures say whether it was in vain.
+    let _ = log.wait_for("every edge to be told", UNTIL_TOLD, complete).await;
+    log.read(judge)
+}
+
+/// Puts what the sink was told into the report.
+pub fn tell_deliveries(told: judge::deliveries::Figures, report: &mut Report) {
+    report.note("edges to tell", told.edges);
+    report.exactly("edges never told", told.lost, 0);
+    report.note("edges told again (same id, same body)", told.repeated);
+    report.exactly("edges under two ids", told.many_ids, 0);
+    report.exactly("ids with two bodies", told.many_bodies, 0);
+    report.exactly("webhooks with a bad signature", told.bad_signatures, 0);
+    report.exactly("resolved before opened", told.disordered, 0);
+    report.exactly("webhooks about nothing", told.unfounded, 0);
+    report.complain(told.complaints);
+}
