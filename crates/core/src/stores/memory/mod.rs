@@ -14,12 +14,8 @@ mod work;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-use async_trait::async_trait;
 
 use crate::models::ids::Region;
-use crate::ports::{Ping, StoreResult};
 use crate::stores::queue_rules::QueueOptions;
 use jobs::Jobs;
 use presence::Workers;
@@ -59,14 +55,5 @@ impl Memory {
 
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[async_trait]
-impl Ping for Memory {
-    async fn ping(&self) -> StoreResult<Duration> {
-        let asked = Instant::now();
-        drop(self.lock());
-        Ok(asked.elapsed())
     }
 }

@@ -14,6 +14,7 @@ pub(super) mod outbox;
 pub(super) mod recording;
 pub(super) mod rows;
 pub(super) mod schedule;
+pub(super) mod transaction;
 
 use std::collections::BTreeSet;
 

@@ -54,9 +54,9 @@ pub(super) async fn reconfigure(tx: &mut Tx, like: &CheckRegion) -> StoreResult<
     Ok(())
 }
 
-pub(super) async fn due(tx: &mut Tx, now: Slot, limit: u32) -> StoreResult<Vec<CheckRegion>> {
+pub(super) async fn lock_due(tx: &mut Tx, now: Slot, limit: u32) -> StoreResult<Vec<CheckRegion>> {
     let rows: Vec<RegionRow> = sqlx::query_as(concat!(
-        "-- check_regions.due
+        "-- check_regions.lock_due
          SELECT ",
         region_columns!(),
         " FROM check_regions
@@ -71,12 +71,12 @@ pub(super) async fn due(tx: &mut Tx, now: Slot, limit: u32) -> StoreResult<Vec<C
     read_all(rows).map_err(unreadable)
 }
 
-pub(super) async fn wanted(
+pub(super) async fn lock(
     tx: &mut Tx,
     wanted: &BTreeSet<(CheckId, &str)>,
 ) -> StoreResult<Vec<CheckRegion>> {
     let rows: Vec<RegionRow> = sqlx::query_as(concat!(
-        "-- check_regions.wanted
+        "-- check_regions.lock
          SELECT ",
         region_columns!(),
         " FROM jsonb_each(?1) AS w CROSS JOIN check_regions r
@@ -89,9 +89,9 @@ pub(super) async fn wanted(
     read_all(rows).map_err(unreadable)
 }
 
-pub(super) async fn of_check(tx: &mut Tx, check: CheckId) -> StoreResult<Vec<CheckRegion>> {
+pub(super) async fn lock_of(tx: &mut Tx, check: CheckId) -> StoreResult<Vec<CheckRegion>> {
     let rows: Vec<RegionRow> = sqlx::query_as(concat!(
-        "-- check_regions.of_check
+        "-- check_regions.lock_of
          SELECT ",
         region_columns!(),
         " FROM check_regions WHERE check_id = ?1 ORDER BY region"

@@ -1,0 +1,161 @@
+//! The way from the shared flows to a dialect's statements, which lie beside their tables.
+
+/// Implements [`super::StateTx`] for a dialect's `Tx`, whose modules `checks`, `check_regions`,
+/// `incidents` and `outbox` have the statements. To be called where these, `Tx`, `STORE` and `error`
+/// are in scope.
+macro_rules! state_tx {
+    () => {
+        use std::collections::BTreeSet;
+
+        use async_trait::async_trait;
+
+        use crate::models::alert::{AlertKind, Incident};
+        use crate::models::check::{Check, CheckConfig, CheckView};
+        use crate::models::check_region::CheckRegion;
+        use crate::models::ids::{BatchId, CheckId, IncidentId, ProjectId, Region};
+        use crate::models::schedule::Slot;
+        use crate::ports::StoreResult;
+        use crate::ports::checks::IdempotencyKey;
+        use crate::stores::sql::{Earlier, Ending, Opening, Raised, StateTx};
+
+        #[async_trait]
+        impl StateTx for Tx {
+            const STORE: &'static str = STORE;
+
+            async fn insert_check(&mut self, check: &Check) -> StoreResult<()> {
+                checks::insert(self, check).await
+            }
+
+            async fn remember(
+                &mut self,
+                key: &IdempotencyKey,
+                check: &Check,
+                now: Slot,
+            ) -> StoreResult<Option<Earlier>> {
+                checks::remember(self, key, check, now).await
+            }
+
+            async fn lock_check(
+                &mut self,
+                project: ProjectId,
+                id: CheckId,
+            ) -> StoreResult<Option<Check>> {
+                checks::lock(self, project, id).await
+            }
+
+            async fn update_check(&mut self, check: &Check) -> StoreResult<()> {
+                checks::update(self, check).await
+            }
+
+            async fn delete_check(&mut self, id: CheckId, now: Slot) -> StoreResult<()> {
+                checks::delete(self, id, now).await
+            }
+
+            async fn view(
+                &mut self,
+                project: ProjectId,
+                id: CheckId,
+            ) -> StoreResult<Option<CheckView>> {
+                checks::view(&mut **self, project, id).await
+            }
+
+            async fn lock_checks(&mut self, checks: &[CheckId]) -> StoreResult<()> {
+                checks::lock_all(self, checks).await
+            }
+
+            async fn configs(
+                &mut self,
+                checks: &[CheckId],
+            ) -> StoreResult<Vec<(CheckId, i32, CheckConfig)>> {
+                checks::configs(self, checks).await
+            }
+
+            async fn lock_due(&mut self, now: Slot, limit: u32) -> StoreResult<Vec<CheckRegion>> {
+                check_regions::lock_due(self, now, limit).await
+            }
+
+            async fn lock_regions(
+                &mut self,
+                wanted: &BTreeSet<(CheckId, &str)>,
+            ) -> StoreResult<Vec<CheckRegion>> {
+                check_regions::lock(self, wanted).await
+            }
+
+            async fn lock_regions_of(&mut self, check: CheckId) -> StoreResult<Vec<CheckRegion>> {
+                check_regions::lock_of(self, check).await
+            }
+
+            async fn insert_regions(&mut self, regions: &[CheckRegion]) -> StoreResult<()> {
+                check_regions::insert(self, regions).await
+            }
+
+            async fn reconfigure_regions(&mut self, like: &CheckRegion) -> StoreResult<()> {
+                check_regions::reconfigure(self, like).await
+            }
+
+            async fn save_regions(&mut self, regions: &[CheckRegion]) -> StoreResult<()> {
+                check_regions::save(self, regions).await
+            }
+
+            async fn delete_regions(
+                &mut self,
+                check: CheckId,
+                regions: &[&str],
+            ) -> StoreResult<()> {
+                check_regions::delete(self, check, regions).await
+            }
+
+            async fn regions_down(
+                &mut self,
+                checks: &[CheckId],
+            ) -> StoreResult<Vec<(CheckId, Region)>> {
+                check_regions::down(self, checks).await
+            }
+
+            async fn open_incidents(
+                &mut self,
+                openings: &[Opening],
+                now: Slot,
+            ) -> StoreResult<Vec<Incident>> {
+                incidents::open(self, openings, now).await
+            }
+
+            async fn resolve_incidents(
+                &mut self,
+                endings: &[Ending],
+            ) -> StoreResult<Vec<Incident>> {
+                incidents::resolve(self, endings).await
+            }
+
+            async fn told(
+                &mut self,
+                incidents: &[IncidentId],
+            ) -> StoreResult<Vec<(IncidentId, String)>> {
+                incidents::told(self, incidents).await
+            }
+
+            async fn insert_alerts(
+                &mut self,
+                kind: AlertKind,
+                raised: &[Raised],
+                now: Slot,
+            ) -> StoreResult<()> {
+                incidents::insert_alerts(self, kind, raised, now).await
+            }
+
+            async fn insert_batch(
+                &mut self,
+                id: BatchId,
+                rows: &str,
+                row_count: usize,
+            ) -> StoreResult<()> {
+                outbox::insert(self, id, rows, row_count).await
+            }
+
+            async fn commit(self) -> StoreResult<()> {
+                Self::commit(self).await.map_err(error)
+            }
+        }
+    };
+}
+pub(in crate::stores) use state_tx;
