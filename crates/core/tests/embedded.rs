@@ -43,7 +43,7 @@ async fn slots_claimed_by_the_next(
     let stores = begin(folder, redis).await;
     let check = a_check().every(60).with("timeout_ms", TIMEOUT_MS.into()).build();
     stores.checks.create(check.clone(), None, NOW).await.unwrap();
-    stores.schedule.claim_due(NOW, 10).await.unwrap().commit().await.unwrap();
+    stores.schedule.claim_due(NOW.into(), 10).await.unwrap().commit().await.unwrap();
     let view = stores.checks.get(ProjectId::DEFAULT, check.id).await.unwrap().unwrap();
     let next = view.next_run_at.unwrap();
     kill(stores).await;
@@ -52,7 +52,7 @@ async fn slots_claimed_by_the_next(
     let soon = next.min(NOW.plus(TIMEOUT_MS));
     // A check whose next slot is later than that is asked to run.
     stores.checks.run_now(ProjectId::DEFAULT, check.id, soon).await.unwrap();
-    let claim = stores.schedule.claim_due(soon, 10).await.unwrap();
+    let claim = stores.schedule.claim_due(soon.into(), 10).await.unwrap();
     let jobs = claim.jobs().len();
     claim.commit().await.unwrap();
     (jobs, stores, RunsOf { project: ProjectId::DEFAULT, check: check.id })

@@ -47,7 +47,7 @@ keeps! {
     runs_of_several_regions_come_in_one_list_a_page_at_a_time,
     a_shipment_that_arrives_twice_counts_once,
     a_large_shipment_of_many_days_arrives_whole,
-    a_shipment_with_a_line_that_is_no_row_leaves_nothing_behind,
+    a_shipment_with_bytes_that_are_no_row_leaves_nothing_behind,
     sums_agree_with_the_runs_in_every_width,
     an_empty_life_has_empty_sums,
     preparing_again_changes_nothing,

@@ -57,6 +57,7 @@ keeps! {
     a_job_that_kills_three_workers_ends_as_missed,
     a_released_job_is_there_at_once_for_another,
     a_job_past_its_window_is_dropped,
+    a_job_says_how_long_it_is_until_its_slot,
     results_not_acknowledged_come_again_to_another_recorder,
     what_cannot_be_recorded_is_set_aside,
     each_region_has_its_own_queue,

@@ -38,6 +38,7 @@ keeps! {
     rival_schedulers_never_claim_a_slot_twice,
     a_check_under_way_takes_no_place_of_one_that_is_due,
     a_claim_that_is_not_committed_never_happened,
+    slots_are_handed_out_as_far_ahead_as_a_claim_reaches,
     a_slot_without_a_result_and_slots_behind_are_told_as_missed,
     a_result_of_a_claim_that_was_rolled_back_counts_once,
     rival_recorders_apply_each_result_once,

@@ -68,7 +68,7 @@ async fn a_source() -> Source {
     }
     let mut runs = 0;
     for round in 0..ROUNDS {
-        let claim = stores.schedule.claim_due(now, 1_000).await.unwrap();
+        let claim = stores.schedule.claim_due(now.into(), 1_000).await.unwrap();
         let jobs = claim.jobs().to_vec();
         claim.commit().await.unwrap();
         let first = stores.checks.list(PROJECT, &CheckFilter::default(), page(1)).await.unwrap();
@@ -245,7 +245,7 @@ async fn a_target_that_has_gone_on_is_not_turned_back() {
     let t = stores_on(Profile::Scaled).await;
     copy(&from, &target(&t), &|_| {}).await.unwrap();
 
-    let claim = t.stores.schedule.claim_due(now, 10).await.unwrap();
+    let claim = t.stores.schedule.claim_due(now.into(), 10).await.unwrap();
     let job = claim.jobs()[0].clone();
     claim.commit().await.unwrap();
     t.stores.records.record(&[a_result(&job).build()], now).await.unwrap();

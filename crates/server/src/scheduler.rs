@@ -9,6 +9,7 @@ use std::sync::Arc;
 use pulse_core::metrics::Metrics;
 use pulse_core::models::ids::{CheckId, Region};
 use pulse_core::models::job::{Job, VersionedSpec};
+use pulse_core::models::schedule::Reach;
 use pulse_core::ports::StoreResult;
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::queue::Dispatch;
@@ -17,6 +18,8 @@ use pulse_core::ports::state::StateUpkeep;
 use pulse_core::runtime::loops::Pace;
 use pulse_core::stores::Stores;
 
+/// How far ahead of its slot a job is handed out: time to claim it, to push it, and to lease it.
+const AHEAD_MS: i64 = 100;
 /// Slots claimed in one transaction.
 const BATCH: u32 = 1_000;
 
@@ -46,7 +49,8 @@ impl Scheduler {
     /// One round: whatever is due goes into the queue.
     pub async fn claim(&self) -> StoreResult<Pace> {
         let timer = self.metrics.claim_seconds.start_timer();
-        let mut claim = self.schedule.claim_due(self.clock.now(), BATCH).await?;
+        let mut claim =
+            self.schedule.claim_due(Reach::ahead(self.clock.now(), AHEAD_MS), BATCH).await?;
         if claim.jobs().is_empty() {
             timer.stop_and_discard();
             return Ok(Pace::Rest);

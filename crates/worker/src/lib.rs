@@ -6,6 +6,7 @@
 pub mod alerter;
 pub mod egress;
 pub mod judge;
+mod lanes;
 pub mod notifiers;
 pub mod prober;
 pub mod probes;

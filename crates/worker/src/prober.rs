@@ -3,13 +3,15 @@
 //! It needs Redis alone. Definitions are kept in memory by version and fetched when missing. Results
 //! go back in bulk behind the fence of their lease; while they cannot, no more jobs are taken.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use http::HeaderValue;
 use moka::sync::Cache;
+use prometheus::IntCounter;
 use pulse_core::metrics::Metrics;
 use pulse_core::models::ids::{CheckId, Region};
 use pulse_core::models::job::{Job, LeasedJob, ProbeSpec, RunResult, VersionedSpec};
@@ -26,18 +28,21 @@ use tracing::warn;
 
 use crate::egress::Egress;
 use crate::judge::judge;
+use crate::lanes::Lanes;
 use crate::probes::http::{HttpProbe, PreparedHttp};
 
 /// Between two looks for jobs.
-const LEASING: Duration = Duration::from_millis(10);
+const LEASING: Duration = Duration::from_millis(20);
 /// Jobs taken, and results handed in, at a time.
 const BATCH: usize = 250;
+/// Runs handed to a lane at a time, unless there are fewer.
+const LEAST_SHARE: usize = 16;
 /// Bytes of definitions kept in memory.
 const SPEC_BYTES: u64 = 256 << 20;
 /// What a definition takes besides its own texts.
 const SPEC_OVERHEAD: usize = 1_024;
 /// How long results wait for company on their way back.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(20);
 /// How long to wait before handing results in again.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -80,20 +85,35 @@ struct Inner {
     probe: HttpProbe,
     specs: Cache<(CheckId, i32), Arc<Prepared>>,
     permits: Arc<Semaphore>,
+    lanes: Lanes,
     tasks: TaskTracker,
     /// Cancelled when runs under way are to be handed to others.
     abandon: CancellationToken,
     abandoned: Mutex<Vec<LeasedJob>>,
     run_header: bool,
     metrics: Metrics,
+    /// Of `metrics.runs`, the one that nearly every run counts in.
+    runs_ok: IntCounter,
 }
+
+impl Inner {
+    /// Keeps a job that was not run to its end for other workers.
+    fn hand_on(&self, leased: LeasedJob) {
+        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner).push(leased);
+    }
+}
+
+/// A run to be begun: its job, and what is to be done.
+type Run = (LeasedJob, Option<Arc<Prepared>>);
 
 /// What finishes a run: its result, and the permit it holds until the result is on its way.
 type Finished = (RunResult, OwnedSemaphorePermit);
 
 impl Prober {
     /// A prober for `region` with at most `concurrency` runs under way.
-    #[must_use]
+    ///
+    /// # Errors
+    /// When the system grants no thread.
     pub fn new(
         work: Arc<dyn WorkQueue>,
         region: Region,
@@ -101,8 +121,8 @@ impl Prober {
         concurrency: usize,
         run_header: bool,
         metrics: Metrics,
-    ) -> Self {
-        Self(Arc::new(Inner {
+    ) -> io::Result<Self> {
+        Ok(Self(Arc::new(Inner {
             work,
             region,
             egress,
@@ -112,12 +132,14 @@ impl Prober {
                 .weigher(|_, prepared: &Arc<Prepared>| prepared.bytes)
                 .build(),
             permits: Arc::new(Semaphore::new(concurrency)),
+            lanes: Lanes::open()?,
             tasks: TaskTracker::new(),
             abandon: CancellationToken::new(),
             abandoned: Mutex::default(),
             run_header,
+            runs_ok: metrics.runs.with_label_values(&["ok", ""]),
             metrics,
-        }))
+        })))
     }
 
     /// Takes jobs until `stop`, sees to those that are `ready` then, waits for the runs under way, and
@@ -165,32 +187,82 @@ impl Prober {
         // With no room nothing is popped, but leases that ran out are still handed back.
         let jobs = inner.work.lease(&inner.region, room).await?;
         let pace = if !jobs.is_empty() && jobs.len() == room { Pace::Again } else { Pace::Rest };
-        if let Err(error) = self.fetch_specs(&jobs).await {
-            inner.work.release(&inner.region, &jobs).await?;
-            return Err(error);
-        }
-        for leased in jobs {
-            let permit = Arc::clone(&inner.permits).acquire_owned().await;
-            let Ok(permit) = permit else { break };
-            inner.tasks.spawn(self.clone().run(leased, permit, results.clone()));
+        let prepared = match self.prepare(&jobs).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                inner.work.release(&inner.region, &jobs).await?;
+                return Err(error);
+            }
+        };
+        let mut runs: Vec<Run> = jobs.into_iter().zip(prepared).collect();
+        runs.sort_by_key(|(leased, _)| leased.due_in);
+        // A lane for each few: waking more for fewer would cost more than it saves.
+        let share = runs.len().div_ceil(inner.lanes.count()).max(LEAST_SHARE);
+        while !runs.is_empty() {
+            let rest = runs.split_off(share.min(runs.len()));
+            let places = u32::try_from(runs.len()).unwrap_or(u32::MAX);
+            // Nobody else takes places: there are as many as there were.
+            let permits = Arc::clone(&inner.permits).acquire_many_owned(places).await;
+            let Ok(permits) = permits else { break };
+            let begin = self.clone().begin(runs, permits, results.clone());
+            inner.tasks.spawn_on(begin, inner.lanes.next());
+            runs = rest;
         }
         Ok(pace)
     }
 
-    async fn fetch_specs(&self, jobs: &[LeasedJob]) -> StoreResult<()> {
+    /// Begins each run when its slot comes: one timer for all that were leased together, not one each.
+    async fn begin(
+        self,
+        runs: Vec<Run>,
+        mut permits: OwnedSemaphorePermit,
+        results: mpsc::Sender<Finished>,
+    ) {
+        let (inner, leased_at) = (&self.0, Instant::now());
+        for (leased, prepared) in runs {
+            let begin_at = leased_at + leased.due_in;
+            if begin_at > Instant::now() {
+                tokio::select! {
+                    () = tokio::time::sleep_until(begin_at.into()) => {}
+                    () = inner.abandon.cancelled() => {}
+                }
+            }
+            let permit = permits.split(1);
+            if inner.abandon.is_cancelled() {
+                inner.hand_on(leased);
+            } else if let Some(permit) = permit {
+                inner.tasks.spawn(self.clone().run(leased, prepared, permit, results.clone()));
+            }
+        }
+    }
+
+    /// What each job asks to be done, in their order; `None` where the queue does not know either.
+    async fn prepare(&self, jobs: &[LeasedJob]) -> StoreResult<Vec<Option<Arc<Prepared>>>> {
         let key = |leased: &LeasedJob| (leased.job.check_id, leased.job.version);
-        let missing: HashSet<_> =
-            jobs.iter().map(key).filter(|key| !self.0.specs.contains_key(key)).collect();
+        let mut prepared: Vec<_> =
+            jobs.iter().map(|leased| self.0.specs.get(&key(leased))).collect();
+        let lacking = || jobs.iter().zip(&prepared).filter(|(_, it)| it.is_none());
+        let missing: HashSet<_> = lacking().map(|(leased, _)| key(leased)).collect();
+        if missing.is_empty() {
+            return Ok(prepared);
+        }
+        let mut found = HashMap::new();
         for spec in self.0.work.specs(&self.0.region, &Vec::from_iter(missing)).await? {
             let VersionedSpec { check_id, version, spec } = spec;
-            self.0.specs.insert((check_id, version), Arc::new(Prepared::new(&spec)));
+            let made = Arc::new(Prepared::new(&spec));
+            self.0.specs.insert((check_id, version), Arc::clone(&made));
+            found.insert((check_id, version), made);
         }
-        Ok(())
+        for (leased, it) in jobs.iter().zip(&mut prepared).filter(|(_, it)| it.is_none()) {
+            *it = found.get(&key(leased)).cloned();
+        }
+        Ok(prepared)
     }
 
     async fn run(
         self,
         leased: LeasedJob,
+        prepared: Option<Arc<Prepared>>,
         permit: OwnedSemaphorePermit,
         results: mpsc::Sender<Finished>,
     ) {
@@ -198,21 +270,20 @@ impl Prober {
         inner.metrics.jobs_active.inc();
         tokio::select! {
             biased;
-            result = self.look(&leased) => {
+            result = self.look(&leased, prepared.as_deref()) => {
                 self.count(&result);
                 let _receiver_ended = results.send((result, permit)).await;
             }
             () = inner.abandon.cancelled() => {
-                inner.abandoned.lock().unwrap_or_else(PoisonError::into_inner).push(leased);
+                inner.hand_on(leased);
             }
         }
         inner.metrics.jobs_active.dec();
     }
 
-    async fn look(&self, leased: &LeasedJob) -> RunResult {
+    async fn look(&self, leased: &LeasedJob, prepared: Option<&Prepared>) -> RunResult {
         let (inner, job) = (&self.0, &leased.job);
-        let prepared = inner.specs.get(&(job.check_id, job.version));
-        let (outcome, observation) = match prepared.as_deref().map(|prepared| &prepared.target) {
+        let (outcome, observation) = match prepared.map(|prepared| &prepared.target) {
             Some(Ok(target)) => {
                 let run = inner.run_header.then(|| run_header(job, leased.token)).flatten();
                 let timeout = Duration::from_millis(job.timeout_ms.into());
@@ -234,7 +305,10 @@ impl Prober {
 
     fn count(&self, result: &RunResult) {
         let metrics = &self.0.metrics;
-        metrics.runs.with_label_values(&[result.outcome.as_str(), result.outcome.reason()]).inc();
+        match result.outcome {
+            Outcome::Ok => self.0.runs_ok.inc(),
+            other => metrics.runs.with_label_values(&[other.as_str(), other.reason()]).inc(),
+        }
         let Some(seen) = &result.observation else {
             return;
         };

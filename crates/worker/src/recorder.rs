@@ -28,7 +28,38 @@ pub struct Recorder {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     /// Read and not recorded yet, because the state store was away.
-    held: Mutex<Vec<Entry>>,
+    held: Mutex<Held>,
+}
+
+/// What was read together: an entry for each of `results`, and those that cannot be read.
+#[derive(Default)]
+struct Held {
+    entries: Vec<Entry>,
+    results: Vec<RunResult>,
+    unreadable: Vec<Entry>,
+    /// Whether there may be more where it came from.
+    full: bool,
+}
+
+impl Held {
+    fn of(read: Vec<Entry>) -> Self {
+        let full = read.len() >= BATCH;
+        let mut held = Self { full, ..Self::default() };
+        for mut entry in read {
+            match entry.result.take() {
+                Some(result) => {
+                    held.results.push(result);
+                    held.entries.push(entry);
+                }
+                None => held.unreadable.push(entry),
+            }
+        }
+        held
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.unreadable.is_empty()
+    }
 }
 
 impl Recorder {
@@ -48,37 +79,34 @@ impl Recorder {
     pub async fn record(&self) -> StoreResult<Pace> {
         let mut held = self.held.lock().await;
         if held.is_empty() {
-            *held = self.results.read(BATCH).await?;
+            *held = Held::of(self.results.read(BATCH).await?);
         }
         if held.is_empty() {
             return Ok(Pace::Rest);
         }
-        let (readable, unreadable): (Vec<Entry>, Vec<Entry>) =
-            held.iter().cloned().partition(|entry| entry.result.is_some());
-        self.bury(&unreadable, "it cannot be read").await?;
-        self.apply(&readable).await?;
-        self.results.ack(&readable).await?;
-        let pace = if held.len() >= BATCH { Pace::Again } else { Pace::Rest };
-        held.clear();
+        self.bury(&held.unreadable, "it cannot be read").await?;
+        held.unreadable.clear();
+        self.apply(&held.entries, &held.results).await?;
+        self.results.ack(&held.entries).await?;
+        let pace = if held.full { Pace::Again } else { Pace::Rest };
+        *held = Held::default();
         Ok(pace)
     }
 
-    /// Records entries; where the store refuses, halves them until the one at fault is found.
-    async fn apply(&self, entries: &[Entry]) -> StoreResult<()> {
-        let mut parts = vec![entries];
-        while let Some(part) = parts.pop() {
-            let results: Vec<RunResult> =
-                part.iter().filter_map(|entry| entry.result.clone()).collect();
-            match self.commit(&results).await {
+    /// Records results; where the store refuses, halves them until the one at fault is found.
+    async fn apply(&self, entries: &[Entry], results: &[RunResult]) -> StoreResult<()> {
+        let mut parts = vec![(entries, results)];
+        while let Some((entries, results)) = parts.pop() {
+            match self.commit(results).await {
                 Ok(()) => {}
-                Err(refused @ StoreError::Refused { .. }) if part.len() == 1 => {
-                    self.bury(part, &chain(&refused)).await?;
+                Err(refused @ StoreError::Refused { .. }) if results.len() == 1 => {
+                    self.bury(entries, &chain(&refused)).await?;
                 }
                 Err(StoreError::Refused { .. }) => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
+                    let middle = results.len() / 2;
+                    let (first, second) = (results.split_at(middle), entries.split_at(middle));
+                    parts.extend([(second.1, first.1), (second.0, first.0)]);
                 }
-                // Not the results' fault: they are kept.
                 Err(other) => return Err(other),
             }
         }

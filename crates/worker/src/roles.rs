@@ -43,7 +43,8 @@ pub fn start(context: &Context, parts: &mut Parts) -> Result<(), BoxError> {
     let worker = Worker(context.clone());
     let roles = &context.config.worker_roles;
     let egress = Egress::new()?;
-    let prober = roles.contains(&Role::Prober).then(|| worker.prober(egress.clone()));
+    let prober =
+        roles.contains(&Role::Prober).then(|| worker.prober(egress.clone())).transpose()?;
     if let Some(prober) = prober.clone() {
         parts.add("prober", |stop| probe(worker.clone(), prober, stop));
     }
@@ -87,7 +88,7 @@ fn needs_state(roles: &BTreeSet<Role>) -> bool {
 }
 
 impl Worker {
-    fn prober(&self, egress: Egress) -> Prober {
+    fn prober(&self, egress: Egress) -> std::io::Result<Prober> {
         Prober::new(
             self.stores.work.clone(),
             self.config.worker_region.clone(),

@@ -156,7 +156,7 @@ impl WorkQueue for Dawdling {
 async fn a_job_waits(t: &TestStores, check: CheckBuilder) -> Job {
     let check = check.build();
     t.stores.checks.create(check, None, t.clock.now()).await.unwrap();
-    let mut claim = t.stores.schedule.claim_due(t.clock.now(), 1).await.unwrap();
+    let mut claim = t.stores.schedule.claim_due(t.clock.now().into(), 1).await.unwrap();
     let job = claim.jobs()[0].clone();
     let specs = claim.specs(&[job.check_id]).await.unwrap();
     claim.commit().await.unwrap();
@@ -232,7 +232,7 @@ async fn a_job_nobody_can_read_about_is_handed_back_at_once() {
     let work = Away::new(t.stores.work.clone());
     let region = Region::default();
     let egress = Egress::new().unwrap();
-    let prober = Prober::new(work, region.clone(), egress, 1, true, Metrics::new());
+    let prober = Prober::new(work, region.clone(), egress, 1, true, Metrics::new()).unwrap();
     let (results, _finished) = mpsc::channel(1);
 
     let in_vain = prober.take(&results).await;
@@ -255,7 +255,8 @@ async fn a_job_taken_while_asked_to_stop_is_handed_back_in_time() {
         may_go_on: Notify::new(),
     });
     let (region, egress) = (Region::default(), Egress::new().unwrap());
-    let prober = Prober::new(work.clone(), region.clone(), egress, 1, true, Metrics::new());
+    let prober =
+        Prober::new(work.clone(), region.clone(), egress, 1, true, Metrics::new()).unwrap();
     let stop = CancellationToken::new();
     let asked = stop.clone();
     let limit = Duration::from_millis(100);
@@ -328,7 +329,8 @@ impl Target {
     ) -> Duration {
         let (work, egress) = (Arc::new(queue.clone()), Egress::new().unwrap());
         let prober =
-            Prober::new(work, Region::default(), egress, CONCURRENCY, true, Metrics::new());
+            Prober::new(work, Region::default(), egress, CONCURRENCY, true, Metrics::new())
+                .unwrap();
         let stop = CancellationToken::new();
         let asked = stop.clone();
         let working =

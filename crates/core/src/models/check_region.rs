@@ -9,7 +9,7 @@ use super::ids::{CheckId, ProjectId, Region};
 use super::job::{Job, RunResult};
 use super::ledger::{Gap, Ledger};
 use super::run::{MissedReason, Outcome, Run};
-use super::schedule::{Schedule, Slot};
+use super::schedule::{Reach, Schedule, Slot};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -65,21 +65,22 @@ impl CheckRegion {
     }
 
     /// The job for the newest due slot, and what was found missing; `None` when nothing is due.
-    pub fn claim(&mut self, now: Slot) -> Option<(Job, Vec<Run>)> {
-        let claimed = self.ledger.claim(self.schedule, now, self.timeout_ms.into())?;
+    pub fn claim(&mut self, reach: Reach) -> Option<(Job, Vec<Run>)> {
+        let claimed = self.ledger.claim(self.schedule, reach, self.timeout_ms.into())?;
         let job = Job {
             check_id: self.check_id,
             region: self.region.clone(),
             slot: claimed.slot,
             version: self.version,
             timeout_ms: self.timeout_ms,
+            due_in_ms: claimed.due_in_ms,
             start_within_ms: claimed.start_within_ms,
         };
         Some((job, claimed.gaps.into_iter().map(|gap| self.missed(gap)).collect()))
     }
 
     /// Takes a result: settles its slot and folds its outcome; `None` when it is stale.
-    pub fn settle(&mut self, result: RunResult) -> Option<Settled> {
+    pub fn settle(&mut self, result: &RunResult) -> Option<Settled> {
         let gaps = self.ledger.settle(self.schedule, result.slot)?;
         let transition = self.health.observe(result.slot, result.outcome, self.threshold);
         let mut runs: Vec<Run> = gaps.into_iter().map(|gap| self.missed(gap)).collect();
@@ -91,7 +92,7 @@ impl CheckRegion {
             slots: 1,
             outcome: result.outcome,
             attempt: result.attempt,
-            observation: result.observation,
+            observation: result.observation.clone(),
         });
         Some(Settled { runs, transition })
     }

@@ -1,8 +1,10 @@
 //! Identities: one newtype each, so that two of them are never swapped.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::{Arc, LazyLock};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 macro_rules! uuid_id {
@@ -64,9 +66,13 @@ impl ProjectId {
 }
 
 /// Where a worker stands: 1 to 32 lower-case letters, digits and hyphens.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Region(String);
+///
+/// It goes with every job, result and run: clones share its text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(from = "Cow<'_, str>")]
+pub struct Region(Arc<str>);
+
+static DEFAULT_REGION: LazyLock<Region> = LazyLock::new(|| Region(Region::DEFAULT.into()));
 
 impl Region {
     /// The region of workers that were not told one.
@@ -77,7 +83,7 @@ impl Region {
     pub fn parse(name: &str) -> Option<Self> {
         let fits = (1..=32).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        fits.then(|| Self(name.to_owned()))
+        fits.then(|| Self::from(Cow::Borrowed(name)))
     }
 
     /// The name.
@@ -89,7 +95,19 @@ impl Region {
 
 impl Default for Region {
     fn default() -> Self {
-        Self(Self::DEFAULT.to_owned())
+        DEFAULT_REGION.clone()
+    }
+}
+
+impl From<Cow<'_, str>> for Region {
+    fn from(name: Cow<'_, str>) -> Self {
+        if name == Self::DEFAULT { Self::default() } else { Self(name.into()) }
+    }
+}
+
+impl Serialize for Region {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

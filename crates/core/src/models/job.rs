@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,8 @@ pub struct Job {
     pub version: i32,
     /// The whole run's limit, in milliseconds.
     pub timeout_ms: u32,
+    /// From the claim until its slot, in milliseconds; a duration, because queues have clocks of their own.
+    pub due_in_ms: u32,
     /// Not worth starting later than this after it was pushed, in milliseconds.
     pub start_within_ms: i64,
 }
@@ -33,6 +36,8 @@ pub struct LeasedJob {
     pub job: Job,
     /// The fence: which delivery of the job this is, from 1. A completion with an older one is stale.
     pub token: u32,
+    /// How long until its slot; no longer than the job was told to wait when it was pushed.
+    pub due_in: Duration,
 }
 
 /// What a probe needs to know of a check.

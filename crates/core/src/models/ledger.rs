@@ -5,7 +5,7 @@
 //! Stores keep the four numbers and write the gaps; what they mean is decided here alone.
 
 use super::run::MissedReason;
-use super::schedule::{Schedule, Slot};
+use super::schedule::{Reach, Schedule, Slot};
 
 /// Time a run may take beyond its timeout: the lease margin of the queue, and the way to the recorder.
 pub const GRACE_MS: i64 = 5_000;
@@ -38,6 +38,8 @@ pub struct Ledger {
 pub struct Claimed {
     /// The slot.
     pub slot: Slot,
+    /// How long until then, in milliseconds; 0 when it has come.
+    pub due_in_ms: u32,
     /// A run that has not started within this many milliseconds of the claim is not worth starting:
     /// its window would be over. A duration, because queues have clocks of their own.
     pub start_within_ms: i64,
@@ -69,10 +71,16 @@ impl Ledger {
         }
     }
 
-    /// Hands out the newest due slot; `None` when nothing is due or one is still under way.
-    pub fn claim(&mut self, schedule: Schedule, now: Slot, timeout_ms: i64) -> Option<Claimed> {
+    /// Hands out the newest slot within reach; `None` when there is none or one is still under way.
+    pub fn claim(
+        &mut self,
+        schedule: Schedule,
+        reach: impl Into<Reach>,
+        timeout_ms: i64,
+    ) -> Option<Claimed> {
+        let Reach { now, until } = reach.into();
         let next = self.next?;
-        let due = schedule.due(next, now)?;
+        let due = schedule.due(next, until)?;
         if self.outstanding.is_some_and(|o| o.until > now) {
             return None;
         }
@@ -80,13 +88,14 @@ impl Ledger {
         gaps.extend(self.close(MissedReason::Lost));
         gaps.extend(self.skip(schedule, next, due.slot, due.behind));
 
-        let until = now.plus(timeout_ms + GRACE_MS);
+        let due_in_ms = u32::try_from(due.slot.0 - now.0).unwrap_or_default();
+        let until = now.plus(i64::from(due_in_ms) + timeout_ms + GRACE_MS);
         let following = schedule.following(due.slot);
         self.outstanding = Some(Outstanding { slot: due.slot, until });
         self.next = Some(following);
         let window_ms = following.max(until).0 - now.0;
         let start_within_ms = window_ms - timeout_ms - RECORDING_MS;
-        Some(Claimed { slot: due.slot, start_within_ms, gaps })
+        Some(Claimed { slot: due.slot, due_in_ms, start_within_ms, gaps })
     }
 
     /// Takes the outcome of `slot`, and says which slots before it were missed; `None` when the
@@ -164,6 +173,38 @@ mod tests {
         assert_eq!((again, settled, replayed), (None, Some(vec![]), None));
         assert_eq!(ledger.last, Some(Slot(10_000)));
         assert_eq!(ledger.next, Some(Slot(20_000)));
+    }
+
+    #[test]
+    fn a_slot_within_reach_is_handed_out_ahead_of_its_time_and_no_other() {
+        let reach = |now: i64, ms: i64| Reach::ahead(Slot(now), ms);
+
+        let mut ledger = due_at(10_000);
+        assert_eq!(ledger.claim(grid(), reach(9_900, 99), TIMEOUT), None);
+        let ahead = ledger.claim(grid(), reach(9_900, 100), TIMEOUT).unwrap();
+        let mut ledger = due_at(10_000);
+        let on_time = ledger.claim(grid(), reach(10_000, 100), TIMEOUT).unwrap();
+        let mut behind = due_at(10_000);
+        let newest = behind.claim(grid(), reach(29_950, 100), TIMEOUT).unwrap();
+
+        assert_eq!((ahead.slot, ahead.due_in_ms), (Slot(10_000), 100));
+        assert_eq!((on_time.slot, on_time.due_in_ms), (Slot(10_000), 0));
+        assert_eq!(ahead.start_within_ms, on_time.start_within_ms + 100, "its window ends with it");
+        assert_eq!((newest.slot, newest.due_in_ms), (Slot(30_000), 50));
+        assert_eq!(newest.gaps, [Gap { from: Slot(10_000), slots: 2, reason: MissedReason::Late }]);
+    }
+
+    #[test]
+    fn a_slot_under_way_is_waited_for_by_the_time_of_day_and_not_by_the_reach() {
+        let mut ledger = due_at(10_000);
+        ledger.claim(grid(), Slot(10_000), TIMEOUT).unwrap();
+        let until = ledger.outstanding.unwrap().until;
+        ledger.next = Some(until);
+
+        let before = ledger.claim(grid(), Reach::ahead(until.plus(-1), 100), TIMEOUT);
+
+        assert_eq!(before, None);
+        assert!(ledger.claim(grid(), Reach::ahead(until, 100), TIMEOUT).is_some());
     }
 
     #[test]

@@ -42,6 +42,31 @@ impl fmt::Display for Slot {
     }
 }
 
+/// How far a claim reaches: slots due until `until` are handed out at `now`, so that a prober holds a
+/// job when its slot comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// The store's time.
+    pub now: Slot,
+    /// Not before `now`.
+    pub until: Slot,
+}
+
+impl Reach {
+    /// From `now` so many milliseconds ahead.
+    #[must_use]
+    pub const fn ahead(now: Slot, ms: i64) -> Self {
+        Self { now, until: now.plus(ms) }
+    }
+}
+
+/// What is due already, and nothing beyond.
+impl From<Slot> for Reach {
+    fn from(now: Slot) -> Self {
+        Self::ahead(now, 0)
+    }
+}
+
 /// The grid of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {

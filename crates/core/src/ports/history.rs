@@ -14,7 +14,7 @@ pub struct Shipment {
     /// Makes shipping it again harmless.
     pub id: BatchId,
     /// One JSON object a line; see `stores::history_row`.
-    pub rows: String,
+    pub rows: Vec<u8>,
     /// Until when it is ours; also the fence of its lease.
     pub leased_until: Slot,
 }

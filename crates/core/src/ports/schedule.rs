@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::StoreResult;
 use crate::models::ids::CheckId;
 use crate::models::job::{Job, VersionedSpec};
-use crate::models::schedule::Slot;
+use crate::models::schedule::{Reach, Slot};
 
 /// Due slots, held in an open transaction until they are in the queue.
 ///
@@ -35,7 +35,7 @@ pub trait ScheduleStore: Send + Sync {
     /// Claims checks due at or before `now`, oldest slot first, at most `limit`.
     ///
     /// Rows that another scheduler holds are left to it. No claim is given twice.
-    async fn claim_due(&self, now: Slot, limit: u32) -> StoreResult<Box<dyn Claim>>;
+    async fn claim_due(&self, reach: Reach, limit: u32) -> StoreResult<Box<dyn Claim>>;
 
     /// How long the most overdue check has been waiting at `now`, in milliseconds; 0 when none is due.
     async fn oldest_due_ms(&self, now: Slot) -> StoreResult<u64>;

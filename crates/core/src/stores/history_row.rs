@@ -1,30 +1,32 @@
-//! A run as it travels to the history store: one JSON object a line, in `ClickHouse`'s `JSONEachRow`.
+//! A run as it travels to the history store: see [`row_binary`] for its bytes.
 //!
 //! The recorder writes it once; the shipper passes the bytes on. Absent numbers are 0 and absent
 //! texts are empty, because history has no nulls; a phase that took no time is told as 1 us.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::models::ids::{CheckId, ProjectId, Region};
 use crate::models::run::{Observation, Outcome, Phases, Run};
 use crate::models::schedule::Slot;
 use crate::ports::BoxError;
+use crate::stores::row_binary;
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[expect(missing_docs, reason = "the columns of history, told on `models::run`")]
-pub struct HistoryRow {
+pub struct HistoryRow<'a> {
     pub project_id: Uuid,
     pub check_id: Uuid,
-    pub region: String,
+    pub region: Cow<'a, str>,
     pub slot: DateTime<Utc>,
     pub slots: u32,
-    pub outcome: String,
-    pub reason: String,
+    pub outcome: Cow<'a, str>,
+    pub reason: Cow<'a, str>,
     pub attempt: u32,
     pub started_at: DateTime<Utc>,
     pub status_code: u16,
@@ -33,19 +35,19 @@ pub struct HistoryRow {
     pub tls_us: u32,
     pub first_byte_us: u32,
     pub total_us: u32,
-    pub address: String,
-    pub error: String,
+    pub address: Cow<'a, str>,
+    pub error: Cow<'a, str>,
 }
 
-impl From<&Run> for HistoryRow {
-    fn from(run: &Run) -> Self {
+impl<'a> From<&'a Run> for HistoryRow<'a> {
+    fn from(run: &'a Run) -> Self {
         let seen = run.observation.as_ref();
         let phases = seen.map(|seen| seen.phases).unwrap_or_default();
         let us = |phase: Option<u32>| phase.map_or(0, |us| us.max(1));
         Self {
             project_id: run.project_id.0,
             check_id: run.check_id.0,
-            region: run.region.to_string(),
+            region: run.region.as_str().into(),
             slot: run.slot.time(),
             slots: run.slots,
             outcome: run.outcome.as_str().into(),
@@ -59,13 +61,16 @@ impl From<&Run> for HistoryRow {
             tls_us: us(phases.tls_us),
             first_byte_us: us(phases.first_byte_us),
             total_us: us(phases.total_us),
-            address: seen.and_then(|seen| seen.address).map(|a| a.to_string()).unwrap_or_default(),
-            error: seen.and_then(|seen| seen.error.clone()).unwrap_or_default(),
+            address: seen
+                .and_then(|seen| seen.address)
+                .map(|address| address.to_string().into())
+                .unwrap_or_default(),
+            error: seen.and_then(|seen| seen.error.as_deref()).unwrap_or_default().into(),
         }
     }
 }
 
-impl HistoryRow {
+impl HistoryRow<'_> {
     /// The run this row tells of; `None` when its words are none this version knows.
     #[must_use]
     pub fn into_run(self) -> Option<Run> {
@@ -82,7 +87,7 @@ impl HistoryRow {
                 total_us: us(self.total_us),
             },
             address: self.address.parse::<IpAddr>().ok(),
-            error: (!self.error.is_empty()).then_some(self.error),
+            error: (!self.error.is_empty()).then(|| self.error.into_owned()),
         };
         Some(Run {
             project_id: ProjectId(self.project_id),
@@ -97,33 +102,39 @@ impl HistoryRow {
     }
 }
 
-/// Runs as lines.
-///
-/// # Errors
-/// None in practice: every field has a form in JSON.
-pub fn write_lines(runs: &[Run]) -> Result<String, BoxError> {
-    let mut lines = Vec::with_capacity(runs.len() * 320);
+/// Begins what is sealed in this form. JSON, which earlier versions sealed, begins with a brace.
+const ROW_BINARY: u8 = 1;
+
+/// Runs as they are put into the outbox.
+#[must_use]
+pub fn seal(runs: &[Run]) -> Vec<u8> {
+    const USUAL: usize = 160;
+    let mut sealed = Vec::with_capacity(1 + runs.len() * USUAL);
+    sealed.push(ROW_BINARY);
     for run in runs {
-        serde_json::to_writer(&mut lines, &HistoryRow::from(run))?;
-        lines.push(b'\n');
+        row_binary::write(&HistoryRow::from(run), &mut sealed);
     }
-    Ok(String::from_utf8(lines)?)
+    sealed
 }
 
-/// Lines as rows.
+/// The rows of what was sealed, one batch after the other, without what begins each.
 ///
 /// # Errors
-/// When a line is not a row.
-pub fn read_lines(lines: &str) -> Result<Vec<HistoryRow>, BoxError> {
-    lines.lines().map(read_line).collect()
-}
-
-/// A line as a row.
-///
-/// # Errors
-/// When it is none.
-pub fn read_line(line: &str) -> Result<HistoryRow, BoxError> {
-    Ok(serde_json::from_str(line)?)
+/// When a batch is in a form that this version does not know.
+pub fn open(batches: &[Vec<u8>]) -> Result<Vec<u8>, BoxError> {
+    let mut rows = Vec::with_capacity(batches.iter().map(Vec::len).sum());
+    for sealed in batches {
+        match sealed.split_first() {
+            Some((&ROW_BINARY, packed)) => rows.extend_from_slice(packed),
+            Some((b'{', _)) => {
+                for row in serde_json::Deserializer::from_slice(sealed).into_iter::<HistoryRow>() {
+                    row_binary::write(&row?, &mut rows);
+                }
+            }
+            _ => return Err("sealed history is in a form this version does not know".into()),
+        }
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -158,10 +169,27 @@ mod tests {
             a_run(Outcome::Missed(MissedReason::Lost), None),
         ];
 
-        let lines = write_lines(&runs).unwrap();
+        let rows = open(&[seal(&runs[..1]), seal(&runs[1..])]).unwrap();
         let back: Vec<Run> =
-            read_lines(&lines).unwrap().into_iter().map(|row| row.into_run().unwrap()).collect();
+            row_binary::Rows::of(&rows).map(|row| row.unwrap().into_run().unwrap()).collect();
 
         assert_eq!(back, runs);
+    }
+
+    #[test]
+    fn what_an_earlier_version_sealed_is_read() {
+        let sealed = br#"{"project_id":"00000000-0000-0000-0000-000000000000","check_id":"00000000-0000-0000-0000-000000000009","region":"default","slot":"2026-11-21T00:00:00Z","slots":1,"outcome":"ok","reason":"","attempt":1,"started_at":"2026-11-21T00:00:00.010Z","status_code":200,"dns_us":0,"connect_us":1,"tls_us":0,"first_byte_us":2,"total_us":3,"address":"::1","error":"a \"b\""}
+"#;
+
+        let rows = open(&[sealed.to_vec(), seal(&[])]).unwrap();
+
+        let row = row_binary::Rows::of(&rows).next().unwrap().unwrap();
+        assert_eq!((row.status_code, row.total_us, &*row.error), (200, 3, "a \"b\""));
+    }
+
+    #[test]
+    fn what_a_later_version_sealed_is_refused() {
+        assert!(open(&[vec![9, 9]]).is_err());
+        assert!(open(&[vec![]]).is_err());
     }
 }

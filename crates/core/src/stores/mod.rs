@@ -7,6 +7,7 @@ pub mod memory;
 pub mod postgres;
 pub mod queue_rules;
 pub mod redis;
+pub mod row_binary;
 mod sql;
 pub mod sqlite;
 mod sums;

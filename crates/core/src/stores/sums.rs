@@ -61,7 +61,7 @@ pub(super) struct Sum {
 impl Sum {
     fn count(&mut self, row: &HistoryRow) {
         let slots = i64::from(row.slots);
-        match row.outcome.as_str() {
+        match &*row.outcome {
             "ok" => self.ok += slots,
             "fail" => self.failed += slots,
             "inconclusive" => self.inconclusive += slots,

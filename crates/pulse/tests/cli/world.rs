@@ -96,7 +96,7 @@ impl World {
 
     async fn claim(&self, ms: i64) -> Vec<Job> {
         let now = self.stores.clock.advance(ms);
-        let claim = self.stores.stores.schedule.claim_due(now, 1_000).await.unwrap();
+        let claim = self.stores.stores.schedule.claim_due(now.into(), 1_000).await.unwrap();
         let jobs = claim.jobs().to_vec();
         claim.commit().await.unwrap();
         jobs

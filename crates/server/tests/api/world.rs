@@ -41,7 +41,7 @@ impl World {
     /// Moves on by `ms`, and runs what is due then, well or not.
     pub async fn later(&self, ms: i64, good: bool) -> Vec<Job> {
         let now = self.stores.clock.advance(ms);
-        let claim = self.stores.stores.schedule.claim_due(now, 100).await.unwrap();
+        let claim = self.stores.stores.schedule.claim_due(now.into(), 100).await.unwrap();
         let jobs = claim.jobs().to_vec();
         claim.commit().await.unwrap();
         let results: Vec<_> = jobs

@@ -27,6 +27,7 @@ use crate::models::text::tame;
 use crate::ports::history::{History, Latency, Metrics, MetricsOf, RunsOf, Shipment, Summary};
 use crate::ports::{Page, Ping, StoreError, StoreResult};
 use crate::stores::history_row::HistoryRow;
+use crate::stores::row_binary::COLUMNS;
 use dsn::Dsn;
 
 const STORE: &str = "ClickHouse";
@@ -139,14 +140,15 @@ impl History for ClickHouse {
         let send = async {
             let mut insert = self
                 .client
-                .insert_formatted_with("INSERT INTO check_results FORMAT JSONEachRow")
+                .insert_formatted_with(format!(
+                    "INSERT INTO check_results ({COLUMNS}) FORMAT RowBinary"
+                ))
                 .with_setting("insert_deduplication_token", shipment.id.to_string())
                 .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
                 // One insert is one block: the token stands for all of it or none.
                 .with_setting("input_format_parallel_parsing", "0")
-                .with_setting("date_time_input_format", "best_effort")
                 .with_setting("max_execution_time", "25");
-            insert.send(Bytes::copy_from_slice(shipment.rows.as_bytes())).await?;
+            insert.send(Bytes::copy_from_slice(&shipment.rows)).await?;
             insert.end().await
         };
         within(INSERT, send).await
@@ -285,16 +287,16 @@ struct ResultRow {
     error: String,
 }
 
-impl From<ResultRow> for HistoryRow {
+impl From<ResultRow> for HistoryRow<'_> {
     fn from(row: ResultRow) -> Self {
         Self {
             project_id: row.project_id,
             check_id: row.check_id,
-            region: row.region,
+            region: row.region.into(),
             slot: row.slot,
             slots: row.slots,
-            outcome: row.outcome,
-            reason: row.reason,
+            outcome: row.outcome.into(),
+            reason: row.reason.into(),
             attempt: row.attempt,
             started_at: row.started_at,
             status_code: row.status_code,
@@ -303,8 +305,8 @@ impl From<ResultRow> for HistoryRow {
             tls_us: row.tls_us,
             first_byte_us: row.first_byte_us,
             total_us: row.total_us,
-            address: row.address,
-            error: row.error,
+            address: row.address.into(),
+            error: row.error.into(),
         }
     }
 }

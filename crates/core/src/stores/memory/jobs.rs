@@ -37,6 +37,8 @@ struct Known {
     token: u32,
     place: u64,
     pushed_at: Instant,
+    /// When its slot comes.
+    due_at: Instant,
     /// `None` while it is ready.
     leased_until: Option<Instant>,
 }
@@ -80,7 +82,8 @@ impl Jobs {
         let (key, place) = (key(&job), self.next_place);
         self.next_place += 1;
         self.ready.insert(place, key);
-        let known = Known { job, token: 0, place, pushed_at: now, leased_until: None };
+        let due_at = now + Duration::from_millis(job.due_in_ms.into());
+        let known = Known { job, token: 0, place, pushed_at: now, due_at, leased_until: None };
         self.known.insert(key, known);
     }
 
@@ -141,11 +144,12 @@ impl Jobs {
         }
         let known = entry.get_mut();
         let timeout = Duration::from_millis(known.job.timeout_ms.into());
-        let until = now + timeout + LEASE_MARGIN;
+        let due_in = known.due_at.saturating_duration_since(now);
+        let until = now + due_in + timeout + LEASE_MARGIN;
         known.token += 1;
         known.leased_until = Some(until);
         self.leases.insert((until, known.place), key);
-        Some(LeasedJob { job: known.job.clone(), token: known.token })
+        Some(LeasedJob { job: known.job.clone(), token: known.token, due_in })
     }
 
     /// Removes the job if `token` is still its newest; says whether it was.
@@ -188,7 +192,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn leased(job: &Job, token: u32) -> LeasedJob {
-        LeasedJob { job: job.clone(), token }
+        LeasedJob { job: job.clone(), token, due_in: Duration::ZERO }
     }
 
     /// A queue of jobs that have 1, 2, 3 ... ms to run.

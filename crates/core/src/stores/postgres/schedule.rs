@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 
 use super::{Postgres, error};
-use crate::models::schedule::Slot;
+use crate::models::schedule::{Reach, Slot};
 use crate::ports::StoreResult;
 use crate::ports::schedule::{Claim, ScheduleStore};
 use crate::stores::sql::forgetting::{DELETED_FOR, INCIDENTS_FOR, KEYS_FOR, STEP};
@@ -12,8 +12,8 @@ use crate::stores::sql::schedule::SqlClaim;
 
 #[async_trait]
 impl ScheduleStore for Postgres {
-    async fn claim_due(&self, now: Slot, limit: u32) -> StoreResult<Box<dyn Claim>> {
-        Ok(Box::new(SqlClaim::of(self.begin().await?, now, limit).await?))
+    async fn claim_due(&self, reach: Reach, limit: u32) -> StoreResult<Box<dyn Claim>> {
+        Ok(Box::new(SqlClaim::of(self.begin().await?, reach, limit).await?))
     }
 
     async fn oldest_due_ms(&self, now: Slot) -> StoreResult<u64> {

@@ -6,12 +6,16 @@ use std::sync::LazyLock;
 use async_trait::async_trait;
 use redis::Script;
 
-use super::{Redis, error, job_body, job_id, spec_suffix};
+use super::{MOST_AT_ONCE, Redis, error, job_id, spec_suffix};
 use crate::models::ids::Region;
 use crate::models::job::{Job, VersionedSpec};
 use crate::ports::StoreResult;
 use crate::ports::queue::{Dispatch, Pushed};
 use crate::stores::queue_rules::{CLEARED_AT_ONCE, KEEP_SPEC};
+
+/// One push in so many begins anew the time that its specs are kept: a check looked at often keeps its
+/// own, and one looked at rarely is sent back for it now and then.
+const RENEWED: u32 = 16;
 
 static PUSH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/push.lua")));
 
@@ -24,7 +28,9 @@ impl Dispatch for Redis {
         }
         let mut pushed = Pushed::default();
         for (region, jobs) in by_region {
-            self.push_region(region, &jobs, &mut pushed).await?;
+            for jobs in jobs.chunks(MOST_AT_ONCE) {
+                self.push_region(region, jobs, &mut pushed).await?;
+            }
         }
         Ok(pushed)
     }
@@ -52,24 +58,21 @@ impl Redis {
         pushed: &mut Pushed,
     ) -> StoreResult<()> {
         let mut connection = self.connection().await?;
-        // The recorder looks for results wherever jobs have gone.
-        let () = redis::cmd("SADD")
-            .arg(self.shared_key("regions"))
-            .arg(region.as_str())
-            .query_async(&mut connection)
-            .await
-            .map_err(error)?;
+        self.announce(&mut connection, region).await?;
         let mut call = PUSH.prepare_invoke();
         call.key(self.key(region, "ready"))
             .key(self.key(region, "jobs"))
             .arg(self.options.queue.queue_limit)
             .arg(CLEARED_AT_ONCE)
             .arg(self.key(region, "spec:"))
-            .arg(KEEP_SPEC.as_secs());
+            .arg(KEEP_SPEC.as_secs())
+            .arg(u8::from(rand::random_ratio(1, RENEWED)));
         for job in jobs {
             call.arg(job_id(job.check_id, job.slot))
-                .arg(job_body(job))
-                .arg(spec_suffix(job.check_id, job.version));
+                .arg(job.version)
+                .arg(job.timeout_ms)
+                .arg(job.due_in_ms)
+                .arg(job.start_within_ms);
         }
         let answer: Vec<u64> = call.invoke_async(&mut connection).await.map_err(error)?;
         pushed.dropped += answer.first().copied().unwrap_or_default();

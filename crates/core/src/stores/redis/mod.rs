@@ -1,11 +1,14 @@
 //! Redis or Valkey: who is doing what right now.
 //!
-//! One queue a region: a list of ready jobs, a hash of their bodies and tokens, a sorted set of
-//! leases and a stream of results, under one hash tag, so that a script's keys share a node. Every
-//! move is one script. Nothing blocks: consumers poll, and every call has a deadline.
+//! One queue a region: a list of ready jobs, a hash of what is known of them, a sorted set of leases
+//! and a stream of results, under one hash tag, so that a script's keys share a node. Every move is
+//! one script, for hundreds of jobs at a time. Nothing blocks: consumers poll, and every call has a
+//! deadline.
 
+mod connection;
 mod dispatch;
 mod presence;
+mod regions;
 mod results;
 mod survey;
 mod work;
@@ -14,20 +17,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime};
-use redis::{AsyncConnectionConfig, ErrorKind, RedisError};
+use redis::{ErrorKind, RedisError};
 
 use crate::models::ids::{CheckId, Region};
-use crate::models::job::Job;
 use crate::models::schedule::Slot;
 use crate::ports::{Ping, StoreError, StoreResult};
 use crate::stores::queue_rules::QueueOptions;
+use connection::{Connection, Connections};
+use regions::Regions;
 use results::Consumer;
 
 const STORE: &str = "Redis";
-const CONNECTIONS: usize = 16;
-const RESPONSE: Duration = Duration::from_secs(2);
-const CONNECT: Duration = Duration::from_secs(1);
+/// Jobs or results in one call of a script: what it unpacks must fit on its stack.
+const MOST_AT_ONCE: usize = 1_000;
 
 /// What an operator may choose about a queue in Redis.
 #[derive(Clone, Debug)]
@@ -38,12 +40,13 @@ pub struct RedisOptions {
     pub queue: QueueOptions,
 }
 
-/// The queue. Cheap to clone: one pool underneath.
+/// The queue. Cheap to clone: one connection underneath.
 #[derive(Clone)]
 pub struct Redis {
-    pool: Pool,
+    connections: Arc<Connections>,
     options: Arc<RedisOptions>,
     consumer: Arc<Consumer>,
+    regions: Arc<Regions>,
 }
 
 impl std::fmt::Debug for Redis {
@@ -53,31 +56,22 @@ impl std::fmt::Debug for Redis {
 }
 
 impl Redis {
-    /// A pool for `url`, as `identity` (never the same for two processes). Connects when first used.
+    /// To `url`, as `identity` (never the same for two processes). Connects when first used.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when `url` is no Redis URL.
     pub fn new(url: &str, identity: &str, options: RedisOptions) -> StoreResult<Self> {
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(Some(RESPONSE))
-            .set_connection_timeout(Some(CONNECT));
-        let manager = Manager::new_with_config(url, config).map_err(error)?;
-        let pool = Pool::builder(manager)
-            .max_size(CONNECTIONS)
-            .wait_timeout(Some(RESPONSE))
-            .create_timeout(Some(RESPONSE))
-            .recycle_timeout(Some(RESPONSE))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|source| StoreError::Refused { store: STORE, source: source.into() })?;
-        Ok(Self { pool, options: Arc::new(options), consumer: Arc::new(Consumer::new(identity)) })
+        let connections = Connections::new(url).map_err(error)?.into();
+        Ok(Self {
+            connections,
+            options: Arc::new(options),
+            consumer: Arc::new(Consumer::new(identity)),
+            regions: Arc::default(),
+        })
     }
 
     async fn connection(&self) -> StoreResult<Connection> {
-        self.pool.get().await.map_err(|source| match source {
-            PoolError::Backend(source) => error(source),
-            source => StoreError::Unavailable { store: STORE, source: source.into() },
-        })
+        self.connections.get().await.map_err(error)
     }
 
     fn key(&self, region: &Region, part: &str) -> String {
@@ -125,21 +119,4 @@ fn job_id(check: CheckId, slot: Slot) -> String {
 
 fn spec_suffix(check: CheckId, version: i32) -> String {
     format!("{}:{version}", check.0.simple())
-}
-
-fn job_body(job: &Job) -> String {
-    format!("{},{},{}", job.version, job.timeout_ms, job.start_within_ms)
-}
-
-fn read_job(region: &Region, id: &str, body: &str) -> Option<Job> {
-    let (check, slot) = id.split_once(':')?;
-    let mut parts = body.split(',');
-    Some(Job {
-        check_id: CheckId(check.parse().ok()?),
-        region: region.clone(),
-        slot: Slot(slot.parse().ok()?),
-        version: parts.next()?.parse().ok()?,
-        timeout_ms: parts.next()?.parse().ok()?,
-        start_within_ms: parts.next()?.parse().ok()?,
-    })
 }

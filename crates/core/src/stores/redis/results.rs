@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use deadpool_redis::Connection;
 use redis::RedisError;
-use redis::streams::{StreamAutoClaimReply, StreamId, StreamInfoConsumersReply, StreamReadReply};
+use redis::streams::StreamInfoConsumersReply;
 
-use super::{Redis, error};
+use super::{Connection, Redis, error};
 use crate::models::ids::Region;
 use crate::ports::StoreResult;
 use crate::ports::queue::{Entry, ResultQueue};
@@ -136,15 +135,6 @@ impl ResultQueue for Redis {
 }
 
 impl Redis {
-    async fn regions(&self, connection: &mut Connection) -> StoreResult<Vec<Region>> {
-        let names: Vec<String> = redis::cmd("SMEMBERS")
-            .arg(self.shared_key("regions"))
-            .query_async(connection)
-            .await
-            .map_err(error)?;
-        Ok(names.iter().filter_map(|name| Region::parse(name)).collect())
-    }
-
     async fn read_region(
         &self,
         connection: &mut Connection,
@@ -181,14 +171,14 @@ impl Redis {
             .arg("STREAMS")
             .arg(&key)
             .arg(">");
-        let mut reply: Result<Option<StreamReadReply>, RedisError> =
+        let mut reply: Result<Option<Vec<(String, Vec<Told>)>>, RedisError> =
             read.query_async(connection).await;
         if reply.as_ref().is_err_and(lacks_group) {
             create_group(connection, &key).await?;
             reply = read.query_async(connection).await;
         }
-        let streams = reply.map_err(error)?.map(|reply| reply.keys).unwrap_or_default();
-        Ok(streams.into_iter().flat_map(|stream| stream.ids).map(|id| entry(region, id)).collect())
+        let streams = reply.map_err(error)?.unwrap_or_default();
+        Ok(streams.into_iter().flat_map(|(_, told)| told).map(|told| entry(region, told)).collect())
     }
 
     /// Takes over what a dead consumer left lying, and forgets consumers long gone.
@@ -199,7 +189,7 @@ impl Redis {
         limit: usize,
     ) -> StoreResult<Vec<Entry>> {
         let key = self.key(region, "results");
-        let reply: Result<StreamAutoClaimReply, RedisError> = redis::cmd("XAUTOCLAIM")
+        let reply: Result<(String, Vec<Told>, Vec<String>), RedisError> = redis::cmd("XAUTOCLAIM")
             .arg(&key)
             .arg(GROUP)
             .arg(&self.consumer.name)
@@ -213,7 +203,7 @@ impl Redis {
             create_group(connection, &key).await?;
             return Ok(Vec::new());
         }
-        let abandoned = reply.map_err(error)?.claimed;
+        let (_next, abandoned, _deleted) = reply.map_err(error)?;
         let consumers: StreamInfoConsumersReply = redis::cmd("XINFO")
             .arg("CONSUMERS")
             .arg(&key)
@@ -231,13 +221,18 @@ impl Redis {
                 .await
                 .map_err(error)?;
         }
-        Ok(abandoned.into_iter().map(|id| entry(region, id)).collect())
+        Ok(abandoned.into_iter().map(|told| entry(region, told)).collect())
     }
 }
 
-fn entry(region: &Region, id: StreamId) -> Entry {
-    let result = id.get::<String>("r").and_then(|text| serde_json::from_str(&text).ok());
-    Entry { region: region.clone(), id: id.id, result }
+/// An entry of a stream: its id, and names and values in turn.
+type Told = (String, Vec<Vec<u8>>);
+
+fn entry(region: &Region, (id, fields): Told) -> Entry {
+    let (fields, _) = fields.as_chunks::<2>();
+    let result = fields.iter().find(|[name, _]| name == b"r");
+    let result = result.and_then(|[_, result]| serde_json::from_slice(result).ok());
+    Entry { region: region.clone(), id, result }
 }
 
 fn by_region(entries: &[Entry]) -> Vec<(&Region, Vec<&str>)> {

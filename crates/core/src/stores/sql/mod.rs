@@ -24,7 +24,7 @@ use crate::models::alert::{AlertKind, Incident, Resolution};
 use crate::models::check::{Check, CheckConfig, CheckView};
 use crate::models::check_region::CheckRegion;
 use crate::models::ids::{AlertId, BatchId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
-use crate::models::schedule::Slot;
+use crate::models::schedule::{Reach, Slot};
 use crate::ports::checks::IdempotencyKey;
 use crate::ports::{StoreError, StoreResult};
 
@@ -89,9 +89,9 @@ pub(super) trait StateTx: Send + Sized {
         checks: &[CheckId],
     ) -> StoreResult<Vec<(CheckId, i32, CheckConfig)>>;
 
-    /// Regions with a slot due at `now` and none under way, oldest slot first, locked. Those that
+    /// Regions with a slot within reach and none under way, oldest slot first, locked. Those that
     /// somebody else holds are left to them.
-    async fn lock_due(&mut self, now: Slot, limit: u32) -> StoreResult<Vec<CheckRegion>>;
+    async fn lock_due(&mut self, reach: Reach, limit: u32) -> StoreResult<Vec<CheckRegion>>;
     async fn lock_regions(
         &mut self,
         wanted: &BTreeSet<(CheckId, &str)>,
@@ -122,7 +122,8 @@ pub(super) trait StateTx: Send + Sized {
         now: Slot,
     ) -> StoreResult<()>;
 
-    async fn insert_batch(&mut self, id: BatchId, rows: &str, row_count: usize) -> StoreResult<()>;
+    async fn insert_batch(&mut self, id: BatchId, rows: &[u8], row_count: usize)
+    -> StoreResult<()>;
 
     async fn commit(self) -> StoreResult<()>;
 

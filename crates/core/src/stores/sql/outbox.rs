@@ -3,7 +3,7 @@
 use super::StateTx;
 use crate::models::ids::BatchId;
 use crate::models::run::Run;
-use crate::ports::{StoreError, StoreResult};
+use crate::ports::StoreResult;
 use crate::stores::history_row;
 
 /// Batches in one shipment: up to some tens of thousands of rows, a few megabytes.
@@ -14,7 +14,5 @@ pub async fn seal<T: StateTx>(tx: &mut T, runs: &[Run]) -> StoreResult<()> {
     if runs.is_empty() {
         return Ok(());
     }
-    let rows = history_row::write_lines(runs)
-        .map_err(|source| StoreError::Refused { store: T::STORE, source })?;
-    tx.insert_batch(BatchId::generate(), &rows, runs.len()).await
+    tx.insert_batch(BatchId::generate(), &history_row::seal(runs), runs.len()).await
 }

@@ -60,14 +60,14 @@ struct Batch {
 
 impl Batch {
     fn fold(rows: Vec<CheckRegion>, results: &[RunResult]) -> Self {
-        let mut by_region: HashMap<(CheckId, &str), Vec<&RunResult>> = HashMap::new();
+        let mut by_region: HashMap<(CheckId, Region), Vec<&RunResult>> = HashMap::new();
         for result in results {
-            by_region.entry((result.check_id, result.region.as_str())).or_default().push(result);
+            by_region.entry((result.check_id, result.region.clone())).or_default().push(result);
         }
         let mut batch = Self::default();
         for mut row in rows {
-            let mut results =
-                by_region.get(&(row.check_id, row.region.as_str())).cloned().unwrap_or_default();
+            let key = (row.check_id, row.region.clone());
+            let mut results = by_region.remove(&key).unwrap_or_default();
             results.sort_by_key(|result| result.slot);
             if row.health.state == State::Down {
                 batch.were_down.push((row.check_id, row.region.clone()));
@@ -85,7 +85,7 @@ impl Batch {
     }
 
     fn settle(&mut self, row: &mut CheckRegion, result: &RunResult) -> bool {
-        let Some(settled) = row.settle(result.clone()) else {
+        let Some(settled) = row.settle(result) else {
             return false;
         };
         self.recorded.applied += 1;

@@ -7,7 +7,7 @@ use crate::models::check_region::CheckRegion;
 use crate::models::ids::CheckId;
 use crate::models::job::{Job, VersionedSpec};
 use crate::models::run::Run;
-use crate::models::schedule::Slot;
+use crate::models::schedule::Reach;
 use crate::ports::StoreResult;
 use crate::ports::schedule::Claim;
 
@@ -21,12 +21,12 @@ pub struct SqlClaim<T> {
 }
 
 impl<T: StateTx> SqlClaim<T> {
-    /// Claims what is due, at most `limit`.
-    pub async fn of(mut tx: T, now: Slot, limit: u32) -> StoreResult<Self> {
-        let mut rows = tx.lock_due(now, limit).await?;
+    /// Claims what is within reach, at most `limit`.
+    pub async fn of(mut tx: T, reach: Reach, limit: u32) -> StoreResult<Self> {
+        let mut rows = tx.lock_due(reach, limit).await?;
         let full = rows.len() >= limit as usize;
         let (mut jobs, mut missed) = (Vec::with_capacity(rows.len()), Vec::new());
-        for (job, runs) in rows.iter_mut().filter_map(|row| row.claim(now)) {
+        for (job, runs) in rows.iter_mut().filter_map(|row| row.claim(reach)) {
             jobs.push(job);
             missed.extend(runs);
         }

@@ -13,7 +13,7 @@ macro_rules! state_tx {
         use crate::models::check::{Check, CheckConfig, CheckView};
         use crate::models::check_region::CheckRegion;
         use crate::models::ids::{BatchId, CheckId, IncidentId, ProjectId, Region};
-        use crate::models::schedule::Slot;
+        use crate::models::schedule::{Reach, Slot};
         use crate::ports::StoreResult;
         use crate::ports::checks::IdempotencyKey;
         use crate::stores::sql::{Earlier, Ending, Opening, Raised, StateTx};
@@ -70,8 +70,12 @@ macro_rules! state_tx {
                 checks::configs(self, checks).await
             }
 
-            async fn lock_due(&mut self, now: Slot, limit: u32) -> StoreResult<Vec<CheckRegion>> {
-                check_regions::lock_due(self, now, limit).await
+            async fn lock_due(
+                &mut self,
+                reach: Reach,
+                limit: u32,
+            ) -> StoreResult<Vec<CheckRegion>> {
+                check_regions::lock_due(self, reach, limit).await
             }
 
             async fn lock_regions(
@@ -146,7 +150,7 @@ macro_rules! state_tx {
             async fn insert_batch(
                 &mut self,
                 id: BatchId,
-                rows: &str,
+                rows: &[u8],
                 row_count: usize,
             ) -> StoreResult<()> {
                 outbox::insert(self, id, rows, row_count).await

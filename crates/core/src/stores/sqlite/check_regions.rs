@@ -10,7 +10,7 @@ use super::list::{id, ids, rows};
 use super::{Tx, error, unreadable};
 use crate::models::check_region::CheckRegion;
 use crate::models::ids::{CheckId, Region};
-use crate::models::schedule::Slot;
+use crate::models::schedule::Reach;
 use crate::ports::StoreResult;
 use crate::stores::sql::rows::{RegionRow, narrow, read_all, region_columns};
 
@@ -54,16 +54,21 @@ pub(super) async fn reconfigure(tx: &mut Tx, like: &CheckRegion) -> StoreResult<
     Ok(())
 }
 
-pub(super) async fn lock_due(tx: &mut Tx, now: Slot, limit: u32) -> StoreResult<Vec<CheckRegion>> {
+pub(super) async fn lock_due(
+    tx: &mut Tx,
+    reach: Reach,
+    limit: u32,
+) -> StoreResult<Vec<CheckRegion>> {
     let rows: Vec<RegionRow> = sqlx::query_as(concat!(
         "-- check_regions.lock_due
          SELECT ",
         region_columns!(),
         " FROM check_regions
-         WHERE next_slot <= ?1 AND (out_until IS NULL OR out_until <= ?1)
-         ORDER BY next_slot LIMIT ?2"
+         WHERE next_slot <= ?2 AND (out_until IS NULL OR out_until <= ?1)
+         ORDER BY next_slot LIMIT ?3"
     ))
-    .bind(now.0)
+    .bind(reach.now.0)
+    .bind(reach.until.0)
     .bind(limit)
     .fetch_all(&mut **tx)
     .await

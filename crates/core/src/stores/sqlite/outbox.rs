@@ -4,17 +4,18 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::list::ids;
-use super::{Sqlite, Tx, error};
+use super::{Sqlite, Tx, error, unreadable};
 use crate::models::ids::BatchId;
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::history::{Backlog, HistoryOutbox, Shipment};
+use crate::stores::history_row;
 use crate::stores::sql::outbox::BATCHES;
 
 pub(super) async fn insert(
     tx: &mut Tx,
     id: BatchId,
-    rows: &str,
+    rows: &[u8],
     row_count: usize,
 ) -> StoreResult<()> {
     sqlx::query(
@@ -55,7 +56,7 @@ impl HistoryOutbox for Sqlite {
             None => group(&mut tx, until).await?,
         };
         let Some(id) = id else { return Ok(None) };
-        let rows: Vec<String> = sqlx::query_scalar(
+        let sealed: Vec<Vec<u8>> = sqlx::query_scalar(
             "-- outbox.next: its rows, always in this order
              SELECT rows FROM history_batches WHERE shipment_id = ?1 ORDER BY id",
         )
@@ -64,7 +65,8 @@ impl HistoryOutbox for Sqlite {
         .await
         .map_err(error)?;
         tx.commit().await.map_err(error)?;
-        Ok(Some(Shipment { id: BatchId(id), rows: rows.concat(), leased_until: Slot(until) }))
+        let rows = history_row::open(&sealed).map_err(|source| unreadable(source.to_string()))?;
+        Ok(Some(Shipment { id: BatchId(id), rows, leased_until: Slot(until) }))
     }
 
     async fn renew(&self, shipment: &mut Shipment, now: Slot, lease_ms: i64) -> StoreResult<bool> {

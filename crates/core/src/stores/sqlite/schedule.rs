@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 
 use super::{Sqlite, error};
-use crate::models::schedule::Slot;
+use crate::models::schedule::{Reach, Slot};
 use crate::ports::StoreResult;
 use crate::ports::schedule::{Claim, ScheduleStore};
 use crate::stores::sql::forgetting::{DELETED_FOR, INCIDENTS_FOR, KEYS_FOR, STEP};
@@ -12,16 +12,16 @@ use crate::stores::sql::schedule::{NothingDue, SqlClaim};
 
 #[async_trait]
 impl ScheduleStore for Sqlite {
-    async fn claim_due(&self, now: Slot, limit: u32) -> StoreResult<Box<dyn Claim>> {
+    async fn claim_due(&self, reach: Reach, limit: u32) -> StoreResult<Box<dyn Claim>> {
         // Asked of a reader of the loops', so that an idle scheduler never takes the writer's place.
-        if self.oldest_due(now).await?.is_none() {
+        if self.oldest_due(reach).await?.is_none() {
             return Ok(Box::new(NothingDue));
         }
-        Ok(Box::new(SqlClaim::of(self.state.begin().await?, now, limit).await?))
+        Ok(Box::new(SqlClaim::of(self.state.begin().await?, reach, limit).await?))
     }
 
     async fn oldest_due_ms(&self, now: Slot) -> StoreResult<u64> {
-        let oldest = self.oldest_due(now).await?;
+        let oldest = self.oldest_due(now.into()).await?;
         Ok(oldest.map_or(0, |oldest| u64::try_from(now.0 - oldest).unwrap_or_default()))
     }
 
@@ -66,13 +66,14 @@ impl ScheduleStore for Sqlite {
 }
 
 impl Sqlite {
-    async fn oldest_due(&self, now: Slot) -> StoreResult<Option<i64>> {
+    async fn oldest_due(&self, reach: Reach) -> StoreResult<Option<i64>> {
         sqlx::query_scalar(
             "-- schedule.oldest_due
              SELECT next_slot FROM check_regions
-             WHERE next_slot <= ?1 AND (out_until IS NULL OR out_until <= ?1) ORDER BY next_slot LIMIT 1",
+             WHERE next_slot <= ?2 AND (out_until IS NULL OR out_until <= ?1) ORDER BY next_slot LIMIT 1",
         )
-        .bind(now.0)
+        .bind(reach.now.0)
+        .bind(reach.until.0)
         .fetch_optional(self.state.polls())
         .await
         .map_err(error)

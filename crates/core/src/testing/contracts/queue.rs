@@ -2,6 +2,7 @@
 //! be kept.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::models::ids::{CheckId, Region};
 use crate::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
@@ -45,6 +46,7 @@ pub fn a_job(timeout_ms: u32) -> Job {
         slot: Slot(1_790_000_000_000),
         version: 1,
         timeout_ms,
+        due_in_ms: 0,
         start_within_ms: 3_600_000,
     }
 }
@@ -237,6 +239,22 @@ pub async fn a_released_job_is_there_at_once_for_another(queue: Queue<'_>) {
     assert_eq!(again[0].token, 1, "a delivery that was handed back does not count");
 }
 
+pub async fn a_job_says_how_long_it_is_until_its_slot(queue: Queue<'_>) {
+    let ahead = Job { due_in_ms: 60_000, ..a_job(1) };
+    queue.push(&[ahead.clone(), a_job(1_000)]).await;
+
+    let leased = queue.work.lease(&ahead.region, 2).await.unwrap();
+
+    let waits: Vec<_> = leased.iter().map(|leased| leased.due_in.as_secs()).collect();
+    assert!(matches!(waits[..], [50..=60, 0]), "{waits:?}");
+    assert!(leased[0].due_in <= Duration::from_mins(1), "{leased:?}");
+    assert_eq!(
+        queue.work.lease(&ahead.region, 2).await.unwrap(),
+        [],
+        "the wait is part of the lease"
+    );
+}
+
 pub async fn a_job_past_its_window_is_dropped(queue: Queue<'_>) {
     let late = Job { start_within_ms: -1, ..a_job(1_000) };
     let fresh = a_job(1_000);
@@ -301,7 +319,7 @@ pub async fn each_region_has_its_own_queue(queue: Queue<'_>) {
 
 pub async fn a_region_nobody_pushed_to_is_empty(queue: Queue<'_>) {
     let job = a_job(1_000);
-    let never_leased = LeasedJob { job: job.clone(), token: 1 };
+    let never_leased = LeasedJob { job: job.clone(), token: 1, due_in: Duration::ZERO };
 
     assert_eq!(queue.work.lease(&job.region, 10).await.unwrap(), []);
     assert_eq!(queue.work.depth(&job.region).await.unwrap(), 0);
@@ -379,7 +397,11 @@ pub async fn a_lease_that_ran_out_is_handed_back_once(queue: Queue<'_>) {
 
     assert_eq!(queue.work.depth(&job.region).await.unwrap(), 1);
     let again = queue.work.lease(&job.region, 10).await.unwrap();
-    assert_eq!(again, [LeasedJob { job, token: 2 }], "the delivery in vain counts");
+    assert_eq!(
+        again,
+        [LeasedJob { job, token: 2, due_in: Duration::ZERO }],
+        "the delivery in vain counts"
+    );
 }
 
 pub async fn a_late_result_counts_while_nobody_else_has_its_job(queue: Queue<'_>) {

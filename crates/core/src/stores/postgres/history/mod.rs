@@ -18,7 +18,8 @@ use crate::models::run::Run;
 use crate::models::schedule::Slot;
 use crate::ports::history::{History, Metrics, MetricsOf, RunsOf, Shipment};
 use crate::ports::{Page, StoreResult};
-use crate::stores::history_row::{HistoryRow, read_lines};
+use crate::stores::history_row::HistoryRow;
+use crate::stores::row_binary::Rows;
 use crate::stores::sums::{DAY_MS, RESOLUTIONS, Resolution, fold};
 
 /// Sums dropped at a time.
@@ -47,8 +48,8 @@ impl History for PostgresHistory {
     }
 
     async fn append(&self, shipment: &Shipment) -> StoreResult<()> {
-        let rows =
-            read_lines(&shipment.rows).map_err(|_not_rows| unreadable("a shipment's rows"))?;
+        let rows: Result<Vec<_>, _> = Rows::of(&shipment.rows).collect();
+        let rows = rows.map_err(|_not_rows| unreadable("a shipment's rows"))?;
         for day in rows.iter().map(|row| day_of(&row.slot)).collect::<BTreeSet<_>>() {
             self.ensure_partition(day).await?;
         }
@@ -218,17 +219,17 @@ struct RunRow {
     error: String,
 }
 
-impl From<RunRow> for HistoryRow {
+impl From<RunRow> for HistoryRow<'_> {
     fn from(row: RunRow) -> Self {
         let us = |us: i64| u32::try_from(us).unwrap_or(u32::MAX);
         Self {
             project_id: row.project_id,
             check_id: row.check_id,
-            region: row.region,
+            region: row.region.into(),
             slot: Slot(row.slot).time(),
             slots: u32::try_from(row.slots).unwrap_or(1),
-            outcome: row.outcome,
-            reason: row.reason,
+            outcome: row.outcome.into(),
+            reason: row.reason.into(),
             attempt: u32::try_from(row.attempt).unwrap_or_default(),
             started_at: row.started_at,
             status_code: u16::try_from(row.status_code).unwrap_or_default(),
@@ -237,14 +238,14 @@ impl From<RunRow> for HistoryRow {
             tls_us: us(row.tls_us),
             first_byte_us: us(row.first_byte_us),
             total_us: us(row.total_us),
-            address: row.address,
-            error: row.error,
+            address: row.address.into(),
+            error: row.error.into(),
         }
     }
 }
 
-async fn insert(tx: &mut Tx, rows: &[HistoryRow]) -> StoreResult<()> {
-    fn column<T>(rows: &[HistoryRow], of: impl Fn(&HistoryRow) -> T) -> Vec<T> {
+async fn insert(tx: &mut Tx, rows: &[HistoryRow<'_>]) -> StoreResult<()> {
+    fn column<'a, T>(rows: &'a [HistoryRow], of: impl Fn(&'a HistoryRow<'a>) -> T) -> Vec<T> {
         rows.iter().map(of).collect()
     }
     sqlx::query(
@@ -258,11 +259,11 @@ async fn insert(tx: &mut Tx, rows: &[HistoryRow]) -> StoreResult<()> {
     )
     .bind(column(rows, |r| r.project_id))
     .bind(column(rows, |r| r.check_id))
-    .bind(column(rows, |r| r.region.clone()))
+    .bind(column(rows, |r| &*r.region))
     .bind(column(rows, |r| r.slot.timestamp_millis()))
     .bind(column(rows, |r| i32::try_from(r.slots).unwrap_or(i32::MAX)))
-    .bind(column(rows, |r| r.outcome.clone()))
-    .bind(column(rows, |r| r.reason.clone()))
+    .bind(column(rows, |r| &*r.outcome))
+    .bind(column(rows, |r| &*r.reason))
     .bind(column(rows, |r| i32::try_from(r.attempt).unwrap_or(i32::MAX)))
     .bind(column(rows, |r| r.started_at))
     .bind(column(rows, |r| i32::from(r.status_code)))
@@ -271,8 +272,8 @@ async fn insert(tx: &mut Tx, rows: &[HistoryRow]) -> StoreResult<()> {
     .bind(column(rows, |r| i64::from(r.tls_us)))
     .bind(column(rows, |r| i64::from(r.first_byte_us)))
     .bind(column(rows, |r| i64::from(r.total_us)))
-    .bind(column(rows, |r| r.address.clone()))
-    .bind(column(rows, |r| r.error.clone()))
+    .bind(column(rows, |r| &*r.address))
+    .bind(column(rows, |r| &*r.error))
     .execute(&mut **tx)
     .await
     .map_err(error)?;

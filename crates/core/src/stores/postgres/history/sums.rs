@@ -41,12 +41,12 @@ impl From<SumRow> for (i64, Sum) {
 type Bucket = (Uuid, i32, i64, String);
 
 /// Adds rows to the sums of their minute, hour and day.
-pub(super) async fn sum_up(tx: &mut Tx, rows: &[HistoryRow]) -> StoreResult<()> {
+pub(super) async fn sum_up(tx: &mut Tx, rows: &[HistoryRow<'_>]) -> StoreResult<()> {
     // In one order for all: two shippers that meet wait for each other, and never in a circle.
     let mut sums: BTreeMap<Bucket, Sum> = BTreeMap::new();
     for row in rows {
         count(&mut sums, row, |resolution, bucket| {
-            (row.check_id, resolution.seconds, bucket, row.region.clone())
+            (row.check_id, resolution.seconds, bucket, row.region.clone().into_owned())
         });
     }
     let projects = rows.iter().map(|row| (row.check_id, row.project_id)).collect();

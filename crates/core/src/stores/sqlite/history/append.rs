@@ -12,13 +12,14 @@ use super::sums::sum_up;
 use super::{Tx, error, hex, json, unreadable};
 use crate::models::ids::BatchId;
 use crate::ports::StoreResult;
-use crate::stores::history_row::{HistoryRow, read_line};
+use crate::stores::history_row::HistoryRow;
+use crate::stores::row_binary::Rows;
 
 /// Rows in one statement: a megabyte of JSON at most, as long as errors are short.
 const ROWS: usize = 5_000;
 
 /// A row and its series.
-pub(super) type Placed = (i64, HistoryRow);
+pub(super) type Placed<'a> = (i64, HistoryRow<'a>);
 
 /// Notes the shipment; `false` when it has arrived before.
 pub(super) async fn arrive(tx: &mut Tx, id: BatchId) -> StoreResult<bool> {
@@ -33,11 +34,11 @@ pub(super) async fn arrive(tx: &mut Tx, id: BatchId) -> StoreResult<bool> {
     Ok(arrived.rows_affected() == 1)
 }
 
-/// Adds the runs that `lines` tell of, and their sums.
-pub(super) async fn append(tx: &mut Tx, lines: &str) -> StoreResult<()> {
-    let mut lines = lines.lines().peekable();
-    while lines.peek().is_some() {
-        let rows: Result<Vec<_>, _> = lines.by_ref().take(ROWS).map(read_line).collect();
+/// Adds the runs that `packed` holds, and their sums.
+pub(super) async fn append(tx: &mut Tx, packed: &[u8]) -> StoreResult<()> {
+    let mut packed = Rows::of(packed);
+    while !packed.is_empty() {
+        let rows: Result<Vec<_>, _> = packed.by_ref().take(ROWS).collect();
         let rows = rows.map_err(|_not_rows| unreadable("a shipment's rows"))?;
         let mut rows = place(tx, rows).await?;
         // In the order of the key: neighbours meet the same page.
@@ -50,12 +51,12 @@ pub(super) async fn append(tx: &mut Tx, lines: &str) -> StoreResult<()> {
 
 type Key<'a> = (Uuid, Uuid, &'a str);
 
-fn key(row: &HistoryRow) -> Key<'_> {
+fn key<'a>(row: &'a HistoryRow) -> Key<'a> {
     (row.project_id, row.check_id, &row.region)
 }
 
 /// Finds each row's series, and makes those that are new.
-async fn place(tx: &mut Tx, rows: Vec<HistoryRow>) -> StoreResult<Vec<Placed>> {
+async fn place<'a>(tx: &mut Tx, rows: Vec<HistoryRow<'a>>) -> StoreResult<Vec<Placed<'a>>> {
     let keys: BTreeSet<Key> = rows.iter().map(key).collect();
     let list: Vec<_> = keys
         .iter()
@@ -92,7 +93,7 @@ async fn place(tx: &mut Tx, rows: Vec<HistoryRow>) -> StoreResult<Vec<Placed>> {
     rows.into_iter().map(|row| Ok((id(&row)?, row))).collect()
 }
 
-async fn insert(tx: &mut Tx, rows: &[Placed]) -> StoreResult<()> {
+async fn insert(tx: &mut Tx, rows: &[Placed<'_>]) -> StoreResult<()> {
     let list: Vec<_> = rows.iter().map(columns).collect();
     sqlx::query(
         "-- history.insert

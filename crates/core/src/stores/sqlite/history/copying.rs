@@ -12,9 +12,10 @@ use super::read::{RunRow, run_columns};
 use super::{SqliteHistory, error, json};
 use crate::models::ids::{BatchId, CheckId, ProjectId};
 use crate::models::schedule::Slot;
+use crate::ports::StoreResult;
 use crate::ports::history::Shipment;
-use crate::ports::{StoreError, StoreResult};
-use crate::stores::history_row;
+use crate::stores::history_row::HistoryRow;
+use crate::stores::row_binary;
 
 /// Runs in one shipment.
 const ROWS: i64 = 20_000;
@@ -46,12 +47,10 @@ impl SqliteHistory {
         let (mut rows, mut count) = (Vec::new(), 0);
         for range in &ranges {
             for row in self.runs_in(range).await? {
-                serde_json::to_writer(&mut rows, &row).map_err(unwritable)?;
-                rows.push(b'\n');
+                row_binary::write(&row, &mut rows);
                 count += 1;
             }
         }
-        let rows = String::from_utf8(rows).map_err(unwritable)?;
         Ok(Some((Shipment { id, rows, leased_until: since }, count)))
     }
 
@@ -196,7 +195,7 @@ impl SqliteHistory {
         .map_err(error)
     }
 
-    async fn runs_in(&self, range: &Range) -> StoreResult<Vec<history_row::HistoryRow>> {
+    async fn runs_in(&self, range: &Range) -> StoreResult<Vec<HistoryRow<'static>>> {
         let whose: (Uuid, Uuid) = sqlx::query_as(
             "-- history.copy_whose\n SELECT project_id, check_id FROM series WHERE id = ?1",
         )
@@ -220,8 +219,4 @@ impl SqliteHistory {
         let of = |row: RunRow| row.of(ProjectId(whose.0), CheckId(whose.1));
         Ok(rows.into_iter().map(of).collect())
     }
-}
-
-fn unwritable(source: impl Into<crate::ports::BoxError>) -> StoreError {
-    StoreError::Refused { store: super::STORE, source: source.into() }
 }

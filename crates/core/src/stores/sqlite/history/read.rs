@@ -100,16 +100,16 @@ pub(super) struct RunRow {
 }
 
 impl RunRow {
-    pub(super) fn of(self, project: ProjectId, check: CheckId) -> HistoryRow {
+    pub(super) fn of(self, project: ProjectId, check: CheckId) -> HistoryRow<'static> {
         let slot = Slot(self.slot);
         HistoryRow {
             project_id: project.0,
             check_id: check.0,
-            region: self.region,
+            region: self.region.into(),
             slot: slot.time(),
             slots: self.slots,
-            outcome: self.outcome.unwrap_or_else(|| "ok".into()),
-            reason: self.reason.unwrap_or_default(),
+            outcome: self.outcome.map_or("ok".into(), Into::into),
+            reason: self.reason.unwrap_or_default().into(),
             attempt: self.attempt,
             started_at: slot.plus(self.started_after_ms).time(),
             status_code: self.status_code,
@@ -118,8 +118,8 @@ impl RunRow {
             tls_us: self.tls_us,
             first_byte_us: self.first_byte_us,
             total_us: self.total_us,
-            address: self.address.as_deref().and_then(address).unwrap_or_default(),
-            error: self.error.unwrap_or_default(),
+            address: self.address.as_deref().and_then(address).unwrap_or_default().into(),
+            error: self.error.unwrap_or_default().into(),
         }
     }
 }

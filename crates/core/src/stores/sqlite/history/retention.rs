@@ -223,7 +223,7 @@ mod tests {
             let day = |day: i64| (0..100).map(move |n| NOW.plus(day * DAY_MS + n));
             let mut rows: Vec<_> = days.flat_map(day).map(|slot| a_row(check, slot)).collect();
             for row in &mut rows {
-                row.error = "it went wrong ".repeat(30);
+                row.error = "it went wrong ".repeat(30).into();
             }
             rows
         };

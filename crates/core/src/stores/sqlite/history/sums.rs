@@ -41,7 +41,7 @@ impl From<SumRow> for (i64, Sum) {
 type Bucket = (i64, i32, i64);
 
 /// Adds rows to the sums of their minute, hour and day.
-pub(super) async fn sum_up(tx: &mut Tx, rows: &[Placed]) -> StoreResult<()> {
+pub(super) async fn sum_up(tx: &mut Tx, rows: &[Placed<'_>]) -> StoreResult<()> {
     let mut sums: BTreeMap<Bucket, Sum> = BTreeMap::new();
     for (series, row) in rows {
         count(&mut sums, row, |resolution, bucket| (*series, resolution.seconds, bucket));

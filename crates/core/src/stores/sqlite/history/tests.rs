@@ -8,6 +8,7 @@ use crate::models::ids::{BatchId, CheckId};
 use crate::models::schedule::Slot;
 use crate::ports::history::{History as _, Shipment};
 use crate::stores::history_row::HistoryRow;
+use crate::stores::row_binary;
 
 pub(super) const NOW: Slot = Slot(1_790_035_200_000);
 const DAYS: u32 = 30;
@@ -19,7 +20,7 @@ pub(super) async fn a_history() -> (TempDir, SqliteHistory) {
     (folder, history)
 }
 
-pub(super) fn a_row(check: CheckId, slot: Slot) -> HistoryRow {
+pub(super) fn a_row(check: CheckId, slot: Slot) -> HistoryRow<'static> {
     HistoryRow {
         project_id: Uuid::nil(),
         check_id: check.0,
@@ -27,7 +28,7 @@ pub(super) fn a_row(check: CheckId, slot: Slot) -> HistoryRow {
         slot: slot.time(),
         slots: 1,
         outcome: "ok".into(),
-        reason: String::new(),
+        reason: "".into(),
         attempt: 1,
         started_at: slot.time(),
         status_code: 200,
@@ -36,14 +37,15 @@ pub(super) fn a_row(check: CheckId, slot: Slot) -> HistoryRow {
         tls_us: 0,
         first_byte_us: 200,
         total_us: 300,
-        address: String::new(),
-        error: String::new(),
+        address: "".into(),
+        error: "".into(),
     }
 }
 
 pub(super) fn a_shipment(rows: &[HistoryRow]) -> Shipment {
-    let lines: Vec<_> = rows.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
-    Shipment { id: BatchId::generate(), rows: lines.join("\n"), leased_until: Slot(0) }
+    let mut packed = Vec::new();
+    rows.iter().for_each(|row| row_binary::write(row, &mut packed));
+    Shipment { id: BatchId::generate(), rows: packed, leased_until: Slot(0) }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use super::SECOND;
 use crate::models::run::{MissedReason, Outcome};
+use crate::models::schedule::Reach;
 use crate::ports::clock::Clock;
 use crate::testing::{TestStores, a_check, a_result, eventually};
 
@@ -17,7 +18,7 @@ pub async fn rival_schedulers_never_claim_a_slot_twice(t: TestStores) {
     let claims = (0..4).map(|_| async {
         let mut slots = Vec::new();
         loop {
-            let claim = t.stores.schedule.claim_due(t.clock.now(), 20).await.unwrap();
+            let claim = t.stores.schedule.claim_due(t.clock.now().into(), 20).await.unwrap();
             if claim.jobs().is_empty() {
                 return slots;
             }
@@ -40,15 +41,31 @@ pub async fn a_check_under_way_takes_no_place_of_one_that_is_due(t: TestStores) 
     t.clock.advance(1);
     let due = t.add(a_check()).await;
 
-    let claim = t.stores.schedule.claim_due(t.clock.now(), 1).await.unwrap();
+    let claim = t.stores.schedule.claim_due(t.clock.now().into(), 1).await.unwrap();
 
     assert_eq!(claim.jobs().iter().map(|job| job.check_id).collect::<Vec<_>>(), [due.id]);
+}
+
+pub async fn slots_are_handed_out_as_far_ahead_as_a_claim_reaches(t: TestStores) {
+    let slot = t.clock.now();
+    t.add(a_check()).await;
+
+    let too_early = Reach::ahead(slot.plus(-101), 100);
+    let none = t.stores.schedule.claim_due(too_early, 10).await.unwrap().jobs().to_vec();
+    let early = Reach::ahead(slot.plus(-100), 100);
+    let ahead = t.stores.schedule.claim_due(early, 10).await.unwrap().jobs().to_vec();
+
+    assert_eq!(none, []);
+    assert_eq!(
+        ahead.iter().map(|job| (job.slot, job.due_in_ms)).collect::<Vec<_>>(),
+        [(slot, 100)]
+    );
 }
 
 pub async fn a_claim_that_is_not_committed_never_happened(t: TestStores) {
     t.add(a_check()).await;
 
-    let dropped = t.stores.schedule.claim_due(t.clock.now(), 10).await.unwrap();
+    let dropped = t.stores.schedule.claim_due(t.clock.now().into(), 10).await.unwrap();
     let first = dropped.jobs().to_vec();
     drop(dropped);
     let second = eventually("the row is free again", async || {
@@ -93,7 +110,7 @@ pub async fn a_slot_without_a_result_and_slots_behind_are_told_as_missed(t: Test
 
 pub async fn a_result_of_a_claim_that_was_rolled_back_counts_once(t: TestStores) {
     let check = t.add(a_check()).await;
-    let claim = t.stores.schedule.claim_due(t.clock.now(), 10).await.unwrap();
+    let claim = t.stores.schedule.claim_due(t.clock.now().into(), 10).await.unwrap();
     let job = claim.jobs()[0].clone();
     drop(claim);
 

@@ -47,7 +47,7 @@ impl TestStores {
 
     /// Claims and commits what is due.
     async fn claim(&self) -> Vec<Job> {
-        let claim = self.stores.schedule.claim_due(self.clock.now(), 1_000).await.unwrap();
+        let claim = self.stores.schedule.claim_due(self.clock.now().into(), 1_000).await.unwrap();
         let jobs = claim.jobs().to_vec();
         claim.commit().await.unwrap();
         jobs

@@ -63,6 +63,6 @@ pub async fn what_nobody_needs_is_forgotten_and_the_rest_is_kept(t: TestStores) 
     assert!(!t.stores.schedule.forget_old(t.clock.now()).await.unwrap());
 
     assert!(t.stores.checks.get(PROJECT, kept.id).await.unwrap().is_some());
-    let mut claim = t.stores.schedule.claim_due(t.clock.now(), 10).await.unwrap();
+    let mut claim = t.stores.schedule.claim_due(t.clock.now().into(), 10).await.unwrap();
     assert_eq!(claim.specs(&[gone.id, kept.id]).await.unwrap().len(), 1);
 }
