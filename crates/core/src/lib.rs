@@ -3,6 +3,7 @@
 //! `models` decides, `ports` names what is needed, `stores` provides it, `runtime` runs it. Imports
 //! go one way: runtime -> stores -> ports -> models.
 
+pub mod crash;
 pub mod metrics;
 pub mod models;
 pub mod ports;

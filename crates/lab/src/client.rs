@@ -3,7 +3,7 @@
 //! Written from `docs/API.md`, not from the server's types. Fields that are not named here are
 //! none of the lab's business and may come and go.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
@@ -16,6 +16,8 @@ use crate::sink::Edge;
 
 /// The most rows the API gives at once.
 const PAGE: usize = 1000;
+/// Between two tries to create a check.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// A client of one or more servers.
 #[derive(Clone, Debug)]
@@ -166,13 +168,57 @@ impl Api {
     /// Creates a check on the first server. Not tried again elsewhere: it might be made twice.
     pub async fn create(&self, check: &NewCheck) -> anyhow::Result<Check> {
         let base = self.bases.first().context("a client needs a server")?;
-        let answer = self.http.post(format!("{base}/checks")).json(check).send().await?;
+        self.post_check(base, check, None).await
+    }
+
+    /// Creates a check once, whatever becomes of the servers: asks one after the other, always with
+    /// the same key, until one says which check it is.
+    pub async fn create_once(
+        &self,
+        check: &NewCheck,
+        key: &str,
+        patience: Duration,
+    ) -> anyhow::Result<Check> {
+        let started = Instant::now();
+        for base in self.bases.iter().cycle() {
+            match self.post_check(base, check, Some(key)).await {
+                Ok(created) => return Ok(created),
+                Err(error) if started.elapsed() > patience => return Err(error),
+                Err(_perhaps_dying) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+        bail!("a client needs a server")
+    }
+
+    /// Pauses a check.
+    pub async fn pause(&self, id: Uuid) -> anyhow::Result<()> {
+        let base = self.bases.first().context("a client needs a server")?;
+        self.http.post(format!("{base}/checks/{id}/pause")).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    async fn post_check(
+        &self,
+        base: &str,
+        check: &NewCheck,
+        key: Option<&str>,
+    ) -> anyhow::Result<Check> {
+        let mut post = self.http.post(format!("{base}/checks")).json(check);
+        if let Some(key) = key {
+            post = post.header("idempotency-key", key);
+        }
+        let answer = post.send().await?;
         let status = answer.status();
         let body = answer.text().await?;
         if status != 201 {
             bail!("POST /checks was answered {status}: {body}");
         }
         serde_json::from_str(&body).with_context(|| format!("reading the new check: {body}"))
+    }
+
+    /// All checks.
+    pub async fn checks(&self) -> anyhow::Result<Vec<Check>> {
+        self.pages("/checks").await
     }
 
     /// One check.

@@ -83,6 +83,8 @@ struct Member {
     number: usize,
     port: u16,
     log: PathBuf,
+    /// What it alone is told, from its next start on.
+    settings: Vec<(&'static str, &'static str)>,
     child: Option<Child>,
 }
 
@@ -103,6 +105,18 @@ impl Fleet {
         self.settings.push((name, value.to_string()));
     }
 
+    /// Gives one process a setting of its own, and starts it anew.
+    pub async fn assign(
+        &mut self,
+        role: Role,
+        number: usize,
+        setting: (&'static str, &'static str),
+    ) -> anyhow::Result<()> {
+        self.kill(role, number)?;
+        self.member(role, number)?.settings.push(setting);
+        self.restart(role, number).await
+    }
+
     /// Starts so many more of each role, all at once, and waits until the last is ready.
     pub async fn grow(&mut self, recruits: &[(Role, usize)]) -> anyhow::Result<()> {
         let known = self.members.len();
@@ -121,8 +135,9 @@ impl Fleet {
     pub fn enlist(&mut self, role: Role) -> anyhow::Result<()> {
         let number = self.count(role);
         let log = self.directory.join(format!("{role}-{number}.log"));
-        let mut member = Member { role, number, port: free_port()?, log, child: None };
-        member.child = Some(self.spawn(&member)?);
+        let mut member =
+            Member { role, number, port: free_port()?, log, settings: Vec::new(), child: None };
+        member.child = Some(self.spawn(&member, None)?);
         self.members.push(member);
         Ok(())
     }
@@ -141,6 +156,16 @@ impl Fleet {
     /// Asks one process to leave, as Ctrl-C does.
     pub fn interrupt(&self, role: Role, number: usize) -> anyhow::Result<()> {
         process::signal(self.pid(role, number)?, "INT")
+    }
+
+    /// Stops one process in mid-step with SIGSTOP, as if its host were frozen.
+    pub fn freeze(&self, role: Role, number: usize) -> anyhow::Result<()> {
+        process::signal(self.pid(role, number)?, "STOP")
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&self, role: Role, number: usize) -> anyhow::Result<()> {
+        process::signal(self.pid(role, number)?, "CONT")
     }
 
     /// The pid of one process, which may have ended by itself.
@@ -180,8 +205,18 @@ impl Fleet {
 
     /// Starts a process again that was killed or left, and waits for nothing.
     pub fn start(&mut self, role: Role, number: usize) -> anyhow::Result<()> {
+        self.start_with(role, number, None)
+    }
+
+    /// The same, with one more setting for this life alone.
+    pub fn start_with(
+        &mut self,
+        role: Role,
+        number: usize,
+        setting: Option<(&str, &str)>,
+    ) -> anyhow::Result<()> {
         let index = self.index(role, number)?;
-        let child = self.spawn(&self.members[index])?;
+        let child = self.spawn(&self.members[index], setting)?;
         self.members[index].child = Some(child);
         Ok(())
     }
@@ -210,8 +245,13 @@ impl Fleet {
 
     /// How many lines of a process's log hold `words`, over all its lives.
     pub fn told(&self, role: Role, number: usize, words: &str) -> anyhow::Result<usize> {
-        let log = fs::read_to_string(&self.members[self.index(role, number)?].log)?;
+        let log = self.log(role, number)?;
         Ok(log.lines().filter(|line| line.contains(words)).count())
+    }
+
+    /// The log of a process, of all its lives.
+    pub fn log(&self, role: Role, number: usize) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(&self.members[self.index(role, number)?].log)?)
     }
 
     /// The ends of all logs, to be shown when something failed.
@@ -226,7 +266,7 @@ impl Fleet {
         tails
     }
 
-    fn spawn(&self, member: &Member) -> anyhow::Result<Child> {
+    fn spawn(&self, member: &Member, setting: Option<(&str, &str)>) -> anyhow::Result<Child> {
         let log = OpenOptions::new().create(true).append(true).open(&member.log)?;
         let mut command = Command::new(binary(member.role)?);
         command
@@ -235,6 +275,8 @@ impl Fleet {
             .envs(SETTINGS)
             .envs(self.stores.iter().map(|(name, value)| (name, value)))
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .envs(member.settings.iter().copied())
+            .envs(setting)
             .env(member.role.port_setting(), member.port.to_string())
             // Away from the working tree: a `.env` there must not reach the lab.
             .current_dir(&self.directory)
@@ -321,6 +363,12 @@ pub fn binary(role: Role) -> anyhow::Result<PathBuf> {
         .map(|directory| directory.join(name))
         .find(|path| path.is_file())
         .with_context(|| format!("no {name} beside this program: cargo build --workspace --bins"))
+}
+
+/// Whether the program of a role holds these words.
+pub fn holds(role: Role, words: &str) -> anyhow::Result<bool> {
+    let program = fs::read(binary(role)?)?;
+    Ok(program.windows(words.len()).any(|window| window == words.as_bytes()))
 }
 
 /// What a process needs of the caller's environment, and the knobs a caller may turn for it.

@@ -2,7 +2,7 @@
 //!
 //! `target` is what checks look at and `sink` is where alerts go; both write down what they saw.
 //! `services` and `fleet` start (and kill) private stores and the programs, `client` speaks the
-//! public API, `data` opens the files that one process keeps, and `judge` holds the logs against
+//! public API, `data` opens the files that one process keeps, `slots` looks into the state store, and `judge` holds the logs against
 //! what the API says happened.
 //! `shows` puts them together. Nothing here links to Pulse's own crates: a lab that shared the
 //! product's code would share its mistakes.
@@ -20,4 +20,5 @@ pub mod report;
 pub mod services;
 pub mod shows;
 pub mod sink;
+pub mod slots;
 pub mod target;

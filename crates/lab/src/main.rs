@@ -1,4 +1,4 @@
-//! `pulse-lab walk|calm|kills|stops|alone|crashes|footprint|moves`: plays one show, prints its table, and says by its exit code how it
+//! `pulse-lab walk|calm|kills|stops|handovers|zombies|alone|crashes|footprint|moves`: plays one show, prints its table, and says by its exit code how it
 //! went: 0 passed, 1 failed, 2 was asked for something it does not know.
 
 use std::process::ExitCode;
@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use pulse_lab::lab::Players;
 use pulse_lab::report::Report;
-use pulse_lab::shows::{self, Alone, Calm, Crashes, Crowd, Footprint, Kills, Moves, Stops, Walk};
+use pulse_lab::shows::{
+    self, Alone, Calm, Crashes, Crowd, Footprint, Handovers, Kills, Moves, Stops, Walk, Zombies,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
@@ -21,6 +23,11 @@ usage: pulse-lab SHOW [--OPTION VALUE]...
           --checks 100 --interval 2 --for 120
   stops   SIGTERM to everything in turn, and stores that go away for a while
           --checks 100 --interval 2
+  handovers  a crash at each named point between two systems; needs debug builds
+          --checks 50 --interval 5 --each 10 --seed (drawn)
+          --alone: one pulse on its own files instead
+  zombies    SIGSTOP for three leases, then SIGCONT, five processes at a time
+             --checks 60 --interval 2 --pauses 50
 
   Of one pulse on its own files:
   alone      from an empty folder over a restart
@@ -86,6 +93,27 @@ async fn play(show: Show, options: &Options) -> anyhow::Result<Report> {
             let interval_s = options.interval_s.unwrap_or(2);
             shows::stops(&Stops { checks, interval_s, keep }).await
         }
+        Show::Handovers => {
+            let handovers = Handovers {
+                alone: options.alone,
+                checks: options.checks.unwrap_or(50),
+                interval_s: options.interval_s.unwrap_or(5),
+                each: options.each.unwrap_or(10),
+                seed: options.seed(),
+                keep,
+            };
+            shows::handovers(&handovers).await
+        }
+        Show::Zombies => {
+            let zombies = Zombies {
+                checks: options.checks.unwrap_or(60),
+                interval_s: options.interval_s.unwrap_or(2),
+                pauses: options.pauses.unwrap_or(50),
+                alerters: true,
+                keep,
+            };
+            shows::zombies(&zombies).await
+        }
         Show::Alone => shows::alone(&Alone { keep }).await,
         Show::Crashes => {
             let crashes = Crashes {
@@ -93,7 +121,7 @@ async fn play(show: Show, options: &Options) -> anyhow::Result<Report> {
                 interval_s: options.interval_s.unwrap_or(2),
                 kills: options.kills.unwrap_or(100),
                 lasting: options.lasting(300),
-                seed: options.seed.unwrap_or_else(rand::random),
+                seed: options.seed(),
                 p99_ms: 3000,
                 keep,
             };
@@ -139,6 +167,8 @@ enum Show {
     Calm,
     Kills,
     Stops,
+    Handovers,
+    Zombies,
     Alone,
     Crashes,
     Footprint,
@@ -153,6 +183,8 @@ struct Options {
     servers: Option<usize>,
     workers: Option<usize>,
     kills: Option<usize>,
+    each: Option<usize>,
+    pauses: Option<usize>,
     seed: Option<u64>,
     runs: Option<usize>,
     alone: bool,
@@ -167,6 +199,8 @@ impl Options {
             "calm" => Show::Calm,
             "kills" => Show::Kills,
             "stops" => Show::Stops,
+            "handovers" => Show::Handovers,
+            "zombies" => Show::Zombies,
             "alone" => Show::Alone,
             "crashes" => Show::Crashes,
             "footprint" => Show::Footprint,
@@ -186,6 +220,8 @@ impl Options {
                 "--for" => options.for_s = Some(value.parse().ok()?),
                 "--servers" => options.servers = Some(value.parse().ok()?),
                 "--workers" => options.workers = Some(value.parse().ok()?),
+                "--each" => options.each = Some(value.parse().ok()?),
+                "--pauses" => options.pauses = Some(value.parse().ok()?),
                 "--kills" => options.kills = Some(value.parse().ok()?),
                 "--runs" => options.runs = Some(value.parse().ok()?),
                 "--seed" => options.seed = Some(value.parse().ok()?),
@@ -194,6 +230,10 @@ impl Options {
             }
         }
         Some((show, options))
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or_else(rand::random)
     }
 
     fn players(&self) -> Players {

@@ -1,5 +1,6 @@
 //! Processes by their recorded pid: signals, one at a time and never by name, and what they take.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -63,6 +64,27 @@ pub fn usage(pid: u32) -> anyhow::Result<Usage> {
     })
 }
 
+/// The ports at a process's own end of its connections.
+pub fn local_ports(pid: u32) -> anyhow::Result<Vec<i32>> {
+    let mut sockets = HashSet::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        // One that was closed since is no socket of its any more.
+        let Ok(link) = fs::read_link(entry?.path()) else { continue };
+        let inode = link.to_str().and_then(|link| link.strip_prefix("socket:["));
+        sockets.extend(inode.and_then(|inode| inode.strip_suffix(']')).map(str::to_owned));
+    }
+    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp"))?;
+    Ok(table.lines().filter_map(|line| local_port(line, &sockets)).collect())
+}
+
+/// Of a line of `/proc/net/tcp`, if it is one of these sockets: `sl address:port ... inode ...`.
+fn local_port(line: &str, sockets: &HashSet<String>) -> Option<i32> {
+    const INODE: usize = 9;
+    let fields: Vec<_> = line.split_whitespace().collect();
+    let (_, port) = fields.get(1)?.rsplit_once(':')?;
+    sockets.contains(*fields.get(INODE)?).then(|| i32::from_str_radix(port, 16).ok())?
+}
+
 fn kib(status: &str, name: &str) -> anyhow::Result<u32> {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next()).context("a dead process")?;
@@ -123,6 +145,16 @@ mod tests {
         let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0";
 
         assert_eq!(processor_time(stat).unwrap(), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn the_ports_of_this_process_are_seen() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = i32::from(listener.local_addr().unwrap().port());
+
+        assert!(local_ports(std::process::id()).unwrap().contains(&port));
+        drop(listener);
+        assert!(!local_ports(std::process::id()).unwrap().contains(&port));
     }
 
     #[test]

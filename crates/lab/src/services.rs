@@ -73,6 +73,12 @@ impl Services {
         &self.addresses
     }
 
+    /// Where Postgres is.
+    #[must_use]
+    pub fn postgres(&self) -> &str {
+        self.addresses.iter().find(|(name, _)| name == "DATABASE_URL").map_or("", |(_, url)| url)
+    }
+
     /// Kills one store with SIGKILL, and returns when it is dead.
     pub async fn kill(&self, store: Store) -> anyhow::Result<()> {
         let pid = process::recorded_pid(&self.directory.join(format!("{store}.pid")))?;

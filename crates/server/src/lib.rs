@@ -12,6 +12,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
 use pulse_core::ports::BoxError;
 use pulse_core::runtime::listen;
@@ -96,6 +97,7 @@ async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> 
 async fn schedule(it: Context, stop: CancellationToken) {
     let migrated = it.loops.until_done("migrations", &stop, &it.metrics, || async {
         it.stores.upkeep.migrate().await?;
+        crash_point(Point::StartMigrated);
         it.stores.upkeep.sync_clock().await
     });
     if !migrated.await {

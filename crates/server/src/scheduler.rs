@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
 use pulse_core::models::ids::{CheckId, Region};
 use pulse_core::models::job::{Job, VersionedSpec};
@@ -55,10 +56,13 @@ impl Scheduler {
             timer.stop_and_discard();
             return Ok(Pace::Rest);
         }
+        crash_point(Point::SchedulerClaimed);
         self.push(&mut *claim).await?;
+        crash_point(Point::SchedulerPushed);
         let (jobs, missed) = (claim.jobs().len() as u64, claim.missed());
         let pace = if claim.full() { Pace::Again } else { Pace::Rest };
         claim.commit().await?;
+        crash_point(Point::SchedulerCommitted);
         self.metrics.slots_claimed.inc_by(jobs);
         self.metrics.slots_missed.with_label_values(&["scheduler"]).inc_by(missed);
         timer.observe_duration();
@@ -76,6 +80,7 @@ impl Scheduler {
         for (region, specs) in by_region(&pushed.lacking_spec, &specs) {
             self.dispatch.put_specs(region, &specs).await?;
         }
+        crash_point(Point::SchedulerSpecsPut);
         let again = self.dispatch.push(&pushed.lacking_spec).await?;
         self.metrics.jobs_dropped.inc_by(again.dropped + again.lacking_spec.len() as u64);
         Ok(())

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
 use pulse_core::models::alert::{LeasedDelivery, Settlement};
 use pulse_core::ports::StoreResult;
@@ -74,8 +75,10 @@ impl Alerter {
     }
 
     async fn deliver(&self, lease: &LeasedDelivery) {
+        crash_point(Point::AlerterClaimed);
         let timer = self.metrics.delivery_seconds.start_timer();
         let outcome = self.webhook.send(lease, self.clock.now().0 / 1000).await;
+        crash_point(Point::AlerterSent);
         timer.observe_duration();
         let result = match outcome.settlement {
             Settlement::Delivered => "delivered",
@@ -85,6 +88,7 @@ impl Alerter {
         self.metrics.deliveries.with_label_values(&[result]).inc();
         info!(delivery.id = %lease.id, attempt = lease.number, result, status = outcome.report.status, "an alert was sent");
         self.settle(lease, &outcome).await;
+        crash_point(Point::AlerterSettled);
     }
 
     async fn settle(&self, lease: &LeasedDelivery, outcome: &AttemptOutcome) {

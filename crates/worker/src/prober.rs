@@ -12,6 +12,7 @@ use chrono::Utc;
 use http::HeaderValue;
 use moka::sync::Cache;
 use prometheus::IntCounter;
+use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
 use pulse_core::models::ids::{CheckId, Region};
 use pulse_core::models::job::{Job, LeasedJob, ProbeSpec, RunResult, VersionedSpec};
@@ -186,7 +187,11 @@ impl Prober {
         let room = inner.permits.available_permits().min(BATCH);
         // With no room nothing is popped, but leases that ran out are still handed back.
         let jobs = inner.work.lease(&inner.region, room).await?;
-        let pace = if !jobs.is_empty() && jobs.len() == room { Pace::Again } else { Pace::Rest };
+        if jobs.is_empty() {
+            return Ok(Pace::Rest);
+        }
+        crash_point(Point::ProberLeased);
+        let pace = if jobs.len() == room { Pace::Again } else { Pace::Rest };
         let prepared = match self.prepare(&jobs).await {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -194,6 +199,7 @@ impl Prober {
                 return Err(error);
             }
         };
+        crash_point(Point::ProberSpecsFetched);
         let mut runs: Vec<Run> = jobs.into_iter().zip(prepared).collect();
         runs.sort_by_key(|(leased, _)| leased.due_in);
         // A lane for each few: waking more for fewer would cost more than it saves.
@@ -272,6 +278,7 @@ impl Prober {
             biased;
             result = self.look(&leased, prepared.as_deref()) => {
                 self.count(&result);
+                crash_point(Point::ProberLooked);
                 let _receiver_ended = results.send((result, permit)).await;
             }
             () = inner.abandon.cancelled() => {
@@ -338,6 +345,7 @@ impl Prober {
             let (ready, permits): (Vec<RunResult>, Vec<OwnedSemaphorePermit>) =
                 batch.drain(..).unzip();
             self.complete(&ready).await;
+            crash_point(Point::ProberCompleted);
             drop(permits);
         }
     }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
 use pulse_core::models::job::RunResult;
 use pulse_core::ports::clock::Clock;
@@ -84,10 +85,13 @@ impl Recorder {
         if held.is_empty() {
             return Ok(Pace::Rest);
         }
+        crash_point(Point::RecorderRead);
         self.bury(&held.unreadable, "it cannot be read").await?;
         held.unreadable.clear();
         self.apply(&held.entries, &held.results).await?;
+        crash_point(Point::RecorderRecorded);
         self.results.ack(&held.entries).await?;
+        crash_point(Point::RecorderAcked);
         let pace = if held.full { Pace::Again } else { Pace::Rest };
         *held = Held::default();
         Ok(pace)

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
 use pulse_core::ports::StoreResult;
 use pulse_core::ports::clock::Clock;
@@ -59,8 +60,11 @@ impl Shipper {
             *held = self.outbox.next(self.clock.now(), LEASE_MS).await?;
         }
         let Some(shipment) = held.as_ref() else { return Ok(Pace::Rest) };
+        crash_point(Point::ShipperTaken);
         self.deliver(shipment).await?;
+        crash_point(Point::ShipperAppended);
         self.outbox.settle(shipment.id).await?;
+        crash_point(Point::ShipperSettled);
         self.metrics.shipments.inc();
         let pace = if shipment.rows.len() >= LARGE { Pace::Again } else { Pace::Rest };
         *held = None;

@@ -14,6 +14,7 @@ use super::loops::Loops;
 use super::ops::Started;
 use super::parts::Parts;
 use super::telemetry;
+use crate::crash::{self, Point, crash_point};
 use crate::metrics::Metrics;
 use crate::ports::BoxError;
 use crate::stores::Stores;
@@ -52,10 +53,12 @@ impl Process {
     /// # Errors
     /// Stores that cannot be used; a sentence for whoever started the process.
     pub async fn begin(config: Config) -> Result<Self, BoxError> {
+        crash::arm().map_err(|wrong| ConfigError(vec![wrong]))?;
         telemetry::init(&config);
         let lifecycle = Lifecycle::install()?;
         let identity = identity();
         let stores = Stores::connect(&config, &identity).await?;
+        crash_point(Point::StartConnected);
         let context = Context {
             config,
             stores,

@@ -2,7 +2,7 @@
 //!
 //! `chain` says when a check was due, `hits` whether the target was hit then, `ledger` whether the
 //! runs of the API account for every slot and invent none, `outages` whether the incidents are
-//! those that the runs imply, and `deliveries` whether each of their edges was told, once and in
+//! those that the runs imply, `repeats` whether a slot was hit again for a reason, and `deliveries` whether each of their edges was told, once and in
 //! order. Nothing here reads a clock, a socket or another judge's verdict.
 
 pub mod chain;
@@ -10,6 +10,7 @@ pub mod deliveries;
 pub mod hits;
 pub mod ledger;
 pub mod outages;
+pub mod repeats;
 pub mod spread;
 
 use std::collections::HashMap;
@@ -64,6 +65,11 @@ impl<'a> HitsBySlot<'a> {
     /// All slots of a check that were hit, in no order.
     pub fn slots(&self, check: Uuid) -> impl Iterator<Item = i64> {
         self.0.get(&check).into_iter().flat_map(|slots| slots.keys().copied())
+    }
+
+    /// The hits of each slot, in no order of slots.
+    pub fn each(&self) -> impl Iterator<Item = &[&'a Hit]> {
+        self.0.values().flat_map(HashMap::values).map(Vec::as_slice)
     }
 
     /// The hits of one slot.

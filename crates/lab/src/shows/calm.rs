@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::accounts::Accounts;
 use super::cost::Meter;
-use super::create;
+use super::{create, handovers};
 use crate::clock;
 use crate::data::{self, Size};
-use crate::fleet::Role;
+use crate::fleet::{self, Role};
 use crate::judge::{self, Definition};
 use crate::lab::{self, Cast, Lab, Players};
 use crate::report::Report;
@@ -67,11 +67,26 @@ async fn watch(lab: &Lab, calm: &Calm) -> anyhow::Result<Report> {
     tell_hits(judge::hits::judge(&checks, &hits, until_ms), calm, &mut report);
     report.exactly("hits that name no run", lab.target.strays(), 0);
     report.exactly("webhooks received", lab.sink.deliveries().read(<[_]>::len), 0);
+    tell_crash_points(&mut report)?;
     if let Some(cost) = cost {
         cost.tell(&mut report);
         tell_files(lab, accounts.figures.due, &mut report)?;
     }
     Ok(report)
+}
+
+/// What users run has none.
+fn tell_crash_points(report: &mut Report) -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        return Ok(());
+    }
+    for role in [Role::Whole, Role::Server, Role::Worker] {
+        for words in [handovers::SETTING, "scheduler.pushed"] {
+            let found = usize::from(fleet::holds(role, words)?);
+            report.exactly(&format!("{words} in the program of {role}"), found, 0);
+        }
+    }
+    Ok(())
 }
 
 /// The checks themselves lie in the state.

@@ -6,12 +6,15 @@ mod calm;
 mod cost;
 mod crashes;
 mod footprint;
+mod handovers;
 mod kills;
 mod memory;
 mod moves;
 mod outages;
+mod reckoning;
 mod stops;
 mod walk;
+mod zombies;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -19,10 +22,12 @@ pub use alone::{Alone, alone};
 pub use calm::{Calm, calm};
 pub use crashes::{Crashes, crashes};
 pub use footprint::{Footprint, footprint};
+pub use handovers::{Handovers, handovers};
 pub use kills::{Kills, kills};
 pub use moves::{Moves, moves};
 pub use stops::{Stops, stops};
 pub use walk::{Crowd, Walk, walk};
+pub use zombies::{Zombies, zombies};
 
 use crate::client::{Api, Check, NewCheck};
 use crate::lab::Lab;
@@ -48,6 +53,23 @@ fn a_check(lab: &Lab, name: &str, interval_seconds: u32, secret: &str) -> NewChe
     }
 }
 
+/// A check that alerts at its first failure, at a hook of its own: so none waits behind deliveries of
+/// others that a dead process holds.
+fn a_hooked_check(lab: &Lab, name: &str, interval_seconds: u32, secret: &str) -> NewCheck {
+    let hook = hook_of(name);
+    lab.sink.trust(&hook, secret);
+    NewCheck {
+        alert_threshold: 1,
+        webhook_url: lab.sink.url(&hook),
+        ..a_check(lab, name, interval_seconds, secret)
+    }
+}
+
+/// The hook that a hooked check tells.
+fn hook_of(name: &str) -> String {
+    format!("{HOOK}-{name}")
+}
+
 /// Creates checks named `{prefix}-0` and up, turn by turn on every server; in that order.
 async fn create(
     lab: &Lab,
@@ -56,10 +78,18 @@ async fn create(
     interval_seconds: u32,
     secret: &str,
 ) -> anyhow::Result<Vec<Check>> {
+    let names = (0..count).map(|number| format!("{prefix}-{number}"));
+    create_all(lab, names.map(|name| a_check(lab, &name, interval_seconds, secret))).await
+}
+
+/// Creates these checks, turn by turn on every server; in that order.
+async fn create_all(
+    lab: &Lab,
+    checks: impl Iterator<Item = NewCheck>,
+) -> anyhow::Result<Vec<Check>> {
     let api = lab.fleet.api()?;
-    stream::iter(0..count)
-        .map(|number| {
-            let check = a_check(lab, &format!("{prefix}-{number}"), interval_seconds, secret);
+    stream::iter(checks.enumerate())
+        .map(|(number, check)| {
             let api = api.beginning_with(number);
             async move { api.create(&check).await }
         })

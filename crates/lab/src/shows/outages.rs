@@ -5,6 +5,7 @@
 //! its edges be told.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -104,6 +105,26 @@ impl Outages {
         report.exactly("checks whose incidents are unlike the model", figures.unlike_model, 0);
         report.complain(figures.complaints);
     }
+}
+
+/// Three of four checks fail and recover together, again and again until it is `over`; the last
+/// outage is played to its end. All targets think before they answer.
+pub async fn keep_coming(
+    target: &Target,
+    api: &Api,
+    checks: &[Definition],
+    thinking: Duration,
+    over: &AtomicBool,
+) -> anyhow::Result<Outages> {
+    let mut outages = Outages::slow(thinking);
+    outages.heal(target, checks);
+    let often = checks.iter().enumerate().filter(|(number, _)| number % 4 != 0);
+    let often: Vec<_> = often.map(|(_, check)| check.clone()).collect();
+    while !over.load(Ordering::Relaxed) {
+        outages.begin(target, &often);
+        outages.end(target, api, &often).await?;
+    }
+    Ok(outages)
 }
 
 async fn incidents_until(

@@ -6,6 +6,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pulse_core::crash::{Point, crash_point};
 use pulse_core::models::check::{Check, CheckDraft, CheckView, FieldError, Status};
 use pulse_core::models::ids::CheckId;
 use pulse_core::ports::checks::{Change, CheckFilter, Creation, IdempotencyKey, RunNow};
@@ -77,7 +78,10 @@ async fn create_check(
         updated_at: now.time(),
     };
     match api.checks.create(check, key, now).await? {
-        Creation::Created(view) => Ok(created(uri.path(), view)),
+        Creation::Created(view) => {
+            crash_point(Point::ApiCheckCreated);
+            Ok(created(uri.path(), view))
+        }
         Creation::Replayed(view) => {
             let replayed = [(REPLAYED, HeaderValue::from_static("true"))];
             Ok((replayed, created(uri.path(), view)).into_response())

@@ -71,7 +71,9 @@ impl Postgres {
         let options = without_deadlines.clone().options([
             ("statement_timeout", "5s"),
             ("lock_timeout", "2s"),
-            ("idle_in_transaction_session_timeout", "10s"),
+            // What a process that stands still has locked must be free again while the ledger still waits
+            // for results of those slots.
+            ("idle_in_transaction_session_timeout", "3s"),
             ("tcp_user_timeout", "10s"),
         ]);
         let pool = PgPoolOptions::new()

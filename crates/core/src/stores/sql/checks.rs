@@ -1,6 +1,7 @@
 //! A new check, once however often it is asked for.
 
 use super::{Earlier, StateTx};
+use crate::crash::{Point, crash_point};
 use crate::models::check::Check;
 use crate::models::check_region::CheckRegion;
 use crate::models::schedule::Slot;
@@ -25,6 +26,7 @@ pub async fn create<T: StateTx>(
         regions.map(|region| CheckRegion::new(&check, region.clone(), now)).collect();
     tx.insert_regions(&regions).await?;
     let view = tx.view(check.project_id, check.id).await?;
+    crash_point(Point::ApiCheckWritten);
     tx.commit().await?;
     view.map(Creation::Created)
         .ok_or_else(|| T::unreadable("a check that vanished in its own transaction"))

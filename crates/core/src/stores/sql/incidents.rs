@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Ending, NewDelivery, Opening, Raised, StateTx};
+use crate::crash::{Point, crash_point};
 use crate::models::alert::{AboutCheck, AlertKind, Incident, webhook_body};
 use crate::models::check::CheckConfig;
 use crate::models::ids::{AlertId, CheckId, DeliveryId, IncidentId};
@@ -70,6 +71,7 @@ async fn raise<T: StateTx>(
     if incidents.is_empty() {
         return Ok(());
     }
+    crash_point(Point::IncidentWritten);
     let checks: Vec<CheckId> = incidents.iter().map(|incident| incident.check_id).collect();
     let configs = tx.configs(&checks).await?;
     let configs: HashMap<CheckId, CheckConfig> =
@@ -96,7 +98,9 @@ async fn raise<T: StateTx>(
             }),
         });
     }
-    tx.insert_alerts(kind, &raised, now).await
+    tx.insert_alerts(kind, &raised, now).await?;
+    crash_point(Point::IncidentRaised);
+    Ok(())
 }
 
 /// Who heard that these incidents opened: they, and nobody else, hear of the end, wherever the check

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{StateTx, incidents, outbox};
+use crate::crash::{Point, crash_point};
 use crate::models::check_region::CheckRegion;
 use crate::models::health::{State, Transition};
 use crate::models::ids::{CheckId, Region};
@@ -31,9 +32,11 @@ pub async fn record<T: StateTx>(
         return Ok(batch.recorded);
     }
     tx.save_regions(&batch.rows).await?;
+    crash_point(Point::RecorderSaved);
     let edges = edges(&mut tx, &batch).await?;
     let changed = incidents::apply(&mut tx, edges, now).await?;
     outbox::seal(&mut tx, &batch.runs).await?;
+    crash_point(Point::RecorderSealed);
     tx.commit().await?;
     batch.recorded.opened = changed.opened;
     batch.recorded.resolved = changed.resolved;

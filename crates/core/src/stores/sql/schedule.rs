@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{StateTx, outbox};
+use crate::crash::{Point, crash_point};
 use crate::models::check_region::CheckRegion;
 use crate::models::ids::CheckId;
 use crate::models::job::{Job, VersionedSpec};
@@ -62,6 +63,7 @@ impl<T: StateTx + Sync> Claim for SqlClaim<T> {
     async fn commit(mut self: Box<Self>) -> StoreResult<()> {
         self.tx.save_regions(&self.rows).await?;
         outbox::seal(&mut self.tx, &self.missed).await?;
+        crash_point(Point::SchedulerSaved);
         self.tx.commit().await
     }
 }
