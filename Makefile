@@ -1,10 +1,11 @@
 # Pulse: what there is to do. Whatever takes more than a line lives in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down setup services build build-worker run run-worker test lint check clean wipe
+.PHONY: help up down setup services build build-worker run run-worker test lint check
+.PHONY: promises promises-release promises-mutations clean wipe
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## Set up and run server and worker on real stores, with Docker or without (NATIVE=1)
 	@NATIVE=$(NATIVE) scripts/up.sh
@@ -39,6 +40,17 @@ lint: ## Everything `check` does but the tests
 	@scripts/lint.sh
 
 check: lint test ## What CI does: fmt, clippy, docs, deny, Docker and shell linters, tests
+
+promises: ## Play what each promise stands on, about 15 minutes; figures in target/promises.json (ARGS goes to pulse-lab)
+	cargo build --release --workspace --bins
+	cargo build --workspace --bins
+	target/release/pulse-lab promises --json target/promises.json $(ARGS)
+
+promises-release: ## The same at the length of a release, many hours
+	@$(MAKE) --no-print-directory promises ARGS="--length release $(ARGS)"
+
+promises-mutations: ## Take one mechanism after the other out of Pulse, and see its test go red (ONLY names some)
+	@scripts/mutations.sh $(ONLY)
 
 clean: ## Delete what was built
 	cargo clean

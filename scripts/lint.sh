@@ -33,6 +33,7 @@ step deny dependencies
 step shellcheck shellcheck scripts/*.sh .ci/run
 step hadolint hadolint Dockerfile.server Dockerfile.worker
 step compose compose_files
+step mutations scripts/mutations.sh --lint
 
 if ((${#failed[@]})); then
     printf 'lint: failed: %s\n' "${failed[*]}"

@@ -4,8 +4,8 @@
 //! `services` and `fleet` start (and kill) private stores and the programs, `client` speaks the
 //! public API, `data` opens the files that one process keeps, `slots` looks into the state store, and `judge` holds the logs against
 //! what the API says happened.
-//! `shows` puts them together. Nothing here links to Pulse's own crates: a lab that shared the
-//! product's code would share its mistakes.
+//! `shows` puts them together, and `promises` says which show proves what. Nothing here links to
+//! Pulse's own crates: a lab that shared the product's code would share its mistakes.
 
 pub mod client;
 pub mod clock;
@@ -15,7 +15,9 @@ pub mod http1;
 pub mod judge;
 pub mod lab;
 pub mod log;
+pub mod options;
 pub mod process;
+pub mod promises;
 pub mod report;
 pub mod services;
 pub mod shows;

@@ -2,20 +2,34 @@
 
 use std::fmt;
 
-/// The table printed at the end of a show.
-#[derive(Debug)]
+use serde::{Deserialize, Serialize};
+
+/// The table printed at the end of a show; as JSON, what one program tells another of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     title: String,
     figures: Vec<Figure>,
     complaints: Vec<String>,
 }
 
-#[derive(Debug)]
-struct Figure {
-    name: String,
-    value: String,
-    /// The pass line in words, and whether the figure is on its right side.
-    verdict: Option<(String, bool)>,
+/// One line of a report.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Figure {
+    /// What was measured, with its unit.
+    pub name: String,
+    /// What came out, as printed.
+    pub value: String,
+    /// What it must be, and whether it is; `None` for one that only tells.
+    pub verdict: Option<Verdict>,
+}
+
+/// A pass line, and on which side of it a figure lies.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The pass line in words.
+    pub line: String,
+    /// Whether the figure is on its right side.
+    pub good: bool,
 }
 
 /// How many complaints are printed; the figures count the rest.
@@ -59,11 +73,30 @@ impl Report {
     /// Whether every figure with a pass line is on its right side.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.figures.iter().all(|figure| figure.verdict.as_ref().is_none_or(|(_, good)| *good))
+        self.red().next().is_none()
+    }
+
+    /// The figures on the wrong side of their lines.
+    pub fn red(&self) -> impl Iterator<Item = &Figure> {
+        self.figures.iter().filter(|figure| figure.is_red())
+    }
+
+    /// The figures of a name, in their order: a show of several parts may measure a thing in each.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &Figure> {
+        self.figures.iter().filter(move |figure| figure.name == name)
     }
 
     fn push(&mut self, name: &str, value: impl fmt::Display, verdict: Option<(String, bool)>) {
+        let verdict = verdict.map(|(line, good)| Verdict { line, good });
         self.figures.push(Figure { name: name.to_owned(), value: value.to_string(), verdict });
+    }
+}
+
+impl Figure {
+    /// Whether it is on the wrong side of its line.
+    #[must_use]
+    pub fn is_red(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|verdict| !verdict.good)
     }
 }
 
@@ -77,8 +110,8 @@ impl fmt::Display for Report {
         for Figure { name, value, verdict } in &self.figures {
             write!(f, "  {name:<names$}  {value:>values$}")?;
             match verdict {
-                Some((line, true)) => writeln!(f, "  {line}  ok")?,
-                Some((line, false)) => writeln!(f, "  {line}  FAILED")?,
+                Some(Verdict { line, good: true }) => writeln!(f, "  {line}  ok")?,
+                Some(Verdict { line, good: false }) => writeln!(f, "  {line}  FAILED")?,
                 None => writeln!(f)?,
             }
         }
@@ -96,16 +129,37 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_figure_on_the_wrong_side_fails_the_report() {
+    fn a_report() -> Report {
         let mut report = Report::new("calm");
         report.note("hits", 5);
         report.exactly("missed", 0, 0);
+        report
+    }
+
+    #[test]
+    fn one_figure_on_the_wrong_side_fails_the_report() {
+        let mut report = a_report();
         assert!(report.passed());
 
         report.at_most("start delay p99 (ms)", 251, 250);
 
         assert!(!report.passed());
+        assert_eq!(report.red().next().map(|it| it.name.as_str()), Some("start delay p99 (ms)"));
         assert!(report.to_string().contains("251  <= 250  FAILED"));
+    }
+
+    #[test]
+    fn what_is_told_as_json_is_read_as_it_was() {
+        let mut report = a_report();
+        report.exactly("missed", 1, 0);
+        report.complain(["one was".to_owned()]);
+
+        let told = serde_json::to_string(&report).unwrap();
+        let read: Report = serde_json::from_str(&told).unwrap();
+
+        assert_eq!(read.to_string(), report.to_string());
+        let missed: Vec<_> =
+            read.named("missed").map(|it| (it.value.as_str(), it.is_red())).collect();
+        assert_eq!(missed, [("0", false), ("1", true)]);
     }
 }

@@ -101,8 +101,7 @@ impl Services {
         let mut command = tokio::process::Command::new(&self.script);
         command.arg(words[0]).arg(&self.directory).args(&words[1..]).stdin(Stdio::null());
         // The stores inherit these; pipes that they keep open would never come to an end.
-        let (out, err) =
-            (self.directory.with_extension("out"), self.directory.with_extension("err"));
+        let (out, err) = (self.directory.join("script.out"), self.directory.join("script.err"));
         command.stdout(std::fs::File::create(&out)?).stderr(std::fs::File::create(&err)?);
         let status = command.status().await.context("running scripts/services.sh")?;
         let (stdout, stderr) = (std::fs::read(&out)?, std::fs::read(&err)?);

@@ -18,6 +18,8 @@ pub struct Figures {
     pub missing: usize,
     /// Hits for a time at which their check was not due.
     pub off_grid: usize,
+    /// The longest time before its slot that a hit came, in microseconds; 0 when none was early.
+    pub earliest_us: i64,
     /// How long after its slot each first hit came.
     pub delays: Spread,
     /// The same for first slots alone, which are due the moment a check is created.
@@ -68,7 +70,9 @@ impl Figures {
                 format!("{}: slot {slot_ms} was hit as (attempt, ms) {times:?}", check.name);
             self.complaints.push(complaint);
         }
-        Some(first.at_us - slot_ms * 1000)
+        let delay = first.at_us - slot_ms * 1000;
+        self.earliest_us = self.earliest_us.max(-delay);
+        Some(delay)
     }
 
     fn strangers(&mut self, check: &Definition, chain: &Chain, hits: &HitsBySlot, until_ms: i64) {
@@ -104,6 +108,16 @@ mod tests {
         let figures = judge(&[a_check()], &hits, SECOND + 2000);
 
         assert_eq!((figures.hit, figures.duplicates), (3, 1));
+    }
+
+    #[test]
+    fn a_hit_before_its_slot_is_early() {
+        let mut hits = good_hits(3);
+        hits[1].at_us -= 25_000;
+
+        let figures = judge(&[a_check()], &hits, SECOND + 2000);
+
+        assert_eq!(figures.earliest_us, 15_000);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::accounts::Accounts;
 use super::outages::{self, PATIENCE};
-use super::{HOOK, a_check};
+use super::{HOOK, Show, a_check};
 use crate::client::{Api, Check, Incident, NewCheck, Outcome, Run};
 use crate::clock::{self, eventually};
 use crate::data;
@@ -31,6 +31,16 @@ pub struct Alone {
     /// Leaves logs and data on the disk.
     pub keep: bool,
 }
+
+/// As the command line knows it.
+pub(super) const SHOW: Show = Show {
+    name: "alone",
+    usage: "one pulse on its own files, from an empty folder over a restart",
+    ask: |options| {
+        let show = Alone { keep: options.yes("keep") };
+        Box::pin(async move { alone(&show).await })
+    },
+};
 
 /// Plays one process alone.
 pub async fn alone(alone: &Alone) -> anyhow::Result<Report> {

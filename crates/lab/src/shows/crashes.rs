@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 use super::accounts::Accounts;
 use super::memory::{self, Memory};
 use super::outages::{self, Outages, PATIENCE};
-use super::{HOOK, create, of_each};
+use super::{HOOK, Show, create, of_each};
 use crate::client::{Api, Outcome};
 use crate::clock;
 use crate::data;
@@ -52,6 +52,26 @@ pub struct Crashes {
     /// Leaves logs and data on the disk.
     pub keep: bool,
 }
+
+/// As the command line knows it.
+pub(super) const SHOW: Show = Show {
+    name: "crashes",
+    usage: "\
+kill -9 of one pulse at random instants, its databases judged after each
+--checks 100 --interval 2 --kills 100 --for 300 --seed (drawn)",
+    ask: |options| {
+        let show = Crashes {
+            checks: options.take("checks", 100),
+            interval_s: options.take("interval", 2),
+            kills: options.take("kills", 100),
+            lasting: options.seconds("for", 300),
+            seed: options.seed(),
+            p99_ms: 3000,
+            keep: options.yes("keep"),
+        };
+        Box::pin(async move { crashes(&show).await })
+    },
+};
 
 /// Plays crashes.
 pub async fn crashes(crashes: &Crashes) -> anyhow::Result<Report> {

@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use super::cost::Meter;
-use super::{create, outages};
+use super::{Show, create, outages};
 use crate::client::Api;
 use crate::fleet::{Fleet, Role};
 use crate::judge::spread::Spread;
@@ -48,6 +48,22 @@ pub struct Footprint {
     /// Leaves logs and data on the disk.
     pub keep: bool,
 }
+
+/// As the command line knows it.
+pub(super) const SHOW: Show = Show {
+    name: "footprint",
+    usage: "\
+time one pulse needs to start, memory and CPU when idle, time to list checks
+--checks 10000 --for 60",
+    ask: |options| {
+        let show = Footprint {
+            checks: options.take("checks", 10_000),
+            watched: options.seconds("for", 60),
+            keep: options.yes("keep"),
+        };
+        Box::pin(async move { footprint(&show).await })
+    },
+};
 
 /// Plays the footprint.
 pub async fn footprint(footprint: &Footprint) -> anyhow::Result<Report> {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::accounts::Accounts;
 use super::outages::{self, GROUPS, Outages, PATIENCE};
-use super::{HOOK, create, of_each};
+use super::{HOOK, Show, create, of_each};
 use crate::client::{Api, Check};
 use crate::clock;
 use crate::fleet::Role;
@@ -57,6 +57,24 @@ const VICTIMS: [Victim; 5] = [
     Victim::Store(Store::Postgres),
     Victim::Store(Store::ClickHouse),
 ];
+
+/// As the command line knows it.
+pub(super) const SHOW: Show = Show {
+    name: "kills",
+    usage: "\
+kill -9 of everything in turn
+--checks 100 --interval 2 --for 120",
+    ask: |options| {
+        let show = Kills {
+            checks: options.take("checks", 100),
+            interval_s: options.take("interval", 2),
+            rounds_for: options.seconds("for", 120),
+            dead_for: Duration::from_secs(3),
+            keep: options.yes("keep"),
+        };
+        Box::pin(async move { kills(&show).await })
+    },
+};
 
 /// Plays rough weather.
 pub async fn kills(kills: &Kills) -> anyhow::Result<Report> {

@@ -1,4 +1,7 @@
 //! The shows: each sets up a lab, lets things happen, and judges them.
+//!
+//! A show is a file with its shape, its `SHOW` and its `async fn`, a line in `SHOWS`, and one in
+//! `crate::promises` where it proves something.
 
 mod accounts;
 mod alone;
@@ -16,6 +19,7 @@ mod stops;
 mod walk;
 mod zombies;
 
+use futures_util::future::LocalBoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 pub use alone::{Alone, alone};
@@ -31,6 +35,40 @@ pub use zombies::{Zombies, zombies};
 
 use crate::client::{Api, Check, NewCheck};
 use crate::lab::Lab;
+use crate::options::Options;
+use crate::report::Report;
+
+/// A show as the command line knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Show {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does; and in lines of their own its options, with what holds when nobody says
+    /// otherwise. All shows know `--keep`.
+    pub usage: &'static str,
+    /// Takes its options. Nothing is played before what it returns is awaited.
+    pub ask: fn(&mut Options) -> LocalBoxFuture<'static, anyhow::Result<Report>>,
+}
+
+/// All shows there are.
+pub const SHOWS: [Show; 10] = [
+    walk::SHOW,
+    calm::SHOW,
+    kills::SHOW,
+    stops::SHOW,
+    handovers::SHOW,
+    zombies::SHOW,
+    alone::SHOW,
+    crashes::SHOW,
+    footprint::SHOW,
+    moves::SHOW,
+];
+
+/// The show of a name.
+#[must_use]
+pub fn find(name: &str) -> Option<Show> {
+    SHOWS.into_iter().find(|show| show.name == name)
+}
 
 /// How many requests are made to the API at once.
 const AT_ONCE: usize = 16;

@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
-use super::create;
+use super::{Show, create};
 use crate::clock::{self, eventually};
 use crate::fleet::{self, Role};
 use crate::lab::{self, Cast, Lab, Players};
@@ -47,6 +47,22 @@ pub struct Moves {
     /// Leaves logs and data on the disk.
     pub keep: bool,
 }
+
+/// As the command line knows it.
+pub(super) const SHOW: Show = Show {
+    name: "moves",
+    usage: "\
+one pulse moves up to servers, killed once half-way
+--checks 1000 --runs 1000000",
+    ask: |options| {
+        let show = Moves {
+            checks: options.take("checks", 1000),
+            runs: options.take("runs", 1_000_000),
+            keep: options.yes("keep"),
+        };
+        Box::pin(async move { moves(&show).await })
+    },
+};
 
 /// Plays the move.
 pub async fn moves(moves: &Moves) -> anyhow::Result<Report> {

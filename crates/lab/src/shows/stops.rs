@@ -14,7 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::accounts::Accounts;
-use super::{a_check, create};
+use super::{Show, a_check, create};
 use crate::client::{Api, Check, NewCheck, Outcome};
 use crate::clock::{self, eventually};
 use crate::fleet::Role;
@@ -63,6 +63,22 @@ pub struct Stops {
     /// Leaves logs and data on the disk.
     pub keep: bool,
 }
+
+/// As the command line knows it.
+pub(super) const SHOW: Show = Show {
+    name: "stops",
+    usage: "\
+SIGTERM to everything in turn, and stores that go away for a while
+--checks 100 --interval 2",
+    ask: |options| {
+        let show = Stops {
+            checks: options.take("checks", 100),
+            interval_s: options.take("interval", 2),
+            keep: options.yes("keep"),
+        };
+        Box::pin(async move { stops(&show).await })
+    },
+};
 
 /// Plays polite stops.
 pub async fn stops(stops: &Stops) -> anyhow::Result<Report> {

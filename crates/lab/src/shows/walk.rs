@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::accounts::Accounts;
-use super::{HOOK, a_check, create};
+use super::{HOOK, Show, a_check, create};
 use crate::client::{Api, Check, NewCheck};
 use crate::clock::{self, eventually};
 use crate::fleet::Role;
@@ -44,6 +44,28 @@ pub struct Crowd {
     /// How long they are watched.
     pub watched: Duration,
 }
+
+/// As the command line knows it.
+pub(super) const SHOW: Show = Show {
+    name: "walk",
+    usage: "\
+from first check to first webhook, then 2 servers and 4 workers
+--interval 5 --checks 100 --for 30",
+    ask: |options| {
+        let crowd = Crowd {
+            checks: options.take("checks", 100),
+            interval_s: 2,
+            watched: options.seconds("for", 30),
+        };
+        let show = Walk {
+            interval_s: options.take("interval", 5),
+            crowd: Some(crowd),
+            on_time_ms: 250,
+            keep: options.yes("keep"),
+        };
+        Box::pin(async move { walk(&show).await })
+    },
+};
 
 /// Plays the walk.
 pub async fn walk(walk: &Walk) -> anyhow::Result<Report> {

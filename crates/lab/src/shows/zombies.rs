@@ -14,7 +14,7 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
 use super::reckoning::Reckoning;
-use super::{a_hooked_check, create_all, hook_of, of_each, outages};
+use super::{Show, a_hooked_check, create_all, hook_of, of_each, outages};
 use crate::client::{Api, Outcome};
 use crate::clock::{self, eventually};
 use crate::fleet::{Fleet, Role};
@@ -68,6 +68,24 @@ pub struct Zombies {
     /// Leaves logs and data on the disk.
     pub keep: bool,
 }
+
+/// As the command line knows it.
+pub(super) const SHOW: Show = Show {
+    name: "zombies",
+    usage: "\
+SIGSTOP for three leases, then SIGCONT, five processes at a time
+--checks 60 --interval 2 --pauses 50",
+    ask: |options| {
+        let show = Zombies {
+            checks: options.take("checks", 60),
+            interval_s: options.take("interval", 2),
+            pauses: options.take("pauses", 50),
+            alerters: true,
+            keep: options.yes("keep"),
+        };
+        Box::pin(async move { zombies(&show).await })
+    },
+};
 
 /// Plays zombies.
 pub async fn zombies(show: &Zombies) -> anyhow::Result<Report> {

@@ -23,7 +23,7 @@ use rand::seq::SliceRandom;
 use self::points::{Duty, POINTS, Point};
 use self::storm::{Found, Mortal, Storm};
 use super::reckoning::Reckoning;
-use super::{a_hooked_check, create_all, outages};
+use super::{Show, a_hooked_check, create_all, outages};
 use crate::client::{Api, NewCheck, Outcome};
 use crate::clock;
 use crate::fleet::{Fleet, Role};
@@ -78,6 +78,26 @@ pub struct Handovers {
     /// Leaves logs and data on the disk.
     pub keep: bool,
 }
+
+/// As the command line knows it.
+pub(super) const SHOW: Show = Show {
+    name: "handovers",
+    usage: "\
+a crash at each named point between two systems; needs debug builds
+--checks 50 --interval 5 --each 10 --seed (drawn)
+--alone: one pulse on its own files instead",
+    ask: |options| {
+        let show = Handovers {
+            alone: options.yes("alone"),
+            checks: options.take("checks", 50),
+            interval_s: options.take("interval", 5),
+            each: options.take("each", 10),
+            seed: options.seed(),
+            keep: options.yes("keep"),
+        };
+        Box::pin(async move { handovers(&show).await })
+    },
+};
 
 /// Plays crashes at hand-over points.
 pub async fn handovers(show: &Handovers) -> anyhow::Result<Report> {
