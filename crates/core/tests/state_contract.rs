@@ -48,6 +48,8 @@ keeps! {
     deliveries_keep_their_order_and_their_bytes,
     a_delivery_whose_alerter_died_is_sent_again_and_the_dead_settle_nothing,
     a_slow_channel_never_takes_all_places,
+    what_failed_before_is_not_held_up_by_what_is_new,
+    what_is_new_is_not_held_up_by_what_failed_before,
     a_dead_delivery_can_be_replayed_from_the_start_of_its_schedule,
     a_shipment_that_was_begun_comes_again_with_the_same_bytes,
     a_shipper_that_slept_past_its_lease_is_told_so,

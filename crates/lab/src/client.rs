@@ -66,10 +66,16 @@ pub struct Check {
     pub timeout_ms: u32,
     /// Failures in a row that make an incident.
     pub alert_threshold: u32,
+    /// The status that means ok.
+    pub expected_status: Option<u16>,
+    /// Where people are told.
+    pub webhook_url: Option<String>,
+    /// The last slot that has its outcome.
+    pub last_run_at: Option<DateTime<Utc>>,
 }
 
 /// How a slot ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// As expected.
@@ -190,13 +196,6 @@ impl Api {
         bail!("a client needs a server")
     }
 
-    /// Pauses a check.
-    pub async fn pause(&self, id: Uuid) -> anyhow::Result<()> {
-        let base = self.bases.first().context("a client needs a server")?;
-        self.http.post(format!("{base}/checks/{id}/pause")).send().await?.error_for_status()?;
-        Ok(())
-    }
-
     async fn post_check(
         &self,
         base: &str,
@@ -216,14 +215,24 @@ impl Api {
         serde_json::from_str(&body).with_context(|| format!("reading the new check: {body}"))
     }
 
+    /// One check.
+    pub async fn check(&self, id: Uuid) -> anyhow::Result<Check> {
+        self.get(&format!("/checks/{id}")).await
+    }
+
     /// All checks.
     pub async fn checks(&self) -> anyhow::Result<Vec<Check>> {
         self.pages("/checks").await
     }
 
-    /// One check.
-    pub async fn check(&self, id: Uuid) -> anyhow::Result<Check> {
-        self.get(&format!("/checks/{id}")).await
+    /// Stops running a check; repeating it does no harm.
+    pub async fn pause(&self, id: Uuid) -> anyhow::Result<()> {
+        self.act(&format!("/checks/{id}/pause")).await
+    }
+
+    /// Starts running it again, at once.
+    pub async fn resume(&self, id: Uuid) -> anyhow::Result<()> {
+        self.act(&format!("/checks/{id}/resume")).await
     }
 
     /// All runs of a check, newest first.
@@ -273,6 +282,17 @@ impl Api {
         let base = self.bases.first().context("a client needs a server")?;
         let answer = self.http.get(format!("{base}{path}")).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Asks the first server to do something that takes no more words.
+    async fn act(&self, path: &str) -> anyhow::Result<()> {
+        let base = self.bases.first().context("a client needs a server")?;
+        let answer = self.http.post(format!("{base}{path}")).send().await?;
+        let status = answer.status();
+        if !status.is_success() {
+            bail!("POST {path} was answered {status}: {}", answer.text().await?);
+        }
+        Ok(())
     }
 
     async fn pages<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {

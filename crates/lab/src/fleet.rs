@@ -203,6 +203,14 @@ impl Fleet {
         self.ready(self.index(role, number)?).await
     }
 
+    /// Waits until every process is ready; an error when one has ended by itself.
+    pub async fn all_ready(&mut self) -> anyhow::Result<()> {
+        for index in 0..self.members.len() {
+            self.ready(index).await?;
+        }
+        Ok(())
+    }
+
     /// Starts a process again that was killed or left, and waits for nothing.
     pub fn start(&mut self, role: Role, number: usize) -> anyhow::Result<()> {
         self.start_with(role, number, None)
@@ -219,6 +227,11 @@ impl Fleet {
         let child = self.spawn(&self.members[index], setting)?;
         self.members[index].child = Some(child);
         Ok(())
+    }
+
+    /// Every process of the fleet, dead or alive: its role and number.
+    pub fn members(&self) -> impl Iterator<Item = (Role, usize)> {
+        self.members.iter().map(|member| (member.role, member.number))
     }
 
     /// How many processes of a role there are, dead or alive.
@@ -350,10 +363,14 @@ impl fmt::Display for Member {
     }
 }
 
-/// The program of a role: in `PULSE_BIN_DIR`, else beside this one or one directory up, where
-/// cargo puts it when this one is a test in `deps`.
+/// The program of a role.
 pub fn binary(role: Role) -> anyhow::Result<PathBuf> {
-    let name = role.program();
+    program(role.program())
+}
+
+/// A program of the workspace: in `PULSE_BIN_DIR`, else beside this one or one directory up, where
+/// cargo puts it when this one is a test in `deps`.
+pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let given = env::var_os("PULSE_BIN_DIR").map(PathBuf::from);
     let own = env::current_exe().context("finding this program")?;
     given
@@ -392,7 +409,7 @@ fn inherited() -> impl Iterator<Item = (String, String)> {
 ///
 /// Sought below the range that the kernel gives to outgoing connections: one of those could sit on
 /// the port just while its owner is dead and about to be restarted.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     const LOWEST: u16 = 20_000;
     const HIGHEST: u16 = 32_000;
     let span = i64::from(HIGHEST - LOWEST);

@@ -5,16 +5,19 @@
 //! Bodies need a `content-length`; Pulse sends none of its requests chunked.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 const HEAD_LIMIT: usize = 64 * 1024;
+/// Between two bytes of an answer that drips: none of them is on its own too late.
+const DRIP: Duration = Duration::from_millis(150);
 
 /// One request, read to its end.
 #[derive(Debug)]
@@ -101,6 +104,21 @@ impl Connection {
         Ok(After::Close)
     }
 
+    /// Answers one byte at a time, so slowly that no patience of a few seconds sees the end of it.
+    pub async fn drip(&mut self) -> io::Result<After> {
+        for byte in b"HTTP/1.1 200 lab\r\ncontent-length: 6\r\n\r\nhello\n" {
+            self.stream.write_all(&[*byte]).await?;
+            tokio::time::sleep(DRIP).await;
+        }
+        Ok(After::Close)
+    }
+
+    /// Answers with what is no HTTP.
+    pub async fn babble(&mut self) -> io::Result<After> {
+        self.stream.write_all(b"\x16\x03\x01 20O OK\r\n\r\n\x00\xff\xfe").await?;
+        Ok(After::Close)
+    }
+
     /// Says nothing until the peer gives up.
     pub async fn hang(&mut self) -> io::Result<After> {
         loop {
@@ -114,11 +132,6 @@ impl Connection {
 
 /// Answers the requests of one oracle.
 pub trait Oracle: Send + Sync + 'static {
-    /// Whether new connections are reset before a word is read.
-    fn is_down(&self) -> bool {
-        false
-    }
-
     /// Looks at one request, writes it down, and answers it.
     fn meet(
         &self,
@@ -127,18 +140,21 @@ pub trait Oracle: Send + Sync + 'static {
     ) -> impl Future<Output = io::Result<After>> + Send;
 }
 
-/// Listens on a free port of 127.0.0.1 until the handle is aborted.
-pub async fn serve<O: Oracle>(oracle: Arc<O>) -> io::Result<(SocketAddr, AbortHandle)> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// Listens on this port of 127.0.0.1, 0 for a free one, until the handle is aborted. That also ends
+/// every connection, in whatever it was about to say.
+pub async fn serve<O: Oracle>(oracle: Arc<O>, port: u16) -> io::Result<(SocketAddr, AbortHandle)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let address = listener.local_addr()?;
     let accepting = tokio::spawn(async move {
+        let mut connections = JoinSet::new();
         loop {
             // Only a lack of descriptors fails here; the peers that waited try again.
             let Ok((stream, _)) = listener.accept().await else {
                 tokio::task::yield_now().await;
                 continue;
             };
-            tokio::spawn(converse(Arc::clone(&oracle), stream));
+            connections.spawn(converse(Arc::clone(&oracle), stream));
+            while connections.try_join_next().is_some() {}
         }
     });
     Ok((address, accepting.abort_handle()))
@@ -148,10 +164,6 @@ pub async fn serve<O: Oracle>(oracle: Arc<O>) -> io::Result<(SocketAddr, AbortHa
 async fn converse<O: Oracle>(oracle: Arc<O>, stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut connection = Connection::new(stream);
-    if oracle.is_down() {
-        connection.reset()?;
-        return Ok(());
-    }
     while let Some(request) = connection.request().await? {
         if oracle.meet(&mut connection, request).await? == After::Close {
             break;

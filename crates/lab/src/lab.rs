@@ -60,6 +60,8 @@ pub struct Lab {
     pub fleet: Fleet,
     /// Where one that plays alone keeps its files.
     pub data: PathBuf,
+    /// Where a `Journal` goes.
+    pub oracles: PathBuf,
     /// The stores of all others.
     services: Option<Services>,
     _directory: Option<TempDir>,
@@ -71,8 +73,8 @@ impl Lab {
             tempfile::Builder::new().prefix("pulse-lab-").tempdir().context("a directory")?;
         // Postgres runs as a user of its own under root, and must be able to walk in.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
-        let [stores, logs, data] =
-            ["stores", "logs", "data"].map(|part| directory.path().join(part));
+        let [stores, logs, data, oracles] =
+            ["stores", "logs", "data", "oracles"].map(|part| directory.path().join(part));
         fs::create_dir(&logs)?;
         let directory = kept(directory, cast.keep);
 
@@ -92,7 +94,7 @@ impl Lab {
             }
         };
         let (target, sink) = (Target::start().await?, Sink::start().await?);
-        Ok(Self { target, sink, fleet, data, services, _directory: directory })
+        Ok(Self { target, sink, fleet, data, oracles, services, _directory: directory })
     }
 
     /// The servers that Pulse's stores are, to be killed; one that plays alone has none.

@@ -6,15 +6,22 @@
 //! what the API says happened.
 //! `shows` puts them together, and `promises` says which show proves what. Nothing here links to
 //! Pulse's own crates: a lab that shared the product's code would share its mistakes.
+//! public API, `data` opens the files that one process keeps, and `judge` holds the logs against
+//! what the API says happened. `journal` writes the logs to files and has the reference model, which
+//! is written in another language (`crates/lab/model`), judge them too.
+//! `shows` puts them together. Nothing here links to Pulse's own crates: a lab that shared the
+//! product's code would share its mistakes.
 
 pub mod client;
 pub mod clock;
 pub mod data;
 pub mod fleet;
 pub mod http1;
+pub mod journal;
 pub mod judge;
 pub mod lab;
 pub mod log;
+pub mod model;
 pub mod options;
 pub mod process;
 pub mod promises;
@@ -24,3 +31,4 @@ pub mod shows;
 pub mod sink;
 pub mod slots;
 pub mod target;
+mod tree;

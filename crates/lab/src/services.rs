@@ -4,7 +4,6 @@
 //! own three, in a directory of its own, whatever the environment offers: one does not kill -9
 //! somebody else's database. They end when `Services` is dropped.
 
-use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -14,6 +13,7 @@ use anyhow::{Context, ensure};
 
 use crate::clock::eventually;
 use crate::process;
+use crate::tree;
 
 /// One of the three stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Services {
     /// Starts all three in `directory`, which must exist and be empty; `keep` leaves their data.
     pub async fn up(directory: &Path, keep: bool) -> anyhow::Result<Self> {
         let mut services = Self {
-            script: script()?,
+            script: tree::find("scripts/services.sh")?,
             directory: directory.to_owned(),
             keep,
             addresses: Vec::new(),
@@ -132,18 +132,6 @@ impl Drop for Services {
             );
         }
     }
-}
-
-/// The script of the working tree that this program was built in, or that one stands in.
-fn script() -> anyhow::Result<PathBuf> {
-    let starts = [env::current_exe().ok(), env::current_dir().ok()];
-    starts
-        .iter()
-        .flatten()
-        .flat_map(|start| start.ancestors())
-        .map(|directory| directory.join("scripts/services.sh"))
-        .find(|script| script.is_file())
-        .context("scripts/services.sh is not above this program nor above the current directory")
 }
 
 fn addresses(told: &str) -> anyhow::Result<Vec<(String, String)>> {

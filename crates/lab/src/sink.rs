@@ -6,21 +6,28 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::HeaderMap;
-use serde::Deserialize;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use standardwebhooks::Webhook;
+use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_TIMESTAMP, Webhook};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use crate::clock;
+use crate::fleet::free_port;
 use crate::http1::{self, After, Connection, Oracle, Request};
 use crate::log::Log;
+
+/// An answer that comes when no sender waits for it any more.
+const TOO_LATE: Duration = Duration::from_secs(16);
 
 /// How a hook answers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,8 +46,28 @@ pub enum Play {
     },
     /// Never.
     Hang,
+    /// With 200, a second after the sender has given up.
+    Late,
     /// With a reset of the connection.
     Reset,
+    /// Now this way, now that.
+    Moody(Moods),
+}
+
+/// A share of failures, drawn from a seed in the order of arrival.
+#[derive(Clone, Copy, Debug)]
+pub struct Moods {
+    /// Decides which requests fail, and how.
+    pub seed: u64,
+    /// How many of a thousand requests fail.
+    pub per_mille: u16,
+    /// Of them those that cost the sender its whole patience, by silence or a late answer. Few of
+    /// them are enough to fill a channel's places for a while.
+    pub silent_per_mille: u16,
+    /// How often one delivery fails at most: each failure makes the next wait several times longer.
+    pub most: u32,
+    /// Alerts raised before this instant, in milliseconds since 1970, are accepted.
+    pub since_ms: i64,
 }
 
 /// One request that arrived at a hook.
@@ -62,7 +89,7 @@ pub struct Delivery {
     pub told: Option<Told>,
     /// When the request had arrived, in microseconds since 1970.
     pub at_us: i64,
-    /// The status served; `None` when the connection was reset or left hanging.
+    /// The status served; `None` when the sender saw none.
     pub status: Option<u16>,
 }
 
@@ -83,10 +110,16 @@ pub struct Told {
     pub incident: Uuid,
     /// Of which check.
     pub check: Uuid,
+    /// When it was raised, in milliseconds since 1970.
+    pub raised_ms: i64,
+    /// The first failing slot, likewise.
+    pub from_ms: i64,
+    /// The first good slot, likewise; `None` while it is open.
+    pub until_ms: Option<i64>,
 }
 
 /// An edge of an incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 pub enum Edge {
     /// It began.
     #[serde(rename = "incident.opened", alias = "opened")]
@@ -101,28 +134,32 @@ pub enum Edge {
 pub struct Sink {
     address: SocketAddr,
     desk: Arc<Desk>,
-    accepting: AbortHandle,
+    /// `None` while it is down.
+    accepting: Option<AbortHandle>,
 }
 
 #[derive(Debug, Default)]
 struct Desk {
     hooks: Mutex<HashMap<String, Hook>>,
     deliveries: Log<Delivery>,
-    down: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Hook {
     secret: String,
     play: Play,
+    /// What a moody hook draws from.
+    random: Option<StdRng>,
+    /// How often it has failed a delivery.
+    failed: HashMap<String, u32>,
 }
 
 impl Sink {
-    /// Listens on a free port.
-    pub async fn start() -> io::Result<Self> {
+    /// Listens on a port that stays its own while it is down.
+    pub async fn start() -> anyhow::Result<Self> {
         let desk = Arc::new(Desk::default());
-        let (address, accepting) = http1::serve(Arc::clone(&desk)).await?;
-        Ok(Self { address, desk, accepting })
+        let (address, accepting) = http1::serve(Arc::clone(&desk), free_port()?).await?;
+        Ok(Self { address, desk, accepting: Some(accepting) })
     }
 
     /// Where the hook of this name is found.
@@ -142,9 +179,19 @@ impl Sink {
         self.desk.hooks().entry(hook.to_owned()).or_default().play = play;
     }
 
-    /// While down, every new connection is reset before a word is read.
-    pub fn set_down(&self, down: bool) {
-        self.desk.down.store(down, Ordering::Relaxed);
+    /// Goes down: connections are cut where they are, and the port refuses new ones.
+    pub fn down(&mut self) {
+        if let Some(accepting) = self.accepting.take() {
+            accepting.abort();
+        }
+    }
+
+    /// Comes back on the same port.
+    pub async fn up(&mut self) -> io::Result<()> {
+        self.down();
+        let (_, accepting) = http1::serve(Arc::clone(&self.desk), self.address.port()).await?;
+        self.accepting = Some(accepting);
+        Ok(())
     }
 
     /// Every delivery, in the order of arrival.
@@ -156,7 +203,7 @@ impl Sink {
 
 impl Drop for Sink {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.down();
     }
 }
 
@@ -172,36 +219,69 @@ impl Desk {
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The hook's secret, and how it answers this time.
-    fn turn(&self, name: &str) -> (String, Play) {
+    /// The hook's secret, and how it answers this delivery this time; never `Moody`.
+    fn turn(&self, name: &str, id: &str, told: Option<Told>) -> (String, Play) {
         let mut hooks = self.hooks();
         let hook = hooks.entry(name.to_owned()).or_default();
-        let play = hook.play;
+        let play = match hook.play {
+            Play::Refuse { times: Some(0), .. } => Play::Accept,
+            Play::Moody(moods) => hook.mood(moods, id, told),
+            play => play,
+        };
         if let Play::Refuse { times: Some(left), .. } = &mut hook.play {
-            if *left == 0 {
-                hook.play = Play::Accept;
-                return (hook.secret.clone(), Play::Accept);
-            }
-            *left -= 1;
+            *left = left.saturating_sub(1);
         }
         (hook.secret.clone(), play)
     }
 }
 
-impl Oracle for Desk {
-    fn is_down(&self) -> bool {
-        self.down.load(Ordering::Relaxed)
+impl Hook {
+    fn mood(&mut self, moods: Moods, id: &str, told: Option<Told>) -> Play {
+        let random = self.random.get_or_insert_with(|| StdRng::seed_from_u64(moods.seed));
+        // Drawn for every request, so that the n-th meets the same whatever became of the others.
+        let (draw, kind) = (random.random_range(0..1000), random.random_range(0..4));
+        let failed = self.failed.get(id).copied().unwrap_or(0);
+        let spared = told.is_none_or(|told| told.raised_ms < moods.since_ms);
+        if draw >= moods.per_mille || failed >= moods.most || spared {
+            return Play::Accept;
+        }
+        self.failed.insert(id.to_owned(), failed + 1);
+        match kind {
+            _ if draw < moods.silent_per_mille / 2 => Play::Hang,
+            _ if draw < moods.silent_per_mille => Play::Late,
+            0 => Play::Reset,
+            _ => Play::Refuse { status: 500, times: None, retry_after_s: None },
+        }
     }
+}
 
+impl Oracle for Desk {
     async fn meet(&self, connection: &mut Connection, request: Request) -> io::Result<After> {
         let at_us = clock::now_us();
         let Some(name) = request.path.strip_prefix("/hook/") else {
             return connection.answer(404, "", &request).await;
         };
-        let (secret, play) = self.turn(name);
-        self.deliveries.push(written_down(name, &secret, play, &request, at_us));
+        let (id, told) =
+            (header(&request, HEADER_WEBHOOK_ID).unwrap_or_default(), told(&request.body));
+        let (secret, play) = self.turn(name, id, told);
+        self.deliveries.push(Delivery {
+            hook: name.to_owned(),
+            id: id.to_owned(),
+            timestamp: header(&request, HEADER_WEBHOOK_TIMESTAMP)
+                .and_then(|text| text.parse().ok()),
+            body_hash: hex(&Sha256::digest(&request.body)),
+            signature_ok: signature_holds(&secret, &request.body, &request.headers),
+            told,
+            body: request.body.clone(),
+            at_us,
+            status: seen(play),
+        });
         match play {
-            Play::Accept => connection.answer(200, "", &request).await,
+            Play::Accept | Play::Moody(_) => connection.answer(200, "", &request).await,
+            Play::Late => {
+                tokio::time::sleep(TOO_LATE).await;
+                connection.answer(200, "", &request).await
+            }
             Play::Refuse { status, retry_after_s, .. } => {
                 let extra =
                     retry_after_s.map(|s| format!("retry-after: {s}\r\n")).unwrap_or_default();
@@ -213,24 +293,17 @@ impl Oracle for Desk {
     }
 }
 
-fn written_down(hook: &str, secret: &str, play: Play, asked: &Request, at_us: i64) -> Delivery {
-    let header = |name| asked.headers.get(name).and_then(|value| value.to_str().ok());
-    Delivery {
-        hook: hook.to_owned(),
-        id: header(standardwebhooks::HEADER_WEBHOOK_ID).unwrap_or_default().to_owned(),
-        timestamp: header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP)
-            .and_then(|text| text.parse().ok()),
-        body_hash: hex(&Sha256::digest(&asked.body)),
-        signature_ok: signature_holds(secret, &asked.body, &asked.headers),
-        told: told(&asked.body),
-        body: asked.body.clone(),
-        at_us,
-        status: match play {
-            Play::Accept => Some(200),
-            Play::Refuse { status, .. } => Some(status),
-            Play::Hang | Play::Reset => None,
-        },
+/// The status that the sender sees.
+fn seen(play: Play) -> Option<u16> {
+    match play {
+        Play::Accept | Play::Moody(_) => Some(200),
+        Play::Refuse { status, .. } => Some(status),
+        Play::Hang | Play::Late | Play::Reset => None,
     }
+}
+
+fn header<'a>(asked: &'a Request, name: &str) -> Option<&'a str> {
+    asked.headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 fn signature_holds(secret: &str, body: &[u8], headers: &HeaderMap) -> bool {
@@ -249,42 +322,58 @@ fn told(body: &[u8]) -> Option<Told> {
     #[derive(Deserialize)]
     struct Payload {
         r#type: Edge,
+        timestamp: DateTime<Utc>,
         data: Parts,
     }
     #[derive(Deserialize)]
     struct Parts {
         check: Named,
-        incident: Named,
+        incident: Incident,
     }
     #[derive(Deserialize)]
     struct Named {
         id: Uuid,
     }
-    let payload: Payload = serde_json::from_slice(body).ok()?;
-    let Parts { check, incident } = payload.data;
-    Some(Told { edge: payload.r#type, incident: incident.id, check: check.id })
+    #[derive(Deserialize)]
+    struct Incident {
+        id: Uuid,
+        started_at: DateTime<Utc>,
+        resolved_at: Option<DateTime<Utc>>,
+    }
+    let Payload { r#type, timestamp, data } = serde_json::from_slice(body).ok()?;
+    Some(Told {
+        edge: r#type,
+        incident: data.incident.id,
+        check: data.check.id,
+        raised_ms: timestamp.timestamp_millis(),
+        from_ms: data.incident.started_at.timestamp_millis(),
+        until_ms: data.incident.resolved_at.map(|at| at.timestamp_millis()),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    async fn deliver(sink: &Sink, secret: &str) -> u16 {
+    /// The status that the sender saw; `None` when it saw none.
+    async fn deliver(sink: &Sink, id: &str, secret: &str) -> Option<u16> {
         let (check, incident) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let body = format!(
-            r#"{{"type":"incident.opened","data":{{"check":{{"id":"{check}"}},"incident":{{"id":"{incident}"}}}}}}"#
+            r#"{{"type":"incident.opened","timestamp":"1970-01-01T00:00:09Z","data":{{"check":{{"id":"{check}"}},
+            "incident":{{"id":"{incident}","started_at":"1970-01-01T00:00:07Z","resolved_at":null}}}}}}"#
         );
         let now = clock::now_ms() / 1000;
-        let signature = Webhook::new(secret).unwrap().sign("msg_1", now, body.as_bytes()).unwrap();
+        let signature = Webhook::new(secret).unwrap().sign(id, now, body.as_bytes()).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let sent = client
             .post(sink.url("a"))
-            .header("webhook-id", "msg_1")
+            .timeout(Duration::from_millis(500))
+            .header("webhook-id", id)
             .header("webhook-timestamp", now)
             .header("webhook-signature", signature)
             .body(body)
             .send();
-        sent.await.unwrap().status().as_u16()
+        sent.await.ok().map(|answer| answer.status().as_u16())
     }
 
     #[tokio::test]
@@ -293,8 +382,8 @@ mod tests {
         let secret = new_secret();
         sink.trust("a", &secret);
 
-        deliver(&sink, &secret).await;
-        deliver(&sink, &new_secret()).await;
+        deliver(&sink, "msg_1", &secret).await;
+        deliver(&sink, "msg_1", &new_secret()).await;
 
         let seen = sink.deliveries().copy();
         assert_eq!((seen[0].signature_ok, seen[1].signature_ok), (true, false));
@@ -302,6 +391,7 @@ mod tests {
         assert_eq!(seen[0].body_hash.len(), 64);
         let told = seen[0].told.unwrap();
         assert_eq!((told.edge, told.check), (Edge::Opened, Uuid::from_u128(1)));
+        assert_eq!((told.raised_ms, told.from_ms, told.until_ms), (9000, 7000, None));
     }
 
     #[tokio::test]
@@ -313,9 +403,54 @@ mod tests {
 
         let mut statuses = Vec::new();
         for _ in 0..3 {
-            statuses.push(deliver(&sink, &secret).await);
+            statuses.push(deliver(&sink, "msg_1", &secret).await);
         }
 
-        assert_eq!(statuses, [500, 500, 200]);
+        assert_eq!(statuses, [Some(500), Some(500), Some(200)]);
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_is_down_refuses_and_comes_back_where_it_was() {
+        let mut sink = Sink::start().await.unwrap();
+        let secret = new_secret();
+
+        sink.down();
+        let meanwhile = deliver(&sink, "msg_1", &secret).await;
+        sink.up().await.unwrap();
+        let afterwards = deliver(&sink, "msg_1", &secret).await;
+
+        assert_eq!((meanwhile, afterwards), (None, Some(200)));
+        assert_eq!(sink.deliveries().copy().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn moods_follow_from_the_seed_and_end_for_each_delivery() {
+        let moods = Moods { seed: 7, per_mille: 500, silent_per_mille: 0, most: 2, since_ms: 0 };
+        let mut runs = Vec::new();
+        for _ in 0..2 {
+            let sink = Sink::start().await.unwrap();
+            sink.play("a", Play::Moody(moods));
+            for id in (0..10).flat_map(|id| [id; 6]) {
+                deliver(&sink, &format!("msg_{id}"), &new_secret()).await;
+            }
+            runs.push(
+                sink.deliveries()
+                    .read(|all| all.iter().map(|delivery| delivery.status).collect::<Vec<_>>()),
+            );
+        }
+
+        assert_eq!(runs[0], runs[1]);
+        assert!(runs[0].chunks(6).all(|id| id.iter().filter(|it| **it != Some(200)).count() <= 2));
+        assert!(runs[0].iter().filter(|it| **it != Some(200)).count() > 10);
+    }
+
+    #[tokio::test]
+    async fn alerts_raised_before_the_moods_began_are_spared() {
+        let sink = Sink::start().await.unwrap();
+        let moods =
+            Moods { seed: 7, per_mille: 1000, silent_per_mille: 0, most: 9, since_ms: 9001 };
+        sink.play("a", Play::Moody(moods));
+
+        assert_eq!(deliver(&sink, "msg_1", &new_secret()).await, Some(200));
     }
 }

@@ -6,9 +6,14 @@ use super::StoreResult;
 use crate::models::alert::{AttemptReport, LeasedDelivery, Settlement};
 use crate::models::schedule::Slot;
 
-/// How many deliveries of one channel may be under way at once, over all alerters as far as they see
-/// each other: a slow channel never holds up the others.
+/// How many first attempts at one channel may be under way at once, over all alerters as far as they
+/// see each other: a slow channel never holds up the others.
 pub const PER_CHANNEL: u32 = 4;
+
+/// How many further attempts may be under way beside them. They have a place of their own: a channel
+/// that is always busy with what is new must still get what failed, and the other way round. There
+/// is but one, so that a thousand channels that answer nothing take a thousand places at most.
+pub const RETRIES_PER_CHANNEL: u32 = 1;
 
 /// Deliveries to be made.
 #[async_trait]

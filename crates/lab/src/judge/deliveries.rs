@@ -143,7 +143,14 @@ mod tests {
             body: Bytes::new(),
             body_hash: format!("hash of {edge:?}"),
             signature_ok: true,
-            told: Some(Told { edge, incident: INCIDENT, check: Uuid::from_u128(1) }),
+            told: Some(Told {
+                edge,
+                incident: INCIDENT,
+                check: Uuid::from_u128(1),
+                raised_ms: 3000,
+                from_ms: 1000,
+                until_ms: (edge == Edge::Resolved).then_some(9000),
+            }),
             at_us,
             status: Some(200),
         }

@@ -87,6 +87,7 @@ pub(crate) mod fixtures {
 
     use super::*;
     use crate::client::{Outcome, Run};
+    use crate::target::Plan;
 
     pub const ID: Uuid = Uuid::from_u128(1);
     pub const CREATED: i64 = 1_000_500;
@@ -109,6 +110,7 @@ pub(crate) mod fixtures {
             slot_ms,
             attempt: 1,
             at_us: slot_ms * 1000 + 10_000,
+            plan: Plan::status(200),
             status: Some(200),
         }
     }

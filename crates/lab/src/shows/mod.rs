@@ -7,15 +7,22 @@ mod accounts;
 mod alone;
 mod calm;
 mod cost;
+mod counters;
 mod crashes;
+mod edges;
+mod exact;
 mod footprint;
 mod handovers;
+mod judgement;
+mod killer;
 mod kills;
 mod memory;
 mod moves;
 mod outages;
 mod reckoning;
+mod script;
 mod stops;
+mod storm;
 mod walk;
 mod zombies;
 
@@ -25,11 +32,14 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 pub use alone::{Alone, alone};
 pub use calm::{Calm, calm};
 pub use crashes::{Crashes, crashes};
+pub use edges::{Edges, edges};
+pub use exact::{Exact, exact};
 pub use footprint::{Footprint, footprint};
 pub use handovers::{Handovers, handovers};
 pub use kills::{Kills, kills};
 pub use moves::{Moves, moves};
 pub use stops::{Stops, stops};
+pub use storm::{Storm, storm};
 pub use walk::{Crowd, Walk, walk};
 pub use zombies::{Zombies, zombies};
 
@@ -51,10 +61,13 @@ pub struct Show {
 }
 
 /// All shows there are.
-pub const SHOWS: [Show; 10] = [
+pub const SHOWS: [Show; 13] = [
     walk::SHOW,
     calm::SHOW,
+    edges::SHOW,
     kills::SHOW,
+    storm::SHOW,
+    exact::SHOW,
     stops::SHOW,
     handovers::SHOW,
     zombies::SHOW,

@@ -7,7 +7,7 @@ use super::{Postgres, error};
 use crate::models::alert::{AttemptReport, LeasedDelivery, Settlement};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
-use crate::ports::deliveries::{DeliveryStore, PER_CHANNEL};
+use crate::ports::deliveries::{DeliveryStore, PER_CHANNEL, RETRIES_PER_CHANNEL};
 use crate::stores::sql::deliveries::{DeliveryRow, headers, settled};
 
 #[async_trait]
@@ -21,16 +21,19 @@ impl DeliveryStore for Postgres {
         let mut tx = self.begin().await?;
         let rows: Vec<DeliveryRow> = sqlx::query_as(
             // A delivery waits for the earlier alerts of its incident at the same channel. Of each
-            // channel only so many are taken that a slow one holds up nobody else, and of what has
-            // failed before only one. First attempts go first. SKIP LOCKED: another alerter has those.
+            // channel only so many are taken that a slow one holds up nobody else; what has failed
+            // before has places of its own. First attempts go first. SKIP LOCKED: another alerter
+            // has those. What is under way has taken its step already.
             "-- deliveries.claim
              WITH busy AS (
-                 SELECT channel, count(*) AS n FROM deliveries
-                 WHERE state = 'pending' AND leased_until > $1 GROUP BY channel
+                 SELECT channel, schedule_step > 1 AS again, count(*) AS n FROM deliveries
+                 WHERE state = 'pending' AND leased_until > $1 GROUP BY channel, again
              ), due AS (
-                 SELECT d.id, row_number() OVER (PARTITION BY d.channel ORDER BY d.next_attempt_at, d.id)
+                 SELECT d.id, row_number() OVER (PARTITION BY d.channel, d.schedule_step > 0
+                                                 ORDER BY d.next_attempt_at, d.id)
                               + coalesce(b.n, 0) AS place
-                 FROM deliveries d LEFT JOIN busy b ON b.channel = d.channel
+                 FROM deliveries d
+                 LEFT JOIN busy b ON b.channel = d.channel AND b.again = (d.schedule_step > 0)
                  WHERE d.state = 'pending' AND d.next_attempt_at <= $1
                    AND (d.leased_until IS NULL OR d.leased_until <= $1)
                    AND NOT EXISTS (
@@ -39,7 +42,8 @@ impl DeliveryStore for Postgres {
                          AND e.sequence < d.sequence AND e.state = 'pending')
              ), picked AS (
                  SELECT d.id FROM deliveries d JOIN due ON due.id = d.id
-                 WHERE due.place <= CASE WHEN d.schedule_step = 0 THEN $2 ELSE 1 END AND d.state = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= $1)
+                 WHERE due.place <= CASE WHEN d.schedule_step = 0 THEN $2 ELSE $5 END
+                   AND d.state = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= $1)
                  ORDER BY d.schedule_step > 0, d.next_attempt_at LIMIT $3 FOR NO KEY UPDATE OF d SKIP LOCKED
              )
              UPDATE deliveries d
@@ -53,6 +57,7 @@ impl DeliveryStore for Postgres {
         .bind(i64::from(PER_CHANNEL))
         .bind(i64::from(limit))
         .bind(now.plus(lease_ms).0)
+        .bind(i64::from(RETRIES_PER_CHANNEL))
         .fetch_all(&mut *tx)
         .await
         .map_err(error)?;

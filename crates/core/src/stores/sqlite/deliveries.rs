@@ -7,7 +7,7 @@ use super::{Sqlite, Tx, error};
 use crate::models::alert::{AttemptReport, LeasedDelivery, Settlement};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
-use crate::ports::deliveries::{DeliveryStore, PER_CHANNEL};
+use crate::ports::deliveries::{DeliveryStore, PER_CHANNEL, RETRIES_PER_CHANNEL};
 use crate::stores::sql::deliveries::{DeliveryRow, headers, settled};
 
 #[async_trait]
@@ -73,8 +73,8 @@ impl Sqlite {
 }
 
 /// A delivery waits for the earlier alerts of its incident at the same channel. Of each channel only
-/// so many are taken that a slow one holds up nobody else, and of what has failed before only one.
-/// First attempts go first.
+/// so many are taken that a slow one holds up nobody else; what has failed before has places of its
+/// own. First attempts go first. What is under way has taken its step already.
 async fn lease(
     tx: &mut Tx,
     now: Slot,
@@ -84,13 +84,15 @@ async fn lease(
     let rows: Vec<DeliveryRow> = sqlx::query_as(
         "-- deliveries.lease
          WITH busy AS (
-             SELECT channel, count(*) AS n FROM deliveries
-             WHERE state = 'pending' AND leased_until > ?1 GROUP BY channel
+             SELECT channel, schedule_step > 1 AS again, count(*) AS n FROM deliveries
+             WHERE state = 'pending' AND leased_until > ?1 GROUP BY channel, again
          ), due AS (
              SELECT d.id, d.schedule_step, d.next_attempt_at,
-                    row_number() OVER (PARTITION BY d.channel ORDER BY d.next_attempt_at, d.id)
+                    row_number() OVER (PARTITION BY d.channel, d.schedule_step > 0
+                                       ORDER BY d.next_attempt_at, d.id)
                     + coalesce(b.n, 0) AS place
-             FROM deliveries d LEFT JOIN busy b ON b.channel = d.channel
+             FROM deliveries d
+             LEFT JOIN busy b ON b.channel = d.channel AND b.again = (d.schedule_step > 0)
              WHERE d.state = 'pending' AND d.next_attempt_at <= ?1
                AND (d.leased_until IS NULL OR d.leased_until <= ?1)
                AND NOT EXISTS (
@@ -99,7 +101,7 @@ async fn lease(
                      AND e.sequence < d.sequence AND e.state = 'pending')
          ), picked AS (
              SELECT id FROM due
-             WHERE place <= CASE WHEN schedule_step = 0 THEN ?2 ELSE 1 END
+             WHERE place <= CASE WHEN schedule_step = 0 THEN ?2 ELSE ?5 END
              ORDER BY schedule_step > 0, next_attempt_at LIMIT ?3
          )
          UPDATE deliveries
@@ -112,6 +114,7 @@ async fn lease(
     .bind(PER_CHANNEL)
     .bind(limit)
     .bind(until.0)
+    .bind(RETRIES_PER_CHANNEL)
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;

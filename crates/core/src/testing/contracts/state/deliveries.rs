@@ -6,7 +6,7 @@ use super::{PROJECT, SECOND, page};
 use crate::models::alert::Settlement;
 use crate::models::ids::CheckId;
 use crate::ports::clock::Clock;
-use crate::ports::deliveries::PER_CHANNEL;
+use crate::ports::deliveries::{PER_CHANNEL, RETRIES_PER_CHANNEL};
 use crate::testing::{TestStores, a_check, a_result};
 
 pub async fn deliveries_keep_their_order_and_their_bytes(t: TestStores) {
@@ -68,6 +68,47 @@ pub async fn a_slow_channel_never_takes_all_places(t: TestStores) {
     let slow = leased.iter().filter(|lease| lease.url.contains("slow")).count();
     assert_eq!((slow, leased.len()), (PER_CHANNEL as usize, slow + 1));
     assert!(more.is_empty(), "the slow channel has its share");
+}
+
+impl TestStores {
+    /// One more check has something to tell the one channel.
+    async fn one_more_is_down(&self) {
+        self.add(a_check().every(3_600).telling("http://sink.test/")).await;
+        let job = self.claim_one().await;
+        self.record(&[a_result(&job).failed().build()]).await;
+    }
+}
+
+pub async fn what_failed_before_is_not_held_up_by_what_is_new(t: TestStores) {
+    t.one_more_is_down().await;
+    let failed = t.claim_deliveries().await.remove(0);
+    t.settle(&failed, Settlement::RetryIn(5_000)).await;
+    t.clock.advance(4 * SECOND);
+    t.one_more_is_down().await;
+    let under_way = t.claim_deliveries().await;
+    t.clock.advance(SECOND);
+
+    let again = t.claim_deliveries().await;
+
+    assert_eq!((under_way.len(), under_way[0].number), (1, 1));
+    let again: Vec<_> = again.iter().map(|lease| (lease.id, lease.number)).collect();
+    assert_eq!(again, [(failed.id, 2)]);
+}
+
+pub async fn what_is_new_is_not_held_up_by_what_failed_before(t: TestStores) {
+    for _ in 0..2 * PER_CHANNEL {
+        t.one_more_is_down().await;
+        let failed = t.claim_deliveries().await.remove(0);
+        t.settle(&failed, Settlement::RetryIn(5_000)).await;
+    }
+    t.clock.advance(10 * SECOND);
+    t.one_more_is_down().await;
+
+    let numbers: Vec<_> = t.claim_deliveries().await.iter().map(|lease| lease.number).collect();
+
+    assert_eq!(numbers.iter().filter(|number| **number == 1).count(), 1, "the new one");
+    let again = numbers.iter().filter(|number| **number == 2).count();
+    assert_eq!(again, RETRIES_PER_CHANNEL as usize);
 }
 
 pub async fn a_dead_delivery_can_be_replayed_from_the_start_of_its_schedule(t: TestStores) {

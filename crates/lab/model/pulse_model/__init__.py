@@ -1,0 +1,1 @@
+"""What Pulse must do, told a second time. See README.md."""
