@@ -25,6 +25,7 @@ pub mod model;
 pub mod options;
 pub mod process;
 pub mod promises;
+pub mod proxy;
 pub mod report;
 pub mod services;
 pub mod shows;

@@ -5,6 +5,7 @@
 //! somebody else's database. They end when `Services` is dropped.
 
 use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -27,11 +28,24 @@ pub enum Store {
 }
 
 impl Store {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Postgres, Self::Redis, Self::ClickHouse];
+
     fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::Redis => "redis",
             Self::ClickHouse => "clickhouse",
+        }
+    }
+
+    /// The setting that tells Pulse where it is.
+    #[must_use]
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Postgres => "DATABASE_URL",
+            Self::Redis => "REDIS_URL",
+            Self::ClickHouse => "CLICKHOUSE_DSN",
         }
     }
 }
@@ -73,10 +87,23 @@ impl Services {
         &self.addresses
     }
 
-    /// Where Postgres is.
-    #[must_use]
-    pub fn postgres(&self) -> &str {
-        self.addresses.iter().find(|(name, _)| name == "DATABASE_URL").map_or("", |(_, url)| url)
+    /// The whole address of one store, without any proxy before it.
+    pub fn url(&self, store: Store) -> anyhow::Result<&str> {
+        let setting = store.setting();
+        let found = self.addresses.iter().find(|(name, _)| name == setting);
+        Ok(&found.with_context(|| format!("no {setting}"))?.1)
+    }
+
+    /// Host and port of one store.
+    pub fn socket(&self, store: Store) -> anyhow::Result<SocketAddr> {
+        let port = std::fs::read_to_string(self.directory.join(format!("{store}.port")))?;
+        Ok((Ipv4Addr::LOCALHOST, port.trim().parse()?).into())
+    }
+
+    /// How many lines of a store's log hold `words`.
+    pub fn told(&self, store: Store, words: &str) -> anyhow::Result<usize> {
+        let log = std::fs::read(self.directory.join(format!("{store}.log")))?;
+        Ok(String::from_utf8_lossy(&log).lines().filter(|line| line.contains(words)).count())
     }
 
     /// Kills one store with SIGKILL, and returns when it is dead.
@@ -135,9 +162,10 @@ impl Drop for Services {
 }
 
 fn addresses(told: &str) -> anyhow::Result<Vec<(String, String)>> {
-    ["DATABASE_URL", "REDIS_URL", "CLICKHOUSE_DSN"]
+    Store::ALL
         .into_iter()
-        .map(|name| {
+        .map(|store| {
+            let name = store.setting();
             let value = told
                 .lines()
                 .filter_map(|line| line.trim_start_matches("export ").split_once('='))

@@ -64,6 +64,7 @@ pub fn app(context: &Context, role: &'static str) -> Router {
         alerts: stores.alerts.clone(),
         history: stores.history.clone(),
         clock: stores.clock.clone(),
+        state: stores.state_ping.clone(),
     };
     let counted = metrics.clone();
     let pages = ops::router(Ops {

@@ -24,8 +24,8 @@ use crate::judge::spread::Spread;
 use crate::judge::{self, Definition};
 use crate::lab::{self, Cast, Lab, Players};
 use crate::report::Report;
-use crate::sink::{self, Play, Sink};
-use crate::target::{Hit, Target};
+use crate::sink;
+use crate::target::Hit;
 
 /// Every fifth life ends while it begins; and so many others begin, and end so, in an empty folder.
 const SHORT_LIVES: usize = 5;
@@ -122,7 +122,8 @@ async fn play(lab: &mut Lab, crashes: &Crashes, random: &mut StdRng) -> anyhow::
         over.store(true, Ordering::Relaxed);
         anyhow::Ok(())
     };
-    let failing = keep_failing(&lab.target, &lab.sink, &api, &checks, &over);
+    let outages = Outages::slow(THINKING);
+    let failing = outages.keep_coming(&lab.target, &lab.sink, &api, &checks, &over);
     let ((), outages) = tokio::try_join!(killing, failing)?;
     let (found, told_again) = storm.over_now().await?;
     let mut report = reckoning(lab, crashes, &checks, &found, &outages).await?;
@@ -140,30 +141,6 @@ fn lives(crashes: &Crashes, random: &mut StdRng) -> impl Iterator<Item = Duratio
         let longest = if number % SHORT_LIVES == 0 { SHORT } else { longest };
         random.random_range(Duration::ZERO..longest)
     })
-}
-
-/// One outage after the other until it is `over`; the last one is played to its end. Some
-/// alerts of each are refused, so that some are still on their way at a kill.
-async fn keep_failing(
-    target: &Target,
-    sink: &Sink,
-    api: &Api,
-    checks: &[Definition],
-    over: &AtomicBool,
-) -> anyhow::Result<Outages> {
-    let mut outages = Outages::slow(THINKING);
-    outages.heal(target, checks);
-    for number in 0.. {
-        if over.load(Ordering::Relaxed) {
-            break;
-        }
-        let group = outages::group(checks, number);
-        let times = Some(u32::try_from(group.len().div_ceil(2))?);
-        sink.play(HOOK, Play::Refuse { status: 503, times, retry_after_s: None });
-        outages.begin(target, &group);
-        outages.end(target, api, &group).await?;
-    }
-    Ok(outages)
 }
 
 struct Storm<'a> {

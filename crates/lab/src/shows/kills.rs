@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::accounts::Accounts;
 use super::outages::{self, GROUPS, Outages, PATIENCE};
-use super::{HOOK, Show, create, of_each};
+use super::{HOOK, RESUMED_WITHIN_MS, Show, all_looked_at_since, create, of_each};
 use crate::client::{Api, Check};
 use crate::clock;
 use crate::fleet::Role;
@@ -25,9 +25,6 @@ use crate::sink;
 use crate::target::Hit;
 
 const PLAYERS: Players = Players::Fleet { servers: 2, workers: 2 };
-
-/// Pass line: from the return of what was killed until every check was looked at again.
-const RESUMED_WITHIN_MS: i64 = 10_000;
 
 /// The show's shape.
 #[derive(Clone, Debug)]
@@ -122,7 +119,7 @@ impl<'a> Storm<'a> {
             outages: Outages::default(),
             figures: BTreeMap::new(),
         };
-        storm.all_looked_at_since(0).await?;
+        all_looked_at_since(&storm.lab.target, storm.checks.len(), 0).await?;
         Ok(storm)
     }
 
@@ -163,24 +160,12 @@ impl<'a> Storm<'a> {
             }
         }
         let back_us = clock::now_us();
-        let resumed_us = self.all_looked_at_since(back_us).await?;
+        let resumed_us = all_looked_at_since(&self.lab.target, self.checks.len(), back_us).await?;
         let figures = self.figures.entry(victim.to_string()).or_default();
         let silence = self.lab.target.hits().read(|hits| longest_silence(hits, struck_us));
         figures.longest_ms = figures.longest_ms.max(silence / 1000);
         figures.resumed_ms = figures.resumed_ms.max((resumed_us - back_us) / 1000);
         Ok(())
-    }
-
-    /// Waits until each check was hit after an instant; returns when the last one was, for the
-    /// first time.
-    async fn all_looked_at_since(&self, since_us: i64) -> anyhow::Result<i64> {
-        let count = self.checks.len();
-        let find = |hits: &[Hit]| {
-            let recent = hits.iter().rev().take_while(|hit| hit.at_us >= since_us);
-            let first: HashMap<_, _> = recent.map(|hit| (hit.check, hit.at_us)).collect();
-            (first.len() >= count).then(|| first.into_values().max().unwrap_or(since_us))
-        };
-        self.lab.target.hits().wait_for("every check to be looked at again", PATIENCE, find).await
     }
 
     async fn reckoning(mut self) -> anyhow::Result<Report> {

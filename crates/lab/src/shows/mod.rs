@@ -5,7 +5,9 @@
 
 mod accounts;
 mod alone;
+mod callers;
 mod calm;
+mod clickhouse_away;
 mod cost;
 mod counters;
 mod crashes;
@@ -19,18 +21,24 @@ mod kills;
 mod memory;
 mod moves;
 mod outages;
+mod postgres_dies;
 mod reckoning;
+mod redis_dies;
 mod script;
+mod siege;
 mod stops;
 mod storm;
 mod walk;
 mod zombies;
 
 use futures_util::future::LocalBoxFuture;
+use std::collections::HashMap;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 pub use alone::{Alone, alone};
 pub use calm::{Calm, calm};
+pub use clickhouse_away::{ClickHouseAway, clickhouse_away};
 pub use crashes::{Crashes, crashes};
 pub use edges::{Edges, edges};
 pub use exact::{Exact, exact};
@@ -38,6 +46,9 @@ pub use footprint::{Footprint, footprint};
 pub use handovers::{Handovers, handovers};
 pub use kills::{Kills, kills};
 pub use moves::{Moves, moves};
+pub use postgres_dies::{PostgresDies, postgres_dies};
+pub use redis_dies::{RedisDies, redis_dies};
+pub use siege::Throng;
 pub use stops::{Stops, stops};
 pub use storm::{Storm, storm};
 pub use walk::{Crowd, Walk, walk};
@@ -61,7 +72,7 @@ pub struct Show {
 }
 
 /// All shows there are.
-pub const SHOWS: [Show; 13] = [
+pub const SHOWS: [Show; 16] = [
     walk::SHOW,
     calm::SHOW,
     edges::SHOW,
@@ -71,6 +82,9 @@ pub const SHOWS: [Show; 13] = [
     stops::SHOW,
     handovers::SHOW,
     zombies::SHOW,
+    redis_dies::SHOW,
+    postgres_dies::SHOW,
+    clickhouse_away::SHOW,
     alone::SHOW,
     crashes::SHOW,
     footprint::SHOW,
@@ -82,12 +96,17 @@ pub const SHOWS: [Show; 13] = [
 pub fn find(name: &str) -> Option<Show> {
     SHOWS.into_iter().find(|show| show.name == name)
 }
+use crate::target::{Hit, Target};
+use outages::PATIENCE;
 
 /// How many requests are made to the API at once.
 const AT_ONCE: usize = 16;
 
 /// The one hook that all checks of a show tell.
 const HOOK: &str = "alerts";
+
+/// Pass line: from the return of what was away until every check was looked at again.
+const RESUMED_WITHIN_MS: i64 = 10_000;
 
 /// The body of the README, pointed at the lab.
 fn a_check(lab: &Lab, name: &str, interval_seconds: u32, secret: &str) -> NewCheck {
@@ -147,6 +166,17 @@ async fn create_all(
         .buffered(AT_ONCE)
         .try_collect()
         .await
+}
+
+/// Waits until so many checks were hit after an instant; returns when the last one was, for the
+/// first time.
+async fn all_looked_at_since(target: &Target, count: usize, since_us: i64) -> anyhow::Result<i64> {
+    let find = |hits: &[Hit]| {
+        let recent = hits.iter().rev().take_while(|hit| hit.at_us >= since_us);
+        let first: HashMap<_, _> = recent.map(|hit| (hit.check, hit.at_us)).collect();
+        (first.len() >= count).then(|| first.into_values().max().unwrap_or(since_us))
+    };
+    target.hits().wait_for("every check to be looked at again", PATIENCE, find).await
 }
 
 /// Asks the API one thing about each of many checks; answers in the order of the checks.

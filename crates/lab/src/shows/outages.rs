@@ -11,19 +11,23 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::accounts::Accounts;
-use super::of_each;
+use super::{HOOK, of_each};
 use crate::client::{Api, Incident};
 use crate::clock::eventually;
 use crate::judge::{self, Definition};
 use crate::report::Report;
-use crate::sink::{Delivery, Sink};
+use crate::sink::{Delivery, Play, Sink};
 use crate::target::{Plan, Target};
 
 /// Every tenth check fails in an outage.
 pub const GROUPS: usize = 10;
 
+/// Of so many outages one has alerts that are refused. Those sent again are then taken: refused
+/// again and again they would wait for minutes.
+const REFUSED: usize = 3;
+
 /// How long everything may take to come right by itself.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_mins(3);
 /// An alert that the sink has refused four times is sent again within six minutes.
 const UNTIL_TOLD: Duration = Duration::from_mins(8);
 
@@ -82,6 +86,32 @@ impl Outages {
             incidents.iter().all(|incident| incident.resolved_at.is_some())
         })
         .await
+    }
+
+    /// One outage after the other until it is `over`; the last one is played to its end. Some
+    /// alerts of some are refused, so that some are on their way when something happens.
+    pub async fn keep_coming(
+        mut self,
+        target: &Target,
+        sink: &Sink,
+        api: &Api,
+        checks: &[Definition],
+        over: &AtomicBool,
+    ) -> anyhow::Result<Self> {
+        self.heal(target, checks);
+        for number in 0.. {
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
+            let group = group(checks, number);
+            if number % REFUSED == 0 {
+                let times = Some(u32::try_from(group.len().div_ceil(2))?);
+                sink.play(HOOK, Play::Refuse { status: 503, times, retry_after_s: None });
+            }
+            self.begin(target, &group);
+            self.end(target, api, &group).await?;
+        }
+        Ok(self)
     }
 
     /// Holds the incidents against the script, and against what the runs imply.

@@ -23,6 +23,7 @@ use crate::judge::repeats::Gap;
 use crate::lab::{self, Cast, Lab, Players};
 use crate::process;
 use crate::report::Report;
+use crate::services::Store;
 use crate::sink::{self, Play, Sink};
 use crate::slots::Looking;
 
@@ -101,7 +102,7 @@ async fn play(lab: &mut Lab, show: &Zombies) -> anyhow::Result<Report> {
     let checks = create_all(lab, given).await?;
     let checks: Vec<_> = checks.iter().map(Definition::from).collect();
 
-    let looking = Looking::at(lab.services()?.postgres());
+    let looking = Looking::at(lab.services()?.url(Store::Postgres)?);
     let (api, over) = (lab.fleet.api()?, AtomicBool::new(false));
     let freezing = async {
         let lease = Duration::from_millis(timeout.into()) + LEASE_MARGIN;
@@ -144,7 +145,7 @@ struct Freezer<'a> {
 
 impl<'a> Freezer<'a> {
     async fn beside(lab: &'a Lab, lasting: Duration) -> anyhow::Result<Self> {
-        let postgres = PgConnection::connect(lab.services()?.postgres()).await?;
+        let postgres = PgConnection::connect(lab.services()?.url(Store::Postgres)?).await?;
         let fleet = &lab.fleet;
         Ok(Self {
             fleet,

@@ -40,6 +40,7 @@ impl World {
             alerts: stores.alerts.clone(),
             history: stores.history.clone(),
             clock: stores.clock.clone(),
+            state: stores.state_ping.clone(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let app = router(api, Router::new());

@@ -1,22 +1,18 @@
 //! What every request passes through: it gets an id and a span, runs apart from its connection,
 //! and what went wrong is rendered and logged here, once.
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::patience::Patience;
 use super::problem::{self, ApiError, Kind};
-
-/// How long a caller waits at most.
-pub const DEADLINE: Duration = Duration::from_secs(10);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
@@ -57,7 +53,7 @@ async fn serve(request: Request, next: Next) -> Response {
         let began = Instant::now();
         let mut response = match came_from_elsewhere(&request) {
             Some(refusal) => refusal.into_response(),
-            None => run_apart(request, next).await,
+            None => next.run(request).await,
         };
         render_problem(&mut response, &id);
         add_headers(response.headers_mut(), &id);
@@ -93,23 +89,16 @@ fn came_from_elsewhere(request: &Request) -> Option<ApiError> {
     })
 }
 
-/// Runs the handler in a task of its own.
+/// Runs each handler of a router in a task of its own.
 ///
 /// A connection that closes, or a caller that has waited long enough, must not end a handler in the
-/// middle of a transaction: its pooled connection would be lost. So nothing here ever aborts one.
-async fn run_apart(request: Request, next: Next) -> Response {
-    let handler = tokio::spawn(next.run(request).in_current_span());
-    match tokio::time::timeout(DEADLINE, handler).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(died)) => ApiError::internal(died).into_response(),
-        Err(_elapsed) => {
-            let seconds = DEADLINE.as_secs();
-            let detail = format!(
-                "There was no answer within {seconds} s. The request may still take effect."
-            );
-            ApiError::new(Kind::Timeout, detail).into_response()
-        }
-    }
+/// middle of its work: nobody would know how far it came. So nothing here ever aborts one.
+pub fn apart(router: Router, patience: Patience) -> Router {
+    router.layer(from_fn_with_state(patience, run_apart))
+}
+
+async fn run_apart(State(patience): State<Patience>, request: Request, next: Next) -> Response {
+    patience.wait_for(tokio::spawn(next.run(request).in_current_span())).await
 }
 
 fn render_problem(response: &mut Response, id: &str) {

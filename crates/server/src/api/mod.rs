@@ -12,6 +12,7 @@ mod extract;
 mod layers;
 mod metrics;
 mod page;
+mod patience;
 mod problem;
 mod runs;
 mod time;
@@ -22,11 +23,13 @@ use std::sync::Arc;
 use axum::Router;
 use pulse_core::models::check::CheckView;
 use pulse_core::models::ids::{CheckId, ProjectId};
+use pulse_core::ports::Ping;
 use pulse_core::ports::checks::{AlertLog, CheckStore};
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::history::History;
 use utoipa_axum::router::OpenApiRouter;
 
+use patience::Patience;
 use problem::{ApiError, Kind};
 
 /// The tenant of every request, until there are accounts.
@@ -43,6 +46,8 @@ pub struct Api {
     pub history: Arc<dyn History>,
     /// The stores' time.
     pub clock: Arc<dyn Clock>,
+    /// Whether what keeps the checks answers.
+    pub state: Arc<dyn Ping>,
 }
 
 impl Api {
@@ -58,7 +63,10 @@ fn no_check(id: CheckId) -> ApiError {
 /// Serves the API, its description, its documentation and, beside them, the operators' `pages`.
 pub fn router(api: Api, pages: Router) -> Router {
     let (resources, description) = resources().split_for_parts();
-    let all = resources.with_state(api).merge(docs::router(&description)).merge(pages);
+    let patience = Patience::with(api.state.clone());
+    let resources = layers::apart(resources.with_state(api), patience);
+    let pages = docs::router(&description).merge(pages);
+    let all = resources.merge(layers::apart(pages, Patience::without_a_store()));
     layers::around(Router::new().nest("/api/v1", all.clone()).merge(all))
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pulse_core::models::alert::{Alert, AttemptView, Incident};
@@ -14,7 +15,7 @@ use pulse_core::ports::checks::{
 };
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::history::{History, Metrics, MetricsOf, RunsOf, Shipment};
-use pulse_core::ports::{Page, StoreError, StoreResult};
+use pulse_core::ports::{Page, Ping, StoreError, StoreResult};
 use pulse_server::api::Api;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -28,8 +29,10 @@ pub enum Fake {
     Away,
     /// Refuses, with an error that is no caller's business.
     Refusing,
-    /// Never answers.
+    /// Never answers, except that it is there.
     Stuck,
+    /// Never answers.
+    Gone,
     /// Has a fault.
     Panicking,
     /// Holds one check, which somebody else has always just changed.
@@ -48,7 +51,13 @@ pub struct Steps {
 impl Fake {
     pub fn api(self) -> Api {
         let fake = Arc::new(self);
-        Api { checks: fake.clone(), alerts: fake.clone(), history: fake.clone(), clock: fake }
+        Api {
+            checks: fake.clone(),
+            alerts: fake.clone(),
+            history: fake.clone(),
+            clock: fake.clone(),
+            state: fake,
+        }
     }
 
     async fn or<T>(&self, empty: T) -> StoreResult<T> {
@@ -61,7 +70,7 @@ impl Fake {
             Self::Refusing => {
                 Err(StoreError::Refused { store: "postgres", source: "s3cret at 10.0.0.1".into() })
             }
-            Self::Stuck => pending().await,
+            Self::Stuck | Self::Gone => pending().await,
             Self::Panicking => panic!("s3cret fault"),
             Self::Waiting(steps) => {
                 steps.asked.notify_one();
@@ -191,6 +200,16 @@ impl History for Fake {
 
     async fn retain(&self, _now: Slot) -> StoreResult<()> {
         self.or(()).await
+    }
+}
+
+#[async_trait]
+impl Ping for Fake {
+    async fn ping(&self) -> StoreResult<Duration> {
+        match self {
+            Self::Gone => pending().await,
+            _ => Ok(Duration::ZERO),
+        }
     }
 }
 

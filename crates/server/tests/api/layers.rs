@@ -41,6 +41,24 @@ async fn a_caller_waits_ten_seconds_at_most() {
     assert_eq!(answer.header("retry-after"), "5");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_caller_of_a_store_that_has_gone_waits_two_seconds_at_most() {
+    let client = Client::of(Fake::Gone.api());
+    let began = tokio::time::Instant::now();
+
+    let answers = futures_util::future::join_all([
+        client.ask("GET /checks"),
+        client.ask("GET /checks?limit=1"),
+    ])
+    .await;
+
+    for answer in answers {
+        assert_eq!(answer.problem(503).0, "store-unavailable");
+        assert_eq!(answer.header("retry-after"), "5");
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn a_handler_goes_on_when_its_caller_has_gone() {
     let steps = Arc::new(Steps::default());

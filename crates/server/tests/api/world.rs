@@ -25,6 +25,7 @@ impl World {
             alerts: stores.stores.alerts.clone(),
             history: stores.stores.history.clone(),
             clock: stores.stores.clock.clone(),
+            state: stores.stores.state_ping.clone(),
         });
         Self { stores, client }
     }

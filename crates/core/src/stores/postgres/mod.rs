@@ -1,8 +1,7 @@
 //! PostgreSQL: the state of everything that must be true, and history where there is no ClickHouse.
 //!
 //! One file per port or table; what a transaction adds up to is in `sql`. Deadlines are the server's
-//! (`statement_timeout`): a sqlx future dropped in mid-transaction could leave the connection
-//! poisoned, so nothing here is wrapped in a client-side timeout.
+//! (`statement_timeout`), and behind them, for a server that cannot even say so, those of `pool`.
 
 mod alert_log;
 mod check_regions;
@@ -12,32 +11,37 @@ mod deliveries;
 mod history;
 mod incidents;
 mod outbox;
+mod pool;
 mod recording;
 mod schedule;
 mod survey;
 mod transaction;
 
-use std::io;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::Connection as _;
-use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::ports::state::StateUpkeep;
 use crate::ports::{Ping, StoreError, StoreResult};
 use crate::stores::sql::clock::StoreClock;
+use pool::{Pool, Tx};
 
 pub use history::PostgresHistory;
 
 const STORE: &str = "PostgreSQL";
 /// What servers and workers call themselves in `pg_stat_activity`.
 const APPLICATION: &str = "pulse";
-const PING: Duration = Duration::from_secs(2);
+/// How long a connection past the pool may take to be made and to answer.
+const PING: Duration = Duration::from_millis(1500);
+/// A migration that takes longer is given up, and begun again.
+const MIGRATING: Duration = Duration::from_mins(15);
 /// An older server may start beside a newer one: migrations it does not know are no error.
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrations = sqlx::migrate!("../../migrations/postgres");
@@ -45,12 +49,10 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     migrations
 });
 
-type Tx = sqlx::Transaction<'static, sqlx::Postgres>;
-
 /// The state store. Cheap to clone: one pool underneath.
 #[derive(Clone, Debug)]
 pub struct Postgres {
-    pool: PgPool,
+    pool: Pool,
     without_deadlines: PgConnectOptions,
     clock: Arc<StoreClock>,
 }
@@ -76,13 +78,7 @@ impl Postgres {
             ("idle_in_transaction_session_timeout", "3s"),
             ("tcp_user_timeout", "10s"),
         ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(3))
-            // Statements that a change of the schema has spoilt do not live for ever.
-            .max_lifetime(Duration::from_mins(5))
-            .idle_timeout(Duration::from_mins(5))
-            .connect_lazy_with(options);
+        let pool = Pool::new(options, connections);
         Ok(Self { pool, without_deadlines, clock: Arc::new(StoreClock::unset(STORE)) })
     }
 
@@ -111,7 +107,7 @@ impl StateUpkeep for Postgres {
         let asked = Instant::now();
         let now: i64 =
             sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
-                .fetch_one(&mut *connection)
+                .fetch_one(&mut connection)
                 .await
                 .map_err(error)?;
         self.clock.set(now, asked);
@@ -124,15 +120,20 @@ impl StateUpkeep for Postgres {
 
     async fn migrate(&self) -> StoreResult<()> {
         // A migration may take longer than a statement in daily life, and waits for its peers: a
-        // connection of its own, without the deadlines.
+        // connection of its own, without the deadlines of others.
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(Duration::from_secs(3))
             .connect_lazy_with(self.without_deadlines.clone());
-        let migrated = MIGRATIONS.run(&pool).await;
-        pool.close().await;
+        let migrating = async {
+            let migrated = MIGRATIONS.run(&pool).await;
+            pool.close().await;
+            migrated
+        };
+        let migrated = timeout(MIGRATING, migrating).await;
+        let migrated = migrated.unwrap_or_else(|elapsed| Err(late(elapsed).into()));
         migrated.map_err(|source| match source {
-            sqlx::migrate::MigrateError::Execute(source) => error(source),
+            MigrateError::Execute(source) => error(source),
             source => StoreError::Refused { store: STORE, source: source.into() },
         })
     }
@@ -160,26 +161,22 @@ impl StateUpkeep for Postgres {
 impl Ping for Postgres {
     async fn ping(&self) -> StoreResult<Duration> {
         let asked = Instant::now();
-        if let Some(mut connection) = self.pool.try_acquire() {
-            if timeout(PING, connection.ping()).await.is_ok_and(|answer| answer.is_ok()) {
-                return Ok(asked.elapsed());
-            }
-            // One that does not answer, or was cut off in mid-answer, must not go back to the pool.
-            drop(connection.detach());
+        if self.pool.knock().await == Some(true) {
+            return Ok(asked.elapsed());
         }
-        // Past the pool: it would go on for seconds where a server that is away refuses at once, and
-        // then say only that it took too long. A connection of nobody else's may be cut off.
+        // Past the pool: all of it may be in use, and that is no fault of the server's.
         let past_the_pool = async {
             let mut connection = PgConnection::connect_with(&self.without_deadlines).await?;
             connection.ping().await?;
             connection.close().await
         };
-        let answer = timeout(PING, past_the_pool).await;
-        answer
-            .unwrap_or_else(|_elapsed| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-            .map_err(error)?;
+        timeout(PING, past_the_pool).await.map_err(late).flatten().map_err(error)?;
         Ok(asked.elapsed())
     }
+}
+
+fn late(elapsed: Elapsed) -> sqlx::Error {
+    sqlx::Error::Io(elapsed.into())
 }
 
 /// Sorts the driver's errors into "try again" and "refused".

@@ -30,6 +30,7 @@ use crate::fleet::{Fleet, Role};
 use crate::judge::{Definition, repeats};
 use crate::lab::{self, Cast, Lab, Players};
 use crate::report::Report;
+use crate::services::Store;
 use crate::sink;
 use crate::slots::Looking;
 
@@ -125,7 +126,8 @@ async fn play(lab: &mut Lab, show: &Handovers) -> anyhow::Result<Report> {
     let checks = create_all(lab, names.map(|name| given(&name))).await?;
     let mut checks: Vec<_> = checks.iter().map(Definition::from).collect();
 
-    let looking = lab.services().ok().map(|stores| Looking::at(stores.postgres()));
+    let looking =
+        lab.services().and_then(|stores| stores.url(Store::Postgres)).ok().map(Looking::at);
     let (api, over) = (lab.fleet.api()?, AtomicBool::new(false));
     let began_ms = clock::now_ms();
     let blowing = async {

@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, FromRow, PgPool};
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use self::sums::{SumRow, sum_up};
+use super::pool::Pool;
 use super::{Tx, error, unreadable};
 use crate::models::run::Run;
 use crate::models::schedule::Slot;
@@ -30,12 +31,12 @@ const ARRIVALS_MS: i64 = 7 * DAY_MS;
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct PostgresHistory {
-    pool: PgPool,
+    pool: Pool,
     retention_days: u32,
 }
 
 impl PostgresHistory {
-    pub(super) const fn new(pool: PgPool, retention_days: u32) -> Self {
+    pub(super) const fn new(pool: Pool, retention_days: u32) -> Self {
         Self { pool, retention_days }
     }
 }
