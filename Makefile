@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help up down setup services build build-worker run run-worker test lint check
-.PHONY: promises promises-release promises-mutations clean wipe
+.PHONY: promises promises-release promises-mutations bench clean wipe
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ run-worker: ## Run a worker; settings from the environment or .env
 
 test: ## Run all tests on real stores (ARGS goes to cargo test)
 	@scripts/test.sh $(ARGS)
+
+bench: ## Measure Pulse on stores of its own, about 20 minutes (ARGS goes to pulse bench)
+	@scripts/bench.sh --size full --save bench.json $(ARGS)
 
 lint: ## Everything `check` does but the tests
 	@scripts/lint.sh

@@ -4,6 +4,7 @@
 #   setup.sh             everything
 #   setup.sh services    the servers that tests and a run without Docker use
 #   setup.sh lint        the linters of `make lint`
+#   setup.sh bench       services, and the peer that `make bench` measures beside Pulse
 #
 # System packages come from apt (Debian, Ubuntu; as root or with sudo). The rest is pinned by hash
 # or version and goes to ${PULSE_CACHE:-$HOME/.cache/pulse}.
@@ -41,6 +42,11 @@ want_for_lint() {
     want build-essential has cc
     want python3-pip has_pip
     want shellcheck has shellcheck
+}
+
+# Not part of everything: nothing but the benchmark needs it.
+want_for_bench() {
+    want prometheus-blackbox-exporter has prometheus-blackbox-exporter
 }
 
 as_root() { if ((EUID == 0)); then "$@"; else sudo "$@"; fi; }
@@ -135,12 +141,13 @@ main() {
     case $part in
         all) want_for_services; want_for_lint ;;
         services) want_for_services ;;
+        bench) want_for_services; want_for_bench ;;
         lint) want_for_lint ;;
-        *) die "unknown part '$part'; one of: services, lint" ;;
+        *) die "unknown part '$part'; one of: services, lint, bench" ;;
     esac
     install_packages
     if [[ $part != lint ]]; then install_clickhouse; fi
-    if [[ $part != services ]]; then
+    if [[ $part == all || $part == lint ]]; then
         require_rust_components
         install_file_linters
         install_cargo_deny

@@ -1,12 +1,13 @@
-//! Processes by their recorded pid: signals, one at a time and never by name, and what they take.
+//! Processes by their recorded pid, and their end.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
+use pulse_meter::process::is_alive;
+pub use pulse_meter::process::{Usage, signal, usage};
 
 use crate::clock::eventually;
 
@@ -17,19 +18,6 @@ pub fn recorded_pid(file: &Path) -> anyhow::Result<u32> {
     first.parse().with_context(|| format!("{} does not begin with a pid", file.display()))
 }
 
-/// Sends a signal (`KILL`, `TERM`, `STOP`, `CONT`) to one process.
-///
-/// Through the shell's own `kill`: sending signals oneself takes `unsafe` or another dependency.
-pub fn signal(pid: u32, signal: &str) -> anyhow::Result<()> {
-    ensure!(pid > 1, "{pid} is no process of ours");
-    let sent = Command::new("sh")
-        .args(["-c", &format!("kill -{signal} {pid}")])
-        .status()
-        .context("running sh")?;
-    ensure!(sent.success(), "kill -{signal} {pid} failed: is it gone already?");
-    Ok(())
-}
-
 /// Sends SIGKILL and waits until the process is no more.
 pub async fn kill_and_wait(pid: u32) -> anyhow::Result<()> {
     signal(pid, "KILL")?;
@@ -37,31 +25,6 @@ pub async fn kill_and_wait(pid: u32) -> anyhow::Result<()> {
         Ok((!is_alive(pid)).then_some(()))
     })
     .await
-}
-
-/// What a process has taken from the machine so far.
-#[derive(Clone, Copy, Debug)]
-pub struct Usage {
-    /// Memory in use now, in KiB.
-    pub resident_kib: u32,
-    /// The most it ever was.
-    pub peak_kib: u32,
-    /// Time on a processor, in steps of 10 ms.
-    pub cpu: Duration,
-}
-
-/// What a living process has taken so far, as the kernel tells it.
-pub fn usage(pid: u32) -> anyhow::Result<Usage> {
-    let read = |file: &str| {
-        fs::read_to_string(format!("/proc/{pid}/{file}"))
-            .with_context(|| format!("looking at process {pid}"))
-    };
-    let status = read("status")?;
-    Ok(Usage {
-        resident_kib: kib(&status, "VmRSS:")?,
-        peak_kib: kib(&status, "VmHWM:")?,
-        cpu: processor_time(&read("stat")?)?,
-    })
 }
 
 /// The ports at a process's own end of its connections.
@@ -85,38 +48,10 @@ fn local_port(line: &str, sockets: &HashSet<String>) -> Option<i32> {
     sockets.contains(*fields.get(INODE)?).then(|| i32::from_str_radix(port, 16).ok())?
 }
 
-fn kib(status: &str, name: &str) -> anyhow::Result<u32> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next()).context("a dead process")?;
-    number.parse().with_context(|| format!("{name} is not a number"))
-}
-
-/// User and system time, told in hundredths of a second whatever the kernel counts in (`USER_HZ`).
-fn processor_time(stat: &str) -> anyhow::Result<Duration> {
-    const BEHIND_THE_STATE: usize = 11;
-    let fields = behind_name(stat).split_whitespace().skip(BEHIND_THE_STATE).take(2);
-    let ticks: Vec<u64> = fields.map(str::parse).collect::<Result<_, _>>()?;
-    ensure!(ticks.len() == 2, "no times in {stat:?}");
-    Ok(Duration::from_millis(10 * ticks.iter().sum::<u64>()))
-}
-
-/// Whether a process still runs. One that is dead but not yet buried by its parent does not.
-fn is_alive(pid: u32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return false;
-    };
-    let state = behind_name(&stat).trim_start().chars().next();
-    !matches!(state, Some('Z' | 'X') | None)
-}
-
-/// The state and all that follows. `pid (name) state ...`: the name may hold anything, so look
-/// behind its last bracket.
-fn behind_name(stat: &str) -> &str {
-    stat.rsplit(')').next().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[tokio::test]
@@ -130,24 +65,6 @@ mod tests {
     }
 
     #[test]
-    fn what_this_process_takes_is_seen() {
-        let begun = std::time::Instant::now();
-        while begun.elapsed() < Duration::from_millis(50) {}
-
-        let usage = usage(std::process::id()).unwrap();
-
-        assert!(usage.cpu >= Duration::from_millis(10), "{usage:?}");
-        assert!(usage.resident_kib > 1000 && usage.resident_kib <= usage.peak_kib, "{usage:?}");
-    }
-
-    #[test]
-    fn times_are_read_behind_a_name_that_looks_like_fields() {
-        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0";
-
-        assert_eq!(processor_time(stat).unwrap(), Duration::from_secs(3));
-    }
-
-    #[test]
     fn the_ports_of_this_process_are_seen() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = i32::from(listener.local_addr().unwrap().port());
@@ -155,11 +72,5 @@ mod tests {
         assert!(local_ports(std::process::id()).unwrap().contains(&port));
         drop(listener);
         assert!(!local_ports(std::process::id()).unwrap().contains(&port));
-    }
-
-    #[test]
-    fn no_signal_reaches_the_whole_system() {
-        assert!(signal(0, "TERM").is_err());
-        assert!(signal(1, "TERM").is_err());
     }
 }

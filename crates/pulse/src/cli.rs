@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
+use crate::bench;
 use crate::client;
 use crate::completions;
 use crate::probe;
@@ -66,6 +67,8 @@ pub enum Command {
     Store(store::Store),
     /// Say what is configured, whether it works, and how to mend what does not.
     Doctor,
+    /// Measure Pulse on this machine, on loopback alone.
+    Bench(bench::Bench),
     /// Print a script that completes `pulse` in a shell.
     Completions(completions::Completions),
 }

@@ -47,6 +47,11 @@ impl Told {
     pub fn wrong(sentence: impl Into<String>) -> Self {
         Self { exit: Exit::Wrong, sentence: sentence.into() }
     }
+
+    /// What could not be done, told in `sentence`.
+    pub fn failed(sentence: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, sentence: sentence.into() }
+    }
 }
 
 /// Tells the person at the terminal of `error`, and how the process ends because of it.

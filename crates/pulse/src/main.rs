@@ -1,5 +1,6 @@
 //! `pulse`: everything in one process, its two halves, and the command line.
 
+mod bench;
 mod cli;
 mod client;
 mod completions;
@@ -38,6 +39,7 @@ async fn main() -> ExitCode {
         }
         Some(Command::Store(store)) => store::run(store, cli.json).await,
         Some(Command::Doctor) => doctor::run(&cli.server, cli.json).await,
+        Some(Command::Bench(wanted)) => bench::run(wanted, cli.json).await,
         Some(Command::Completions(wanted)) => completions::run(&wanted),
     };
     done.unwrap_or_else(|error| exit::tell(&error))

@@ -1,9 +1,9 @@
 //! Was each check looked at when it was due, once, and how late? Judged from the target's log alone.
 
 use super::chain::Chain;
-use super::spread::Spread;
 use super::{Definition, HitsBySlot};
 use crate::target::Hit;
+use pulse_meter::spread::Spread;
 
 /// What the target's log says of a number of checks.
 #[derive(Debug, Default)]

@@ -11,7 +11,6 @@ pub mod hits;
 pub mod ledger;
 pub mod outages;
 pub mod repeats;
-pub mod spread;
 
 use std::collections::HashMap;
 

@@ -15,12 +15,12 @@ use super::siege::{Away, PLAYERS, Reckoned, Siege, Throng, besiege};
 use crate::clock::{self, eventually};
 use crate::fleet::Role;
 use crate::judge::HitsBySlot;
-use crate::judge::spread::Spread;
 use crate::lab::{self, Cast, Lab};
 use crate::log::Log;
 use crate::proxy::{Way, Weather};
 use crate::report::Report;
 use crate::services::Store;
+use pulse_meter::spread::Spread;
 
 /// Pass line: from the return until what had waited is in the history.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_mins(5);

@@ -20,12 +20,12 @@ use crate::client::{Api, Outcome};
 use crate::clock;
 use crate::data;
 use crate::fleet::{Fleet, Role};
-use crate::judge::spread::Spread;
 use crate::judge::{self, Definition};
 use crate::lab::{self, Cast, Lab, Players};
 use crate::report::Report;
 use crate::sink;
 use crate::target::Hit;
+use pulse_meter::spread::Spread;
 
 /// Every fifth life ends while it begins; and so many others begin, and end so, in an empty folder.
 const SHORT_LIVES: usize = 5;

@@ -11,10 +11,10 @@ use super::cost::Meter;
 use super::{Show, create, outages};
 use crate::client::Api;
 use crate::fleet::{Fleet, Role};
-use crate::judge::spread::Spread;
 use crate::lab::{self, Cast, Lab, Players};
 use crate::report::Report;
 use crate::sink;
+use pulse_meter::spread::Spread;
 
 /// From empty folders.
 const STARTS: usize = 10;

@@ -58,7 +58,7 @@ pub fn on_one_line(text: &str) -> String {
 
 fn tone_of(word: &str) -> Tone {
     match word {
-        "up" | "ok" | "delivered" | "recovered" => Tone::Good,
+        "up" | "ok" | "delivered" | "recovered" | "met" | "stretch" => Tone::Good,
         "down" | "fail" | "dead" | "open" | "opened" => Tone::Bad,
         "pending" | "inconclusive" | "missed" => Tone::Doubtful,
         "paused" | "deleted" | "edited" => Tone::Quiet,

@@ -27,6 +27,13 @@ impl Spread {
         ceil_ms(self.percentile_us(percent))
     }
 
+    /// Microseconds as seconds.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "delays stay far below 2^52")]
+    pub const fn seconds(us: i64) -> f64 {
+        us as f64 / 1e6
+    }
+
     /// The largest delay in milliseconds, rounded up; 0 of none.
     #[must_use]
     pub fn max_ms(&self) -> i64 {
