@@ -68,6 +68,7 @@ keeps! {
     a_job_that_was_handed_back_cannot_be_completed,
     a_lease_that_ran_out_is_handed_back_once,
     a_late_result_counts_while_nobody_else_has_its_job,
+    leases_of_many_lengths_run_out_together,
     a_stale_result_among_others_changes_nothing_for_them,
     when_too_many_results_wait_more_are_refused_and_their_leases_stay,
     results_come_oldest_first_and_no_more_than_asked_for,

@@ -14,7 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// The lanes of one prober. They end when it is dropped.
 #[derive(Debug)]
 pub struct Lanes {
-    lanes: Vec<Handle>,
+    handles: Vec<Handle>,
     turn: AtomicUsize,
     _open: DropGuard,
 }
@@ -27,19 +27,20 @@ impl Lanes {
     pub fn open() -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let open = CancellationToken::new();
-        let lanes = (0..cores).map(|number| lane(number, open.clone())).collect::<io::Result<_>>();
-        Ok(Self { lanes: lanes?, turn: AtomicUsize::new(0), _open: open.drop_guard() })
+        let handles =
+            (0..cores).map(|number| lane(number, open.clone())).collect::<io::Result<_>>();
+        Ok(Self { handles: handles?, turn: AtomicUsize::new(0), _open: open.drop_guard() })
     }
 
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.lanes.len()
+        self.handles.len()
     }
 
     /// The next in turn.
     pub fn next(&self) -> &Handle {
-        &self.lanes[self.turn.fetch_add(1, Ordering::Relaxed) % self.lanes.len()]
+        &self.handles[self.turn.fetch_add(1, Ordering::Relaxed) % self.handles.len()]
     }
 }
 

@@ -111,6 +111,7 @@ impl Recorder {
                     let (first, second) = (results.split_at(middle), entries.split_at(middle));
                     parts.extend([(second.1, first.1), (second.0, first.0)]);
                 }
+                // Not the results' fault: they are kept.
                 Err(other) => return Err(other),
             }
         }

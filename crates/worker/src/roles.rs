@@ -23,7 +23,7 @@ use crate::prober::{Prober, ReadyJobs};
 use crate::recorder::Recorder;
 use crate::shipper::Shipper;
 
-const RECORDING: Duration = Duration::from_millis(40);
+const RECORDING: Duration = Duration::from_millis(100);
 const ALERTING: Duration = Duration::from_millis(100);
 const SHIPPING: Duration = Duration::from_millis(500);
 const BOUNDING: Duration = Duration::from_secs(15);

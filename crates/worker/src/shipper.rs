@@ -3,8 +3,9 @@
 //! A shipment is sealed: shipping it again ships the same bytes under the same id, so one whose fate
 //! is unknown is simply shipped again. While the history store is away, history waits, up to a bound.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{self, Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
@@ -21,6 +22,10 @@ const LEASE_MS: i64 = 60_000;
 const BACKLOG_BYTES: u64 = 1 << 30;
 /// A shipment this large says that more is waiting.
 const LARGE: usize = 1 << 20;
+/// After one this large, some thousand runs, it is worth waiting until there is more: each shipment
+/// costs the history tens of milliseconds, however little it brings.
+const SUBSTANTIAL: usize = 128 << 10;
+const GATHER: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub struct Shipper {
@@ -31,6 +36,7 @@ pub struct Shipper {
     prepared: AtomicBool,
     /// Taken and not arrived yet.
     held: Mutex<Option<Shipment>>,
+    gathering: sync::Mutex<Option<Instant>>,
 }
 
 impl Shipper {
@@ -44,11 +50,20 @@ impl Shipper {
             metrics,
             prepared: AtomicBool::new(false),
             held: Mutex::default(),
+            gathering: sync::Mutex::default(),
         }
     }
 
-    /// One round: one shipment arrives.
+    /// One round: one shipment arrives, unless it is better to wait until there is more of it.
     pub async fn ship(&self) -> StoreResult<Pace> {
+        let gathering = *self.gathering.lock().unwrap_or_else(PoisonError::into_inner);
+        if gathering.is_some_and(|until| Instant::now() < until) {
+            return Ok(Pace::Rest);
+        }
+        self.ship_now().await
+    }
+
+    async fn ship_now(&self) -> StoreResult<Pace> {
         let mut held = self.held.lock().await;
         if let Some(shipment) = held.as_mut()
             && !self.outbox.renew(shipment, self.clock.now(), LEASE_MS).await?
@@ -66,7 +81,12 @@ impl Shipper {
         self.outbox.settle(shipment.id).await?;
         crash_point(Point::ShipperSettled);
         self.metrics.shipments.inc();
-        let pace = if shipment.rows.len() >= LARGE { Pace::Again } else { Pace::Rest };
+        let (pace, gather) = match shipment.rows.len() {
+            LARGE.. => (Pace::Again, None),
+            SUBSTANTIAL..LARGE => (Pace::Rest, Some(Instant::now() + GATHER)),
+            _ => (Pace::Rest, None),
+        };
+        *self.gathering.lock().unwrap_or_else(PoisonError::into_inner) = gather;
         *held = None;
         Ok(pace)
     }
@@ -103,6 +123,6 @@ impl Shipper {
 
     /// Ships until nothing waits; for the end of a process.
     pub async fn drain(&self) {
-        while matches!(self.ship().await, Ok(Pace::Again)) {}
+        while matches!(self.ship_now().await, Ok(Pace::Again)) {}
     }
 }

@@ -28,7 +28,7 @@ pub const SETTINGS: [Setting; 18] = [
     ("LOG_FORMAT", Some("pretty")),
     ("SHUTDOWN_TIMEOUT_SECONDS", Some("25")),
     ("PORT", Some("8080")),
-    ("SCHEDULER_TICK_MS", Some("25")),
+    ("SCHEDULER_TICK_MS", Some("50")),
     ("QUEUE_LIMIT", Some("100000")),
     ("WORKER_PORT", Some("8081")),
     ("WORKER_CONCURRENCY", Some("256")),

@@ -23,7 +23,7 @@ impl Default for QueueOptions {
 /// A lease lasts the job's timeout and this. A job whose worker died is looked at again after that, if
 /// its window leaves room for it; where the interval is hardly longer than the timeout it does not,
 /// and the slot is told as lost.
-pub(super) const LEASE_MARGIN: Duration = Duration::from_millis(2_500);
+pub(crate) const LEASE_MARGIN: Duration = Duration::from_millis(2_500);
 /// A job handed out this often without a result is given up.
 pub(super) const MOST_DELIVERIES: u32 = 3;
 /// Leases that ran out and are looked after in one call; the next call goes on.

@@ -189,7 +189,9 @@ mod tests {
         fn what_is_written_is_read(region in ".{0,20}", error in ".{0,400}", number: u32) {
             let rows = [a_row(&region, &error, number), a_row("", "", 0)];
             let mut bytes = Vec::new();
-            rows.iter().for_each(|row| write(row, &mut bytes));
+            for row in &rows {
+                write(row, &mut bytes);
+            }
 
             prop_assert_eq!(Rows::of(&bytes).collect::<Result<Vec<_>, _>>().unwrap(), rows);
         }

@@ -36,20 +36,8 @@ pub enum Programs {
     /// Those beside this program, or in `PULSE_BIN_DIR`.
     Release,
     /// Those of the debug profile: only they can be told to crash at a named point.
-    #[expect(dead_code, reason = "no show names a crash point yet")]
     Debug,
 }
-
-pub const KILLS: Play = Play {
-    name: "kills",
-    show: "kills",
-    short: "kills",
-    ci: "--checks 100 --interval 2 --for 120",
-    release: "--checks 200 --interval 2 --for 3600",
-    seeded: false,
-    programs: Programs::Release,
-    alone: false,
-};
 
 pub const CRASHES: Play = Play {
     name: "crashes",
@@ -60,17 +48,6 @@ pub const CRASHES: Play = Play {
     seeded: true,
     programs: Programs::Release,
     alone: false,
-};
-
-pub const WALK: Play = Play {
-    name: "walk",
-    show: "walk",
-    short: "walk",
-    ci: "--interval 2 --checks 100 --for 30",
-    release: "--interval 5 --checks 100 --for 60",
-    seeded: false,
-    programs: Programs::Release,
-    alone: true,
 };
 
 pub const STOPS: Play = Play {
@@ -95,15 +72,92 @@ pub const CALM: Play = Play {
     alone: true,
 };
 
-pub const CALM_ALONE: Play = Play {
-    name: "calm --alone",
-    show: "calm",
-    short: "calm",
-    ci: "--alone --checks 1000 --interval 10 --for 60",
-    release: "--alone --checks 5000 --interval 10 --for 1800",
+pub const STORM: Play = Play {
+    name: "storm",
+    show: "storm",
+    short: "storm",
+    ci: "--checks 200 --interval 2 --for 300 --kills 100 --outages 2000 --down 60",
+    release: "--checks 200 --interval 2 --for 3600 --kills 1000 --outages 20000 --down 600",
+    seeded: true,
+    programs: Programs::Release,
+    alone: false,
+};
+
+pub const HANDOVERS: Play = Play {
+    name: "handovers",
+    show: "handovers",
+    short: "handovers",
+    ci: "--each 10",
+    release: "--each 100",
+    seeded: true,
+    programs: Programs::Debug,
+    alone: false,
+};
+
+pub const ZOMBIES: Play = Play {
+    name: "zombies",
+    show: "zombies",
+    short: "zombies",
+    ci: "--pauses 50",
+    release: "--pauses 500",
     seeded: false,
     programs: Programs::Release,
+    alone: false,
+};
+
+pub const EDGES: Play = Play {
+    name: "edges",
+    show: "edges",
+    short: "edges",
+    ci: "--outages 250",
+    release: "--outages 2500",
+    seeded: true,
+    programs: Programs::Release,
     alone: true,
+};
+
+pub const REDIS_DIES: Play = Play {
+    name: "redis-dies",
+    show: "redis-dies",
+    short: "redis_dies",
+    ci: "--kills 10 --for 60",
+    release: "--kills 50 --for 600",
+    seeded: true,
+    programs: Programs::Release,
+    alone: false,
+};
+
+pub const POSTGRES_DIES: Play = Play {
+    name: "postgres-dies",
+    show: "postgres-dies",
+    short: "postgres_dies",
+    ci: "--kills 10 --for 60 --cancels 1000",
+    release: "--kills 50 --for 600 --cancels 10000",
+    seeded: true,
+    programs: Programs::Release,
+    alone: false,
+};
+
+pub const CLICKHOUSE_AWAY: Play = Play {
+    name: "clickhouse-away",
+    show: "clickhouse-away",
+    short: "clickhouse_away",
+    ci: "--for 60",
+    release: "--for 600",
+    seeded: true,
+    programs: Programs::Release,
+    alone: true,
+};
+
+pub const EXACT: Play = Play {
+    name: "exact",
+    show: "exact",
+    short: "exact",
+    ci: "--trees 64",
+    release: "--trees 640",
+    seeded: true,
+    programs: Programs::Release,
+    alone: false,
 };
 
 impl Length {

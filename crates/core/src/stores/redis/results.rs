@@ -171,8 +171,7 @@ impl Redis {
             .arg("STREAMS")
             .arg(&key)
             .arg(">");
-        let mut reply: Result<Option<Vec<(String, Vec<Told>)>>, RedisError> =
-            read.query_async(connection).await;
+        let mut reply: Result<Option<Streams>, RedisError> = read.query_async(connection).await;
         if reply.as_ref().is_err_and(lacks_group) {
             create_group(connection, &key).await?;
             reply = read.query_async(connection).await;
@@ -227,6 +226,8 @@ impl Redis {
 
 /// An entry of a stream: its id, and names and values in turn.
 type Told = (String, Vec<Vec<u8>>);
+/// Streams by their keys.
+type Streams = Vec<(String, Vec<Told>)>;
 
 fn entry(region: &Region, (id, fields): Told) -> Entry {
     let (fields, _) = fields.as_chunks::<2>();

@@ -14,9 +14,6 @@ use crate::ports::queue::WorkQueue;
 use crate::ports::{StoreError, StoreResult};
 use crate::stores::queue_rules::{LEASE_MARGIN, MOST_DELIVERIES, results_are_full};
 
-/// Leases that ran out and are looked after in one call, each of up to a call's jobs.
-const LEASES_AT_ONCE: usize = 4;
-
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/lease.lua")));
 static COMPLETE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/complete.lua")));
@@ -36,7 +33,7 @@ impl WorkQueue for Redis {
             .arg(limit.min(MOST_AT_ONCE))
             .arg(LEASE_MARGIN.as_millis())
             .arg(MOST_DELIVERIES)
-            .arg(LEASES_AT_ONCE)
+            .arg(MOST_AT_ONCE)
             .arg(region.as_str())
             .invoke_async(&mut connection)
             .await

@@ -54,7 +54,9 @@ fn shipment(runs: &[Run]) -> Shipment {
 
 fn shipment_of<'a>(rows: impl Iterator<Item = HistoryRow<'a>>) -> Shipment {
     let mut packed = Vec::new();
-    rows.for_each(|row| row_binary::write(&row, &mut packed));
+    for row in rows {
+        row_binary::write(&row, &mut packed);
+    }
     Shipment { id: BatchId::generate(), rows: packed, leased_until: Slot(0) }
 }
 

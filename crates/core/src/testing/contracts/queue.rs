@@ -11,7 +11,7 @@ use crate::models::schedule::Slot;
 use crate::ports::StoreError;
 use crate::ports::presence::{Presence, WorkerReport};
 use crate::ports::queue::{Dispatch, Entry, ResultQueue, WorkQueue};
-use crate::stores::queue_rules::QueueOptions;
+use crate::stores::queue_rules::{LEASE_MARGIN, QueueOptions};
 use crate::testing::{a_check, a_result, eventually};
 
 /// How much may wait in a queue that is put to the test.
@@ -402,6 +402,19 @@ pub async fn a_lease_that_ran_out_is_handed_back_once(queue: Queue<'_>) {
         [LeasedJob { job, token: 2, due_in: Duration::ZERO }],
         "the delivery in vain counts"
     );
+}
+
+pub async fn leases_of_many_lengths_run_out_together(queue: Queue<'_>) {
+    let jobs: Vec<Job> = (1..=50).map(a_job).collect();
+    let region = &jobs[0].region;
+    queue.push(&jobs).await;
+    assert_eq!(queue.work.lease(region, jobs.len()).await.unwrap().len(), jobs.len());
+    tokio::time::sleep(LEASE_MARGIN + Duration::from_millis(200)).await;
+
+    let again = queue.work.lease(region, jobs.len()).await.unwrap();
+
+    let checks = |jobs: Vec<Job>| jobs.iter().map(|job| job.check_id).collect::<BTreeSet<_>>();
+    assert_eq!(checks(jobs_of(again)), checks(jobs));
 }
 
 pub async fn a_late_result_counts_while_nobody_else_has_its_job(queue: Queue<'_>) {

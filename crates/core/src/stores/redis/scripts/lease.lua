@@ -1,6 +1,7 @@
 -- Hands back jobs whose lease has run out, then leases jobs. Pop, token and deadline are one step.
 -- KEYS: ready list, jobs hash, leases set, results stream, number of the last lease.
--- ARGV: most jobs, margin in ms, most deliveries of one job, most leases looked after, region.
+-- ARGV: most jobs, margin in ms, most deliveries of one job, about how many leased jobs
+-- are looked after at most, region.
 -- Returns of each job its id, token, milliseconds to the slot, and the rest of what the hash says.
 --
 -- One lease holds all jobs of a call that have the same timeout: its number and their ids are one
@@ -11,12 +12,10 @@ local most, margin, deliveries = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local expired = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[4])
-local again = {}
-for _, lease in ipairs(expired) do
-  local number, ids = string.match(lease, '^(%d+) '), {}
+local again, looked_after = {}, 0
+local function hand_back(lease)
+  local number, ids, back = string.match(lease, '^(%d+) '), {}, {}
   for id in string.gmatch(lease, '%x+:%d+') do ids[#ids + 1] = id end
-  local back = {}
   for n, entry in ipairs(redis.call('HMGET', jobs, unpack(ids))) do
     local token, held, body
     if entry then token, held, body = string.match(entry, '^(%d+),(%d+),(.*)$') end
@@ -34,6 +33,13 @@ for _, lease in ipairs(expired) do
   end
   if #back > 0 then redis.call('HSET', jobs, unpack(back)) end
   redis.call('ZREM', leases, lease)
+  looked_after = looked_after + #ids
+end
+
+while looked_after < tonumber(ARGV[4]) do
+  local expired = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 8)
+  if #expired == 0 then break end
+  for _, lease in ipairs(expired) do hand_back(lease) end
 end
 -- Each goes to the head, so the oldest goes last.
 for n = #again, 1, -1 do redis.call('LPUSH', ready, again[n]) end

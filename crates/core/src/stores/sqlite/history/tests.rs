@@ -44,7 +44,9 @@ pub(super) fn a_row(check: CheckId, slot: Slot) -> HistoryRow<'static> {
 
 pub(super) fn a_shipment(rows: &[HistoryRow]) -> Shipment {
     let mut packed = Vec::new();
-    rows.iter().for_each(|row| row_binary::write(row, &mut packed));
+    for row in rows {
+        row_binary::write(row, &mut packed);
+    }
     Shipment { id: BatchId::generate(), rows: packed, leased_until: Slot(0) }
 }
 
