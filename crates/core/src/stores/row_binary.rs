@@ -62,7 +62,7 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Reads what [`write`] wrote.
+    /// Reads what [`write()`] wrote.
     #[must_use]
     pub const fn of(bytes: &'a [u8]) -> Self {
         Self { left: bytes }
