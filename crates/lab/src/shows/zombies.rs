@@ -6,6 +6,7 @@
 //! still do must change nothing. One more volley stops alerters in mid-attempt for longer than a
 //! delivery is leased.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -46,8 +47,12 @@ const DELIVERY_LEASE_OVER: Duration = Duration::from_secs(35);
 /// Between two volleys, so that all take part in the work again.
 const REST: Duration = Duration::from_secs(2);
 
-/// How often a process is stopped until that was in mid-transaction.
-const TRIES: usize = 100;
+/// How often a process is stopped until that was in mid-transaction: it is in one for a hundredth of its
+/// time.
+const TRIES: usize = 600;
+/// How long it goes on between two tries; drawn anew each time, or they would keep step with its own
+/// ticks.
+const BETWEEN: Range<Duration> = Duration::ZERO..Duration::from_millis(100);
 /// An answer of Postgres to a stopped process has long arrived then.
 const SETTLED: Duration = Duration::from_millis(20);
 /// How long anything may take that has no line of its own.
@@ -206,7 +211,7 @@ impl<'a> Freezer<'a> {
                 return Ok(true);
             }
             self.fleet.thaw(role, number)?;
-            tokio::time::sleep(SETTLED).await;
+            tokio::time::sleep(rand::random_range(BETWEEN)).await;
         }
         self.fleet.freeze(role, number)?;
         Ok(false)
