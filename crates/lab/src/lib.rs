@@ -1,16 +1,13 @@
 //! Looks at Pulse from outside: real processes, real stores, nothing but HTTP and files.
 //!
 //! `target` is what checks look at and `sink` is where alerts go; both write down what they saw.
-//! `services` and `fleet` start (and kill) private stores and the programs, `client` speaks the
-//! public API, `data` opens the files that one process keeps, `slots` looks into the state store, and `judge` holds the logs against
-//! what the API says happened.
-//! `shows` puts them together, and `promises` says which show proves what. Nothing here links to
-//! Pulse's own crates: a lab that shared the product's code would share its mistakes.
-//! public API, `data` opens the files that one process keeps, and `judge` holds the logs against
-//! what the API says happened. `journal` writes the logs to files and has the reference model, which
-//! is written in another language (`crates/lab/model`), judge them too.
-//! `shows` puts them together. Nothing here links to Pulse's own crates: a lab that shared the
-//! product's code would share its mistakes.
+//! `services` and `fleet` start (and kill) private stores and the programs, and `proxy` stands
+//! between the two. `client` speaks the public API, `data` opens the files that one process keeps,
+//! `slots` looks into the state store, and `judge` holds the logs against what the API says happened.
+//! `journal` writes the logs to files and has the reference model, which is written in another
+//! language (`crates/lab/model`), judge them too. `shows` puts them together, and `promises` says which
+//! show proves what. Nothing here links to Pulse's own crates: a lab that shared the product's code
+//! would share its mistakes.
 
 pub mod client;
 pub mod clock;
