@@ -11,7 +11,7 @@ use pulse_core::ports::{StoreError, StoreResult};
 use pulse_core::runtime::config::StateAt;
 use pulse_core::testing::{TestStores, a_check, stores};
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection, query};
+use sqlx::{Connection, query, query_scalar};
 use tokio::time::timeout;
 
 /// As many as the pool of a test holds.
@@ -47,11 +47,18 @@ async fn a_statement_that_cannot_get_on_ends_and_leaves_its_connection_fit() {
     query("LOCK TABLE check_regions IN ACCESS EXCLUSIVE MODE").execute(&mut rival).await.unwrap();
 
     let in_vain = claims(&t).await;
+    let still_waiting: i64 = query_scalar(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    )
+    .fetch_one(&mut rival)
+    .await
+    .unwrap();
     query("ROLLBACK").execute(&mut rival).await.unwrap();
     let afterwards = claims(&t).await;
 
     let away = |claim: &StoreResult<usize>| matches!(claim, Err(StoreError::Unavailable { .. }));
     assert!(in_vain.iter().all(away), "{in_vain:?}");
+    assert_eq!(still_waiting, 0, "the server itself gave up on them");
     let found: usize = afterwards.into_iter().map(Result::unwrap).sum();
     assert_eq!(found, CONNECTIONS, "each connection takes a check of its own");
 }

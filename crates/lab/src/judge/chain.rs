@@ -50,6 +50,12 @@ impl Chain {
         self.first_ms
     }
 
+    /// Where in its interval the grid lies, in thousandths.
+    #[must_use]
+    pub fn phase(&self) -> i64 {
+        self.second_ms.rem_euclid(self.interval_ms) * 1000 / self.interval_ms
+    }
+
     /// The number of a slot; `None` when the check is not due then.
     #[must_use]
     pub fn number_of(&self, slot_ms: i64) -> Option<usize> {
@@ -95,6 +101,7 @@ mod tests {
         assert_eq!(chain.number_of(SECOND + 2000), Some(2));
         assert_eq!(chain.number_of(SECOND + 1), None);
         assert_eq!(chain.number_of(SECOND - 2000), None);
+        assert_eq!(chain.phase(), (SECOND % 2000) / 2);
     }
 
     #[test]

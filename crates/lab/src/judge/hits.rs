@@ -24,6 +24,8 @@ pub struct Figures {
     pub delays: Spread,
     /// The same for first slots alone, which are due the moment a check is created.
     pub first_delays: Spread,
+    /// The most checks that are due within the same tenth of their interval.
+    pub together: usize,
     /// What exactly was wrong.
     pub complaints: Vec<String>,
 }
@@ -33,9 +35,10 @@ pub struct Figures {
 pub fn judge(checks: &[Definition], hits: &[Hit], until_ms: i64) -> Figures {
     let hits = HitsBySlot::of(hits);
     let mut figures = Figures::default();
-    let (mut delays, mut first_delays) = (Vec::new(), Vec::new());
+    let (mut delays, mut first_delays, mut phases) = (Vec::new(), Vec::new(), Vec::new());
     for check in checks {
         let chain = Chain::observed(check, hits.slots(check.id));
+        phases.push(chain.phase());
         for slot in chain.until(until_ms) {
             let Some(delay) = figures.slot(check, slot, &hits) else {
                 continue;
@@ -49,7 +52,17 @@ pub fn judge(checks: &[Definition], hits: &[Hit], until_ms: i64) -> Figures {
     }
     figures.delays = Spread::of(delays);
     figures.first_delays = Spread::of(first_delays);
+    figures.together = most_within_a_tenth(phases);
     figures
+}
+
+/// The most of these thousandths of a circle that any tenth of it holds.
+fn most_within_a_tenth(mut phases: Vec<i64>) -> usize {
+    phases.sort_unstable();
+    let next_turn: Vec<i64> = phases.iter().map(|phase| phase + 1000).collect();
+    let turns = [&phases[..], &next_turn[..]].concat();
+    let from = |begin: usize| turns.partition_point(|phase| *phase < turns[begin] + 100) - begin;
+    (0..phases.len()).map(from).max().unwrap_or_default()
 }
 
 impl Figures {
@@ -156,5 +169,12 @@ mod tests {
         let figures = judge(&[a_check()], &good_hits(9), SECOND);
 
         assert_eq!((figures.due, figures.hit, figures.off_grid), (2, 2, 0));
+    }
+
+    #[test]
+    fn checks_are_together_that_lie_within_a_tenth_of_a_circle() {
+        assert_eq!(most_within_a_tenth(vec![]), 0);
+        assert_eq!(most_within_a_tenth(vec![950, 500, 0, 49, 50]), 3, "950, 0 and 49");
+        assert_eq!(most_within_a_tenth(vec![7; 4]), 4);
     }
 }

@@ -139,6 +139,11 @@ fn tell_hits(seen: judge::hits::Figures, calm: &Calm, report: &mut Report) {
     report.exactly("slots hit", seen.hit, seen.due);
     report.exactly("duplicate hits", seen.duplicates, 0);
     report.exactly("hits off the grid", seen.off_grid, 0);
+    report.at_most(
+        "checks due within a tenth of the interval",
+        seen.together,
+        calm.checks.div_ceil(2),
+    );
     report.note("start delay p50 / p99 / max (ms)", &seen.delays);
     report.note("of first slots", &seen.first_delays);
     report.at_most("earliest hit before its slot (ms)", seen.earliest_us / 1000, EARLIEST_MS);
