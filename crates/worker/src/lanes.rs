@@ -1,21 +1,22 @@
 //! Threads that do nothing but run probes, each on a runtime of its own.
 //!
 //! A run begins, waits and ends on one thread: nothing of it is stolen by another, and no thread is
-//! woken to take it over. One lane a core; a lane without runs sleeps.
+//! woken to take it over. One lane a core; a lane without runs sleeps, and few runs wake but one.
 
 use std::io;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+/// Runs under way that make a lane busy: then the next one takes its share.
+const BUSY: usize = 64;
+
 /// The lanes of one prober. They end when it is dropped.
 #[derive(Debug)]
 pub struct Lanes {
     handles: Vec<Handle>,
-    turn: AtomicUsize,
     _open: DropGuard,
 }
 
@@ -29,18 +30,17 @@ impl Lanes {
         let open = CancellationToken::new();
         let handles =
             (0..cores).map(|number| lane(number, open.clone())).collect::<io::Result<_>>();
-        Ok(Self { handles: handles?, turn: AtomicUsize::new(0), _open: open.drop_guard() })
+        Ok(Self { handles: handles?, _open: open.drop_guard() })
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.handles.len()
-    }
-
-    /// The next in turn.
-    pub fn next(&self) -> &Handle {
-        &self.handles[self.turn.fetch_add(1, Ordering::Relaxed) % self.handles.len()]
+    /// Where runs are begun best: the first lane that is not busy, or the one with the fewest.
+    ///
+    /// Runs that go on together cost less: while one is awake for the first answer, it takes the next.
+    pub fn best(&self) -> &Handle {
+        let runs = |lane: &&Handle| lane.metrics().num_alive_tasks();
+        let idle = self.handles.iter().find(|lane| runs(lane) < BUSY);
+        let fewest = || self.handles.iter().min_by_key(runs);
+        idle.or_else(fewest).expect("a lane for each core")
     }
 }
 

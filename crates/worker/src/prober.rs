@@ -36,8 +36,11 @@ use crate::probes::http::{HttpProbe, PreparedHttp};
 const LEASING: Duration = Duration::from_millis(20);
 /// Jobs taken, and results handed in, at a time.
 const BATCH: usize = 250;
-/// Runs handed to a lane at a time, unless there are fewer.
-const LEAST_SHARE: usize = 16;
+/// Runs handed to a lane at a time.
+const SHARE: usize = 125;
+/// Runs begin together at the ticks of this grid: a worker that wakes up for each pays more for
+/// waking than for looking.
+const TICK: Duration = Duration::from_millis(5);
 /// Bytes of definitions kept in memory.
 const SPEC_BYTES: u64 = 256 << 20;
 /// What a definition takes besides its own texts.
@@ -87,6 +90,8 @@ struct Inner {
     specs: Cache<(CheckId, i32), Arc<Prepared>>,
     permits: Arc<Semaphore>,
     lanes: Lanes,
+    /// Where the grid of ticks begins.
+    opened: Instant,
     tasks: TaskTracker,
     /// Cancelled when runs under way are to be handed to others.
     abandon: CancellationToken,
@@ -98,6 +103,13 @@ struct Inner {
 }
 
 impl Inner {
+    /// The first tick that is not before `due`. All batches and lanes share the grid.
+    fn tick(&self, due: Instant) -> Instant {
+        let since = due.saturating_duration_since(self.opened);
+        let ticks = since.as_nanos().div_ceil(TICK.as_nanos());
+        self.opened + TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
+    }
+
     /// Keeps a job that was not run to its end for other workers.
     fn hand_on(&self, leased: LeasedJob) {
         self.abandoned.lock().unwrap_or_else(PoisonError::into_inner).push(leased);
@@ -134,6 +146,7 @@ impl Prober {
                 .build(),
             permits: Arc::new(Semaphore::new(concurrency)),
             lanes: Lanes::open()?,
+            opened: Instant::now(),
             tasks: TaskTracker::new(),
             abandon: CancellationToken::new(),
             abandoned: Mutex::default(),
@@ -202,22 +215,21 @@ impl Prober {
         crash_point(Point::ProberSpecsFetched);
         let mut runs: Vec<Run> = jobs.into_iter().zip(prepared).collect();
         runs.sort_by_key(|(leased, _)| leased.due_in);
-        // A lane for each few: waking more for fewer would cost more than it saves.
-        let share = runs.len().div_ceil(inner.lanes.count()).max(LEAST_SHARE);
         while !runs.is_empty() {
-            let rest = runs.split_off(share.min(runs.len()));
+            let rest = runs.split_off(SHARE.min(runs.len()));
             let places = u32::try_from(runs.len()).unwrap_or(u32::MAX);
             // Nobody else takes places: there are as many as there were.
             let permits = Arc::clone(&inner.permits).acquire_many_owned(places).await;
             let Ok(permits) = permits else { break };
             let begin = self.clone().begin(runs, permits, results.clone());
-            inner.tasks.spawn_on(begin, inner.lanes.next());
+            inner.tasks.spawn_on(begin, inner.lanes.best());
             runs = rest;
         }
         Ok(pace)
     }
 
-    /// Begins each run when its slot comes: one timer for all that were leased together, not one each.
+    /// Begins each run at the first tick after its slot: one timer for all that were leased together,
+    /// not one each.
     async fn begin(
         self,
         runs: Vec<Run>,
@@ -226,8 +238,8 @@ impl Prober {
     ) {
         let (inner, leased_at) = (&self.0, Instant::now());
         for (leased, prepared) in runs {
-            let begin_at = leased_at + leased.due_in;
-            if begin_at > Instant::now() {
+            let begin_at = inner.tick(leased_at + leased.due_in);
+            if !leased.due_in.is_zero() && begin_at > Instant::now() {
                 tokio::select! {
                     () = tokio::time::sleep_until(begin_at.into()) => {}
                     () = inner.abandon.cancelled() => {}

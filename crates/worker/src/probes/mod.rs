@@ -36,6 +36,10 @@ impl ProbeFailure {
         Self { class: None, sentence: sentence.into() }
     }
 
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.class == Some(FailClass::TooLarge)
+    }
+
     /// What it means for the run.
     #[must_use]
     pub fn outcome(&self) -> Outcome {

@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use pulse_core::models::job::ProbeSpec;
 use pulse_core::models::run::{FailClass, Outcome};
+use pulse_worker::egress::Egress;
+use pulse_worker::probes::http::{HttpProbe, PreparedHttp};
+use rustls::RootCertStore;
 use tokio::io::AsyncWriteExt;
 
-use crate::looking::Look;
+use crate::looking::{Look, PLENTY, get};
 use crate::servers::Server;
 
 /// Answers `head`, then `part` again and again, as fast as it can or with a pause, for ever.
@@ -122,6 +126,27 @@ async fn big_heads_that_exist_in_the_wild_pass() {
                 .await;
 
         Look::at(server.url()).expect_ok().await;
+    }
+}
+
+#[tokio::test]
+async fn more_headers_than_usual_are_asked_for_again_once_and_never_of_what_changes_something() {
+    let many = "x-header: value\r\n".repeat(400);
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{many}\r\n");
+    for (method, requests) in [("GET", 3), ("POST", 2)] {
+        let server = Server::answering(answer.clone()).await;
+        let spec = ProbeSpec { method: method.to_owned(), ..get(server.url()) };
+        let target = PreparedHttp::new(&spec).unwrap();
+        let probe = HttpProbe::default();
+
+        for _ in 0..2 {
+            let egress = Egress::with_roots(RootCertStore::empty()).unwrap();
+            let sight = probe.look(&egress, &target, None, PLENTY).await;
+            assert_eq!(sight.ended, Ok(()));
+            assert_eq!(sight.observation.status_code, Some(200));
+        }
+
+        assert_eq!(server.requests.all().len(), requests, "{method}");
     }
 }
 

@@ -31,32 +31,40 @@ const MOST_WIRE: usize = 512 * 1024;
 /// How HTTP/1.1 is spoken.
 #[derive(Clone, Debug)]
 pub(super) struct Exchange {
-    http: http1::Builder,
+    /// Takes hyper's hundred headers, for which there is room on the stack.
+    usual: http1::Builder,
+    /// Takes [`MOST_HEADERS`]; room for so many is allocated and cleared for each answer.
+    roomy: http1::Builder,
 }
 
 impl Default for Exchange {
     fn default() -> Self {
         let mut http = http1::Builder::new();
         // Names in the usual case: some servers and filters know no other.
-        http.title_case_headers(true).max_headers(MOST_HEADERS).max_header_size(MOST_HEAD);
-        Self { http }
+        http.title_case_headers(true).max_header_size(MOST_HEAD);
+        let mut roomy = http.clone();
+        roomy.max_headers(MOST_HEADERS);
+        Self { usual: http, roomy }
     }
 }
 
 impl Exchange {
-    /// Sends the request and reads the answer, up to the limits.
+    /// Sends the request and reads the answer, up to the limits; without `many_headers`, up to a
+    /// hundred of them.
     pub(super) async fn over<S>(
         &self,
         stream: S,
         request: Request<Full<Bytes>>,
+        many_headers: bool,
         trace: &mut Trace,
     ) -> Result<(), ProbeFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let io = TokioIo::new(Metered::new(stream, MOST_WIRE));
+        let http = if many_headers { &self.roomy } else { &self.usual };
         let (mut sender, connection) =
-            self.http.handshake(io).await.map_err(|error| failures::before_head(&error))?;
+            http.handshake(io).await.map_err(|error| failures::before_head(&error))?;
         let talk = async {
             trace.asked();
             let answer = sender.send_request(request).await;

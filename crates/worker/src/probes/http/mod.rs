@@ -62,7 +62,25 @@ impl HttpProbe {
         (Sight { observation, ended }, evidence)
     }
 
+    /// A target is looked at once more, with more room, the first time its head is too large for the
+    /// usual parser: a limit of ours is no failure of its.
     async fn walk(
+        &self,
+        egress: &Egress,
+        target: &PreparedHttp,
+        run: Option<HeaderValue>,
+        trace: &mut Trace,
+    ) -> Result<(), ProbeFailure> {
+        match self.walk_once(egress, target, run.clone(), trace).await {
+            Err(failure) if failure.is_too_large() && target.expect_many_headers() => {
+                trace.begin_again();
+                Box::pin(self.walk_once(egress, target, run, trace)).await
+            }
+            ended => ended,
+        }
+    }
+
+    async fn walk_once(
         &self,
         egress: &Egress,
         target: &PreparedHttp,
@@ -77,14 +95,14 @@ impl HttpProbe {
             .await
             .map_err(|error| failures::connect(&error))?;
         trace.connected(address);
-        let request = target.request(run);
+        let (request, many) = (target.request(run), target.has_many_headers());
         let Some(name) = target.server_name() else {
-            return self.exchange.over(tcp, request, trace).await;
+            return self.exchange.over(tcp, request, many, trace).await;
         };
         // Boxed, so that plain runs do not carry the size of encrypted ones.
         let tls = Box::pin(egress.secure(name.clone(), tcp, trace.presented())).await;
         let tls = Box::new(tls.map_err(|error| failures::tls(&error))?);
         trace.secured(tls.get_ref().1);
-        Box::pin(self.exchange.over(tls, request, trace)).await
+        Box::pin(self.exchange.over(tls, request, many, trace)).await
     }
 }

@@ -1,5 +1,7 @@
 //! A target made ready once, to be looked at many times.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
@@ -43,7 +45,7 @@ pub enum PrepareError {
 }
 
 /// A definition, parsed. Keep it by check and version.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct PreparedHttp {
     host: Host<String>,
     port: u16,
@@ -52,6 +54,8 @@ pub struct PreparedHttp {
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
+    /// Whether answers may have more headers than the usual parser takes.
+    many_headers: AtomicBool,
     expected_status: Option<u16>,
 }
 
@@ -67,11 +71,14 @@ impl PreparedHttp {
             _ => return Err(PrepareError::Address),
         };
         let path = &url[Position::BeforePath..Position::AfterQuery];
+        let method: Method = spec.method.parse().map_err(PrepareError::Method)?;
         Ok(Self {
             host,
             port,
             server_name,
-            method: spec.method.parse().map_err(PrepareError::Method)?,
+            // What changes something is not asked for twice to find out.
+            many_headers: AtomicBool::new(!method.is_safe()),
+            method,
             uri: path.parse().map_err(PrepareError::Path)?,
             headers: headers(spec, &url[Position::BeforeHost..Position::AfterPort])?,
             body: spec.body.clone().map(Bytes::from).unwrap_or_default(),
@@ -96,6 +103,15 @@ impl PreparedHttp {
     /// The name the server must show a certificate for; `None` without TLS.
     pub(super) const fn server_name(&self) -> Option<&ServerName<'static>> {
         self.server_name.as_ref()
+    }
+
+    pub(super) fn has_many_headers(&self) -> bool {
+        self.many_headers.load(Ordering::Relaxed)
+    }
+
+    /// From now on there is room for many headers; whether that is news.
+    pub(super) fn expect_many_headers(&self) -> bool {
+        !self.many_headers.swap(true, Ordering::Relaxed)
     }
 
     pub(super) const fn has_name(&self) -> bool {

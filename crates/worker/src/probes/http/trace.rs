@@ -62,6 +62,12 @@ impl Trace {
         Self { notes: Some(Box::default()), ..Self::begin() }
     }
 
+    /// Forgets what was seen so far: the look begins anew.
+    pub(super) fn begin_again(&mut self) {
+        let closely = self.notes.is_some();
+        *self = if closely { Self::begin_closely() } else { Self::begin() };
+    }
+
     pub(super) fn step(&self) -> Step {
         self.step
     }
