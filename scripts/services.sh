@@ -187,7 +187,8 @@ argv_postgres() {
     local fsync=${PULSE_SERVICES_FSYNC:-off}
     argv=("$(postgres_bin)/postgres" -D "$(home postgres)/data" -p "$port"
         -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300
-        -c fsync="$fsync" -c full_page_writes="$fsync" -c timezone=UTC -c log_timezone=UTC)
+        -c fsync="$fsync" -c full_page_writes="$fsync" -c timezone=UTC -c log_timezone=UTC
+        -c shared_buffers=512MB -c wal_compression=lz4 -c max_wal_size=4GB)
     ((EUID != 0)) || argv=(setpriv --reuid=postgres --regid=postgres --init-groups -- "${argv[@]}")
 }
 

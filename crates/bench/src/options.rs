@@ -142,7 +142,7 @@ impl Options {
 
 const FLOOR: floor::Sizes = floor::Sizes { rounds: 5, http: 40_000, https: 5_000 };
 
-const SATURATED: Shape = Shape {
+const PACED: Shape = Shape {
     name: "http",
     scheme: Scheme::Http,
     checks: 3_000,
@@ -155,7 +155,7 @@ const SATURATED: Shape = Shape {
     goals: Goals { worker: None, all: None, delay: None, drift: None, memory: None },
 };
 
-const HTTPS: Shape = Shape { name: "https", scheme: Scheme::Https, checks: 1_000, ..SATURATED };
+const HTTPS: Shape = Shape { name: "https", scheme: Scheme::Https, checks: 1_000, ..PACED };
 
 const MANY: Shape = Shape {
     name: "100,000 checks",
@@ -165,7 +165,7 @@ const MANY: Shape = Shape {
     rounds: 1,
     settle: Duration::from_secs(50),
     window: Duration::from_secs(50),
-    ..SATURATED
+    ..PACED
 };
 
 const WORKER_HTTP: Goal = Goal::AtLeast { must: 0.7, stretch: 0.8 };
@@ -197,8 +197,8 @@ impl Sizes {
         Self {
             stages: &[Stage::Floor, Stage::Pipeline],
             floor: FLOOR,
-            alone: vec![Shape { checks: 2_000, ..SATURATED }],
-            scaled: vec![Shape { checks: 2_000, ..SATURATED }],
+            alone: vec![Shape { checks: 2_000, ..PACED }],
+            scaled: vec![Shape { checks: 2_000, ..PACED }],
             peer: PEER,
             scheduled_alone: vec![10_000],
             scheduled_scaled: vec![10_000, 100_000],
@@ -223,12 +223,12 @@ impl Sizes {
             stages: &Stage::ALL,
             floor: FLOOR,
             alone: vec![
-                SATURATED,
+                PACED,
                 Shape { goals: Goals { memory: Some(memory), ..Goals::default() }, ..MANY },
             ],
             scaled: vec![
-                Shape { goals: http, ..SATURATED },
-                Shape { goals: https, ..HTTPS },
+                Shape { goals: http, checks: 5_000, ..PACED },
+                Shape { goals: https, checks: 2_000, ..HTTPS },
                 Shape {
                     name: "5,000/s for 60 s",
                     checks: 5_000,
@@ -236,7 +236,7 @@ impl Sizes {
                     settle: Duration::from_secs(5),
                     window: Duration::from_mins(1),
                     goals: Goals { drift, ..Goals::default() },
-                    ..SATURATED
+                    ..PACED
                 },
                 Shape { goals: Goals { delay: Some(delay), drift, ..Goals::default() }, ..MANY },
             ],
@@ -258,7 +258,7 @@ impl Sizes {
             settle: Duration::from_secs(1),
             window: Duration::from_secs(2),
             floor,
-            ..SATURATED
+            ..PACED
         };
         Self {
             stages: &Stage::ALL,
