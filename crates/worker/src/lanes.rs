@@ -3,6 +3,7 @@
 //! A run begins, waits and ends on one thread: nothing of it is stolen by another, and no thread is
 //! woken to take it over. One lane a core; a lane without runs sleeps, and few runs wake but one.
 
+use std::cell::Cell;
 use std::io;
 use std::num::NonZero;
 use std::thread;
@@ -12,6 +13,26 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Runs under way that make a lane busy: then the next one takes its share.
 const BUSY: usize = 64;
+
+/// Runs that a lane begins in one tick, 6,400 a second. Of many that are due at once and go to one
+/// listener, more would fill its queue, 128 long as a rule, and who is turned away there comes back
+/// after a second.
+const MOST_A_TICK: u32 = 32;
+
+thread_local! {
+    /// The tick of this lane that runs began in last, and how many did.
+    static BEGUN: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+}
+
+/// Takes a place among the runs that this thread's lane begins in `tick`; whether there was one.
+pub fn begin_in(tick: u64) -> bool {
+    let (last, begun) = BEGUN.get();
+    let begun = if last == tick { begun } else { 0 };
+    if begun < MOST_A_TICK {
+        BEGUN.set((tick, begun + 1));
+    }
+    begun < MOST_A_TICK
+}
 
 /// The lanes of one prober. They end when it is dropped.
 #[derive(Debug)]
@@ -51,4 +72,16 @@ fn lane(number: usize, open: CancellationToken) -> io::Result<Handle> {
         .name(format!("lane-{number}"))
         .spawn(move || runtime.block_on(open.cancelled_owned()))?;
     Ok(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_has_so_many_places_and_the_next_as_many_again() {
+        let places = |tick| (0..100).filter(|_| begin_in(tick)).count();
+
+        assert_eq!((places(7), places(7), places(8)), (32, 0, 32));
+    }
 }

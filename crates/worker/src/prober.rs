@@ -29,7 +29,7 @@ use tracing::warn;
 
 use crate::egress::Egress;
 use crate::judge::judge;
-use crate::lanes::Lanes;
+use crate::lanes::{self, Lanes};
 use crate::probes::http::{HttpProbe, PreparedHttp};
 
 /// Between two looks for jobs.
@@ -40,7 +40,7 @@ const BATCH: usize = 250;
 const SHARE: usize = 125;
 /// Runs begin together at the ticks of this grid: a worker that wakes up for each pays more for
 /// waking than for looking.
-const TICK: Duration = Duration::from_millis(5);
+const TICK_MS: u64 = 5;
 /// Bytes of definitions kept in memory.
 const SPEC_BYTES: u64 = 256 << 20;
 /// What a definition takes besides its own texts.
@@ -103,11 +103,37 @@ struct Inner {
 }
 
 impl Inner {
-    /// The first tick that is not before `due`. All batches and lanes share the grid.
-    fn tick(&self, due: Instant) -> Instant {
-        let since = due.saturating_duration_since(self.opened);
-        let ticks = since.as_nanos().div_ceil(TICK.as_nanos());
-        self.opened + TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
+    /// Waits until a run due at `due` may begin: for the first tick after it, and where many
+    /// are due together, for one with room. Not once runs are to be handed to others.
+    async fn turn(&self, due: Instant) {
+        if due > Instant::now() {
+            self.sleep_until(self.tick(self.ticks_until(due).saturating_add(1))).await;
+        }
+        while !self.abandon.is_cancelled() {
+            let tick = self.ticks_until(Instant::now());
+            if lanes::begin_in(tick) {
+                return;
+            }
+            self.sleep_until(self.tick(tick.saturating_add(1))).await;
+        }
+    }
+
+    async fn sleep_until(&self, tick: Instant) {
+        tokio::select! {
+            () = tokio::time::sleep_until(tick.into()) => {}
+            () = self.abandon.cancelled() => {}
+        }
+    }
+
+    /// When a tick is. All batches and lanes share the grid.
+    fn tick(&self, number: u64) -> Instant {
+        self.opened + Duration::from_millis(number.saturating_mul(TICK_MS))
+    }
+
+    /// How many ticks lie behind `at`.
+    fn ticks_until(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.opened).as_millis();
+        u64::try_from(since).unwrap_or(u64::MAX) / TICK_MS
     }
 
     /// Keeps a job that was not run to its end for other workers.
@@ -228,8 +254,7 @@ impl Prober {
         Ok(pace)
     }
 
-    /// Begins each run at the first tick after its slot: one timer for all that were leased together,
-    /// not one each.
+    /// Begins each run in its turn: one timer for all that were leased together, not one each.
     async fn begin(
         self,
         runs: Vec<Run>,
@@ -238,13 +263,7 @@ impl Prober {
     ) {
         let (inner, leased_at) = (&self.0, Instant::now());
         for (leased, prepared) in runs {
-            let begin_at = inner.tick(leased_at + leased.due_in);
-            if !leased.due_in.is_zero() && begin_at > Instant::now() {
-                tokio::select! {
-                    () = tokio::time::sleep_until(begin_at.into()) => {}
-                    () = inner.abandon.cancelled() => {}
-                }
-            }
+            inner.turn(leased_at + leased.due_in).await;
             let permit = permits.split(1);
             if inner.abandon.is_cancelled() {
                 inner.hand_on(leased);

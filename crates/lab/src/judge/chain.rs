@@ -15,6 +15,7 @@ pub struct Chain {
     first_ms: i64,
     second_ms: i64,
     interval_ms: i64,
+    on_grid: bool,
 }
 
 impl Chain {
@@ -41,7 +42,7 @@ impl Chain {
         let second_ms = phase.map_or(earliest + interval_ms - 1, |phase| {
             earliest + (phase - earliest).rem_euclid(interval_ms)
         });
-        Self { first_ms, second_ms, interval_ms }
+        Self { first_ms, second_ms, interval_ms, on_grid: phase.is_some() }
     }
 
     /// The first slot of all.
@@ -50,10 +51,10 @@ impl Chain {
         self.first_ms
     }
 
-    /// Where in its interval the grid lies, in thousandths.
+    /// Where in its interval the grid lies, in thousandths; `None` where no slot of it was seen.
     #[must_use]
-    pub fn phase(&self) -> i64 {
-        self.second_ms.rem_euclid(self.interval_ms) * 1000 / self.interval_ms
+    pub fn phase(&self) -> Option<i64> {
+        self.on_grid.then(|| self.second_ms.rem_euclid(self.interval_ms) * 1000 / self.interval_ms)
     }
 
     /// The number of a slot; `None` when the check is not due then.
@@ -80,7 +81,7 @@ impl Chain {
 
     /// All slots up to and including `until_ms`, from the first on.
     pub fn until(&self, until_ms: i64) -> impl Iterator<Item = i64> {
-        let Self { first_ms, second_ms, interval_ms } = *self;
+        let Self { first_ms, second_ms, interval_ms, .. } = *self;
         std::iter::once(first_ms)
             .chain((0..).map(move |step: i64| second_ms + step * interval_ms))
             .take_while(move |slot| *slot <= until_ms)
@@ -101,7 +102,7 @@ mod tests {
         assert_eq!(chain.number_of(SECOND + 2000), Some(2));
         assert_eq!(chain.number_of(SECOND + 1), None);
         assert_eq!(chain.number_of(SECOND - 2000), None);
-        assert_eq!(chain.phase(), (SECOND % 2000) / 2);
+        assert_eq!(chain.phase(), Some((SECOND % 2000) / 2));
     }
 
     #[test]
@@ -133,7 +134,7 @@ mod tests {
     fn nothing_seen_means_creation_and_at_least_one_slot_per_interval() {
         let chain = Chain::observed(&a_check(), []);
 
-        assert_eq!(chain.first_ms(), CREATED);
+        assert_eq!((chain.first_ms(), chain.phase()), (CREATED, None));
         assert_eq!(chain.until(CREATED + 5000).count(), 3);
     }
 }

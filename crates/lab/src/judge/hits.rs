@@ -38,7 +38,7 @@ pub fn judge(checks: &[Definition], hits: &[Hit], until_ms: i64) -> Figures {
     let (mut delays, mut first_delays, mut phases) = (Vec::new(), Vec::new(), Vec::new());
     for check in checks {
         let chain = Chain::observed(check, hits.slots(check.id));
-        phases.push(chain.phase());
+        phases.extend(chain.phase());
         for slot in chain.until(until_ms) {
             let Some(delay) = figures.slot(check, slot, &hits) else {
                 continue;
