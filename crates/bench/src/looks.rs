@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use http::HeaderValue;
+use pulse_core::models::address::AddressPolicy;
+use pulse_core::models::expected_status::ExpectedStatus;
 use pulse_core::models::job::ProbeSpec;
 use pulse_core::models::run::Outcome;
 use pulse_meter::process::usage;
 use pulse_worker::egress::Egress;
 use pulse_worker::judge::judge;
-use pulse_worker::probes::http::{HttpProbe, PreparedHttp};
+use pulse_worker::probes::{Prepared, Probes};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -103,22 +105,22 @@ async fn look(lookers: Rc<Lookers>, order: Order) -> anyhow::Result<Done> {
 
 struct Lookers {
     bare: Bare,
-    probe: HttpProbe,
+    probe: Probes,
     egress: Egress,
     /// By scheme.
-    prepared: [Vec<PreparedHttp>; 2],
+    prepared: [Vec<Prepared>; 2],
 }
 
 impl Lookers {
     fn new(authority: &Path, ports: Ports) -> anyhow::Result<Self> {
         let roots = roots(authority)?;
-        let prepared = |scheme| -> anyhow::Result<Vec<PreparedHttp>> {
-            (0..TARGETS).map(|n| Ok(PreparedHttp::new(&spec(ports.url(scheme, n)))?)).collect()
+        let prepared = |scheme| -> anyhow::Result<Vec<Prepared>> {
+            (0..TARGETS).map(|n| Ok(Prepared::new(&spec(ports.url(scheme, n)))?)).collect()
         };
         Ok(Self {
             bare: Bare::new(Arc::new(roots.clone()), ports, TARGETS)?,
-            probe: HttpProbe::default(),
-            egress: Egress::with_roots(roots)?,
+            probe: Probes::default(),
+            egress: Egress::with_roots(roots, AddressPolicy::open())?,
             prepared: [prepared(Scheme::Http)?, prepared(Scheme::Https)?],
         })
     }
@@ -142,7 +144,8 @@ fn spec(url: String) -> ProbeSpec {
         method: "GET".to_owned(),
         headers: [].into(),
         body: None,
-        expected_status: Some(200),
+        expected_status: ExpectedStatus::try_from(200).ok(),
+        max_redirects: 0,
     }
 }
 

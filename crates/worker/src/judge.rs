@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use pulse_core::models::expected_status::ExpectedStatus;
 use pulse_core::models::run::{FailClass, Observation, Outcome};
 use pulse_core::models::text::tame;
 
@@ -11,10 +12,10 @@ use crate::probes::{ProbeFailure, Sight};
 
 const LONGEST_ERROR: usize = 500;
 
-/// Judges one look; `expected` is a status, or `None` for any 2xx. The observation comes back with
+/// Judges one look; `expected` is `None` for any 2xx. The observation comes back with
 /// its error told, in a sentence for the check's owner, when the outcome is not `ok`.
 #[must_use]
-pub fn judge(sight: Sight, expected: Option<u16>) -> (Outcome, Observation) {
+pub fn judge(sight: Sight, expected: Option<&ExpectedStatus>) -> (Outcome, Observation) {
     let Sight { mut observation, ended } = sight;
     let (outcome, sentence) = assess(observation.status_code, ended, expected);
     observation.error = sentence.map(|sentence| tame(&sentence, LONGEST_ERROR));
@@ -66,12 +67,15 @@ impl fmt::Display for Assertion {
 
 /// Each rule that [`judge`] applies, by itself.
 #[must_use]
-pub fn assertions(observation: &Observation, expected: Option<u16>) -> Vec<Assertion> {
+pub fn assertions(observation: &Observation, expected: Option<&ExpectedStatus>) -> Vec<Assertion> {
     let status = observation.status_code;
     vec![Assertion {
         source: "status",
-        comparison: if expected.is_some() { Comparison::Is } else { Comparison::IsAny },
-        target: expected.map_or_else(|| "2xx".to_owned(), |expected| expected.to_string()),
+        comparison: match expected.and_then(ExpectedStatus::only) {
+            Some(_one) => Comparison::Is,
+            None => Comparison::IsAny,
+        },
+        target: expected.map_or_else(|| "2xx".to_owned(), ToString::to_string),
         observed: status.map(|status| status.to_string()),
         passed: status.map(|status| is_expected(status, expected)),
     }]
@@ -81,7 +85,7 @@ pub fn assertions(observation: &Observation, expected: Option<u16>) -> Vec<Asser
 fn assess(
     status: Option<u16>,
     ended: Result<(), ProbeFailure>,
-    expected: Option<u16>,
+    expected: Option<&ExpectedStatus>,
 ) -> (Outcome, Option<String>) {
     match (status, ended) {
         (Some(status), _) if !is_expected(status, expected) => {
@@ -92,13 +96,16 @@ fn assess(
     }
 }
 
-fn is_expected(status: u16, expected: Option<u16>) -> bool {
-    expected.map_or((200..=299).contains(&status), |expected| status == expected)
+fn is_expected(status: u16, expected: Option<&ExpectedStatus>) -> bool {
+    expected.map_or((200..=299).contains(&status), |expected| expected.contains(status))
 }
 
-fn unexpected(status: u16, expected: Option<u16>) -> String {
+fn unexpected(status: u16, expected: Option<&ExpectedStatus>) -> String {
     match expected {
-        Some(expected) => format!("status {status}, expected {expected}"),
+        Some(expected) if expected.only().is_some() => {
+            format!("status {status}, expected {expected}")
+        }
+        Some(expected) => format!("status {status}, expected any of {expected}"),
         None => format!("status {status}, expected any 2xx"),
     }
 }
@@ -121,8 +128,9 @@ mod tests {
         Sight { observation, ended }
     }
 
-    fn verdict(sight: Sight, expected: Option<u16>) -> (Outcome, Option<String>) {
-        let (outcome, observation) = judge(sight, expected);
+    fn verdict(sight: Sight, expected: Option<&str>) -> (Outcome, Option<String>) {
+        let expected = expected.map(|text| text.parse().unwrap());
+        let (outcome, observation) = judge(sight, expected.as_ref());
         (outcome, observation.error)
     }
 
@@ -131,13 +139,14 @@ mod tests {
         for status in [200, 204, 299] {
             assert_eq!(verdict(saw(Some(status), Ok(())), None), (Outcome::Ok, None));
         }
-        assert_eq!(verdict(saw(Some(301), Ok(())), Some(301)), (Outcome::Ok, None));
+        assert_eq!(verdict(saw(Some(301), Ok(())), Some("301")), (Outcome::Ok, None));
 
         let cases = [
             (502, None, "status 502, expected any 2xx"),
             (301, None, "status 301, expected any 2xx"),
-            (502, Some(200), "status 502, expected 200"),
-            (200, Some(204), "status 200, expected 204"),
+            (502, Some("200"), "status 502, expected 200"),
+            (200, Some("204"), "status 200, expected 204"),
+            (205, Some("200-204,3xx"), "status 205, expected any of 200-204,3xx"),
         ];
         for (status, expected, sentence) in cases {
             let verdict = verdict(saw(Some(status), Ok(())), expected);
@@ -147,16 +156,18 @@ mod tests {
 
     #[test]
     fn an_assertion_tells_what_it_wanted_and_what_it_saw() {
-        let told = |status, expected| {
-            let told = assertions(&saw(status, Ok(())).observation, expected);
+        let told = |status, expected: Option<&str>| {
+            let expected = expected.map(|text| text.parse().unwrap());
+            let told = assertions(&saw(status, Ok(())).observation, expected.as_ref());
             (told[0].to_string(), told[0].passed)
         };
 
         let cases = [
             (Some(502), None, "status: expected any 2xx, saw 502", Some(false)),
             (Some(204), None, "status: expected any 2xx, saw 204", Some(true)),
-            (Some(301), Some(301), "status: expected 301, saw 301", Some(true)),
-            (Some(200), Some(301), "status: expected 301, saw 200", Some(false)),
+            (Some(301), Some("301"), "status: expected 301, saw 301", Some(true)),
+            (Some(200), Some("301"), "status: expected 301, saw 200", Some(false)),
+            (Some(307), Some("3xx"), "status: expected any 3xx, saw 307", Some(true)),
             (None, None, "status: expected any 2xx, saw none", None),
         ];
         for (status, expected, sentence, passed) in cases {

@@ -30,7 +30,7 @@ use tracing::warn;
 use crate::egress::Egress;
 use crate::judge::judge;
 use crate::lanes::{self, Lanes};
-use crate::probes::http::{HttpProbe, PreparedHttp};
+use crate::probes::{Prepared, Probes};
 
 /// Between two looks for jobs.
 const LEASING: Duration = Duration::from_millis(20);
@@ -51,19 +51,19 @@ const GATHER: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_millis(200);
 
 /// A definition made ready, or why it cannot be.
-struct Prepared {
-    target: Result<PreparedHttp, String>,
+struct Known {
+    target: Result<Prepared, String>,
     bytes: u32,
 }
 
-impl Prepared {
+impl Known {
     fn new(spec: &ProbeSpec) -> Self {
         let headers: usize =
             spec.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let body = spec.body.as_ref().map_or(0, String::len);
         let bytes = SPEC_OVERHEAD + spec.url.len() + headers + body;
         Self {
-            target: PreparedHttp::new(spec).map_err(|error| error.to_string()),
+            target: Prepared::new(spec).map_err(|error| error.to_string()),
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         }
     }
@@ -86,8 +86,8 @@ struct Inner {
     work: Arc<dyn WorkQueue>,
     region: Region,
     egress: Egress,
-    probe: HttpProbe,
-    specs: Cache<(CheckId, i32), Arc<Prepared>>,
+    probes: Probes,
+    specs: Cache<(CheckId, i32), Arc<Known>>,
     permits: Arc<Semaphore>,
     lanes: Lanes,
     /// Where the grid of ticks begins.
@@ -143,7 +143,7 @@ impl Inner {
 }
 
 /// A run to be begun: its job, and what is to be done.
-type Run = (LeasedJob, Option<Arc<Prepared>>);
+type Run = (LeasedJob, Option<Arc<Known>>);
 
 /// What finishes a run: its result, and the permit it holds until the result is on its way.
 type Finished = (RunResult, OwnedSemaphorePermit);
@@ -165,10 +165,10 @@ impl Prober {
             work,
             region,
             egress,
-            probe: HttpProbe::default(),
+            probes: Probes::default(),
             specs: Cache::builder()
                 .max_capacity(SPEC_BYTES)
-                .weigher(|_, prepared: &Arc<Prepared>| prepared.bytes)
+                .weigher(|_, prepared: &Arc<Known>| prepared.bytes)
                 .build(),
             permits: Arc::new(Semaphore::new(concurrency)),
             lanes: Lanes::open()?,
@@ -274,7 +274,7 @@ impl Prober {
     }
 
     /// What each job asks to be done, in their order; `None` where the queue does not know either.
-    async fn prepare(&self, jobs: &[LeasedJob]) -> StoreResult<Vec<Option<Arc<Prepared>>>> {
+    async fn prepare(&self, jobs: &[LeasedJob]) -> StoreResult<Vec<Option<Arc<Known>>>> {
         let key = |leased: &LeasedJob| (leased.job.check_id, leased.job.version);
         let mut prepared: Vec<_> =
             jobs.iter().map(|leased| self.0.specs.get(&key(leased))).collect();
@@ -286,7 +286,7 @@ impl Prober {
         let mut found = HashMap::new();
         for spec in self.0.work.specs(&self.0.region, &Vec::from_iter(missing)).await? {
             let VersionedSpec { check_id, version, spec } = spec;
-            let made = Arc::new(Prepared::new(&spec));
+            let made = Arc::new(Known::new(&spec));
             self.0.specs.insert((check_id, version), Arc::clone(&made));
             found.insert((check_id, version), made);
         }
@@ -299,7 +299,7 @@ impl Prober {
     async fn run(
         self,
         leased: LeasedJob,
-        prepared: Option<Arc<Prepared>>,
+        prepared: Option<Arc<Known>>,
         permit: OwnedSemaphorePermit,
         results: mpsc::Sender<Finished>,
     ) {
@@ -319,13 +319,13 @@ impl Prober {
         inner.metrics.jobs_active.dec();
     }
 
-    async fn look(&self, leased: &LeasedJob, prepared: Option<&Prepared>) -> RunResult {
+    async fn look(&self, leased: &LeasedJob, prepared: Option<&Known>) -> RunResult {
         let (inner, job) = (&self.0, &leased.job);
         let (outcome, observation) = match prepared.map(|prepared| &prepared.target) {
             Some(Ok(target)) => {
                 let run = inner.run_header.then(|| run_header(job, leased.token)).flatten();
                 let timeout = Duration::from_millis(job.timeout_ms.into());
-                let sight = inner.probe.look(&inner.egress, target, run, timeout).await;
+                let sight = inner.probes.look(&inner.egress, target, run, timeout).await;
                 judge(sight, target.expected_status())
             }
             Some(Err(reason)) => unseen(reason),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pulse_core::metrics::Metrics;
+use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::ids::{CheckId, ProjectId, Region};
 use pulse_core::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
 use pulse_core::models::run::{Outcome, Run};
@@ -231,7 +232,7 @@ async fn a_job_nobody_can_read_about_is_handed_back_at_once() {
     let job = a_job_waits(&t, a_check()).await;
     let work = Away::new(t.stores.work.clone());
     let region = Region::default();
-    let egress = Egress::new().unwrap();
+    let egress = Egress::new(AddressPolicy::open()).unwrap();
     let prober = Prober::new(work, region.clone(), egress, 1, true, Metrics::new()).unwrap();
     let (results, _finished) = mpsc::channel(1);
 
@@ -254,7 +255,7 @@ async fn a_job_taken_while_asked_to_stop_is_handed_back_in_time() {
         has_taken: Notify::new(),
         may_go_on: Notify::new(),
     });
-    let (region, egress) = (Region::default(), Egress::new().unwrap());
+    let (region, egress) = (Region::default(), Egress::new(AddressPolicy::open()).unwrap());
     let prober =
         Prober::new(work.clone(), region.clone(), egress, 1, true, Metrics::new()).unwrap();
     let stop = CancellationToken::new();
@@ -327,7 +328,7 @@ impl Target {
         ready: ReadyJobs,
         meanwhile: impl FnOnce(),
     ) -> Duration {
-        let (work, egress) = (Arc::new(queue.clone()), Egress::new().unwrap());
+        let (work, egress) = (Arc::new(queue.clone()), Egress::new(AddressPolicy::open()).unwrap());
         let prober =
             Prober::new(work, Region::default(), egress, CONCURRENCY, true, Metrics::new())
                 .unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::expected_status::ExpectedStatus;
 use super::ids::{CheckId, Region};
 use super::run::{Observation, Outcome};
 use super::schedule::Slot;
@@ -55,7 +56,15 @@ pub struct ProbeSpec {
     pub body: Option<String>,
     /// `None` accepts any 2xx.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_status: Option<u16>,
+    pub expected_status: Option<ExpectedStatus>,
+    /// How many redirects are followed; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_redirects: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 /// A definition, by the check and version it belongs to.

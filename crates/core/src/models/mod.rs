@@ -35,10 +35,12 @@ macro_rules! words {
     };
 }
 
+pub mod address;
 pub mod alert;
 pub mod backoff;
 pub mod check;
 pub mod check_region;
+pub mod expected_status;
 pub mod health;
 pub mod histogram;
 pub mod ids;
@@ -47,4 +49,5 @@ pub mod ledger;
 pub mod outage;
 pub mod run;
 pub mod schedule;
+pub mod target;
 pub mod text;

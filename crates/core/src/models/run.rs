@@ -26,6 +26,8 @@ words! {
         Protocol = "protocol",
         /// The answer's head was larger than a probe reads.
         TooLarge = "too_large",
+        /// The target has no address that may be reached from there; which it has is not told.
+        ForbiddenAddress = "forbidden_address",
     }
 }
 

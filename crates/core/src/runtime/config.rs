@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
+use crate::models::address::AddressPolicy;
 use crate::models::ids::Region;
 use crate::stores::clickhouse::dsn::Dsn;
 
@@ -15,7 +18,7 @@ pub type Setting = (&'static str, Option<&'static str>);
 
 /// Every setting there is, as server and worker have them. `.env.example` lists the same, and a
 /// test holds it to that.
-pub const SETTINGS: [Setting; 18] = [
+pub const SETTINGS: [Setting; 20] = [
     ("DATABASE_URL", Some("postgres://user:password@localhost:5432/pulse?sslmode=disable")),
     ("DATABASE_POOL_SIZE", Some("10")),
     ("REDIS_URL", Some("redis://localhost:6379")),
@@ -34,6 +37,8 @@ pub const SETTINGS: [Setting; 18] = [
     ("WORKER_CONCURRENCY", Some("256")),
     ("WORKER_REGION", Some("default")),
     ("WORKER_ROLES", Some("prober,recorder,alerter,shipper")),
+    ("PRIVATE_TARGETS", Some("allow")),
+    ("ALLOWED_TARGETS", None),
 ];
 /// The one setting that is yes or no.
 pub const SWITCHES: [Setting; 1] = [("PROBE_RUN_HEADER", Some("true"))];
@@ -107,6 +112,7 @@ pub struct Config {
     pub worker_concurrency: usize,
     pub worker_region: Region,
     pub worker_roles: BTreeSet<Role>,
+    pub targets: AddressPolicy,
     pub probe_run_header: bool,
 }
 
@@ -177,6 +183,7 @@ impl Config {
             worker_concurrency: r.number("WORKER_CONCURRENCY", 1..=100_000),
             worker_region: r.text("WORKER_REGION", region),
             worker_roles: r.text("WORKER_ROLES", roles),
+            targets: r.targets(),
             probe_run_header: r.one_of("PROBE_RUN_HEADER", &[("true", true), ("false", false)]),
         };
         // Jobs that pass within the process are done by nobody else.
@@ -231,6 +238,21 @@ impl<S: Fn(&str) -> Option<String>> Reader<S> {
             Shape::Whole => self
                 .optional("DATABASE_URL", state_url)
                 .unwrap_or_else(|| StateAt::Sqlite(data.join(STATE_FILE))),
+        }
+    }
+
+    fn targets(&mut self) -> AddressPolicy {
+        let allowed = self.optional("ALLOWED_TARGETS", networks);
+        match self.one_of("PRIVATE_TARGETS", &[("allow", true), ("deny", false)]) {
+            true if allowed.is_some() => {
+                self.wrong.push(
+                    "  ALLOWED_TARGETS needs PRIVATE_TARGETS=deny: without it every address is allowed"
+                        .into(),
+                );
+                AddressPolicy::open()
+            }
+            true => AddressPolicy::open(),
+            false => AddressPolicy::public_and(allowed.unwrap_or_default()),
         }
     }
 
@@ -333,6 +355,18 @@ fn region(text: &str) -> Result<Region, String> {
         .ok_or_else(|| "must be 1 to 32 lower-case letters, digits and hyphens".into())
 }
 
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let network = |word: &str| {
+        let word = word.trim();
+        let one = || word.parse::<IpAddr>().map(IpNet::from);
+        word.parse::<IpNet>().or_else(|_no_prefix| one())
+    };
+    let all: Result<Vec<IpNet>, _> = text.split(',').map(network).collect();
+    all.map_err(|_unparsable| {
+        "must be a list of networks such as 10.1.0.0/16, parted by commas".to_owned()
+    })
+}
+
 fn roles(text: &str) -> Result<BTreeSet<Role>, String> {
     let role =
         |word: &str| match word.trim() {
@@ -395,6 +429,26 @@ mod tests {
         assert!(matches!(whole("DATABASE_URL", "postgres://h/d").state, StateAt::Postgres(_)));
         assert!(whole("PULSE_DATA", "/x").state == StateAt::Sqlite("/x/pulse.db".into()));
         assert!(whole("REDIS_URL", "h:1").redis_url.is_some());
+    }
+
+    #[test]
+    fn private_targets_are_allowed_until_denied_and_then_by_network() {
+        let policy = |values: &[(&str, &str)]| with(values).unwrap().targets;
+        let reach =
+            |policy: &AddressPolicy, address: &str| policy.permits(address.parse().unwrap());
+        let deny = ("PRIVATE_TARGETS", "deny");
+
+        assert!(reach(&policy(&[]), "127.0.0.1"));
+        assert!(!reach(&policy(&[deny]), "127.0.0.1"));
+        let some = policy(&[deny, ("ALLOWED_TARGETS", "10.1.0.0/16, 192.168.0.7,fd00::/8")]);
+        assert!(["10.1.2.3", "192.168.0.7", "fd00::1"].iter().all(|it| reach(&some, it)));
+        assert!(["10.2.0.1", "192.168.0.8", "fc00::1"].iter().all(|it| !reach(&some, it)));
+        for wrong in
+            [&[deny, ("ALLOWED_TARGETS", "10.1.0.0/33")][..], &[("ALLOWED_TARGETS", "10.1.0.0/16")]]
+        {
+            let error = with(wrong).unwrap_err().to_string();
+            assert!(error.contains("ALLOWED_TARGETS"), "{error}");
+        }
     }
 
     #[test]

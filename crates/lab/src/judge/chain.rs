@@ -10,7 +10,6 @@ use super::Definition;
 
 /// The slots of one check, numbered from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_field_names, reason = "the unit belongs to the name")]
 pub struct Chain {
     first_ms: i64,
     second_ms: i64,

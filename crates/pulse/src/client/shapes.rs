@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+use pulse_core::models::expected_status::ExpectedStatus;
+
 use super::api::Api;
 use super::error::ApiError;
 
@@ -25,7 +27,9 @@ pub struct Check {
     pub url: String,
     pub status: String,
     pub method: String,
-    pub expected_status: Option<u16>,
+    pub expected_status: Option<ExpectedStatus>,
+    #[serde(default)]
+    pub max_redirects: u8,
     pub interval_seconds: u64,
     pub timeout_ms: u64,
     pub alert_threshold: u64,

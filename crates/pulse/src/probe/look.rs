@@ -1,16 +1,17 @@
 //! One look: the worker's probe and the worker's judge.
 
+use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::run::{Observation, Outcome};
 use pulse_worker::egress::{Egress, EgressError};
 use pulse_worker::judge::{Assertion, assertions, judge};
-use pulse_worker::probes::http::{Evidence, HttpProbe};
+use pulse_worker::probes::{Evidence, Probes};
 
 use super::target::Target;
 
 /// Looks at one target, as often as it is asked to.
 pub struct Looker {
     egress: Egress,
-    probe: HttpProbe,
+    probe: Probes,
     target: Target,
 }
 
@@ -24,7 +25,7 @@ pub struct Look {
 
 impl Looker {
     pub fn new(target: Target) -> Result<Self, EgressError> {
-        Ok(Self { egress: Egress::new()?, probe: HttpProbe::default(), target })
+        Ok(Self { egress: Egress::new(AddressPolicy::open())?, probe: Probes::default(), target })
     }
 
     pub async fn look(&self) -> Look {
@@ -32,7 +33,8 @@ impl Looker {
         let expected = prepared.expected_status();
         let (sight, evidence) = self.probe.look_closely(&self.egress, prepared, *timeout).await;
         let (outcome, observation) = judge(sight, expected);
-        let assertions = assertions(&observation, expected);
+        let has_status = prepared.has_status();
+        let assertions = if has_status { assertions(&observation, expected) } else { Vec::new() };
         Look { outcome, observation, assertions, evidence }
     }
 }

@@ -30,12 +30,15 @@ const INTERVALS: (Duration, Duration) = (Duration::from_millis(1), Duration::fro
 /// What to look at, and how.
 #[derive(Args, Debug)]
 pub struct Probe {
-    /// What to look at: an absolute http or https URL.
+    /// What to look at: http://, https://, tcp://host:port or tls://host:port.
     #[arg(value_name = "URL")]
     target: String,
-    /// The status that is expected [default: any 2xx].
+    /// The status that is expected, or several: 200, 2xx, 200-204,301 [default: any 2xx].
     #[arg(long, value_name = "STATUS")]
-    expect: Option<u16>,
+    expect: Option<String>,
+    /// How many redirects to follow: 0 to 20.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    redirects: u8,
     /// For how long one look may take: 1ms to 5m.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = timeout)]
     timeout: Duration,

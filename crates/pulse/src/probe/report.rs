@@ -113,8 +113,8 @@ mod tests {
     use chrono::{DateTime, TimeDelta};
     use pulse_core::models::run::{FailClass, Observation, Outcome, Phases};
     use pulse_worker::judge::assertions;
+    use pulse_worker::probes::Evidence;
     use pulse_worker::probes::certificate::Certificate;
-    use pulse_worker::probes::http::Evidence;
 
     use super::*;
 

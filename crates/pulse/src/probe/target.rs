@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pulse_core::models::check::{CheckDraft, FieldError};
-use pulse_worker::probes::http::PreparedHttp;
+use pulse_worker::probes::Prepared;
 use serde_json::{Map, Value, json};
 
 use super::Probe;
@@ -14,7 +14,7 @@ const INTERVAL_SECONDS: u32 = 604_800;
 
 /// What is looked at, made ready.
 pub struct Target {
-    pub prepared: PreparedHttp,
+    pub prepared: Prepared,
     pub timeout: Duration,
 }
 
@@ -26,13 +26,14 @@ impl Target {
             "url": probe.target,
             "method": probe.method,
             "expected_status": probe.expect,
+            "max_redirects": probe.redirects,
             "interval_seconds": INTERVAL_SECONDS,
             "timeout_ms": u64::try_from(probe.timeout.as_millis()).unwrap_or(u64::MAX),
             "headers": headers(&probe.headers)?,
             "body": probe.body,
         }));
         let draft = draft.map_err(|errors| refused(&errors))?;
-        let prepared = PreparedHttp::new(&draft.config.probe_spec());
+        let prepared = Prepared::new(&draft.config.probe_spec());
         let prepared = prepared.map_err(|error| Told::wrong(format!("URL: {error}")))?;
         Ok(Self { prepared, timeout: probe.timeout })
     }
@@ -63,6 +64,7 @@ fn option(pointer: &str) -> &str {
         "/url" => "URL",
         "/method" => "--method",
         "/expected_status" => "--expect",
+        "/max_redirects" => "--redirects",
         "/timeout_ms" => "--timeout",
         "/headers" => "--header",
         "/body" => "--body",

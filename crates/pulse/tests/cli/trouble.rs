@@ -33,7 +33,7 @@ async fn what_the_server_refuses_is_told_field_by_field_and_ends_with_2() {
     let two =
         world.pulse.bad(2, &["check", "add", "shop.test", "--timeout", "2m", "--name", ""]).await;
 
-    let of_url = "url must be an absolute URL that begins with http:// or https://";
+    let of_url = "url must be an absolute URL that begins with http://, https://, tcp:// or tls://";
     assert_eq!(one, format!("pulse: {of_url}.\n"));
     let lines: Vec<_> = two.lines().collect();
     assert_eq!(lines[0], "pulse: Some fields are not right:");

@@ -38,7 +38,7 @@ async fn every_option_at_fault_is_named_at_once() {
         (
             2,
             "pulse: --method: must be one of GET, POST, PUT, DELETE, PATCH, HEAD, OPTIONS; \
-             --expect: must be from 100 to 599; --header: te is set by Pulse itself\n"
+             --expect: must be a status from 100 to 599, a class such as \"2xx\", a range such as \"200-204\", or several of these parted by commas; --header: te is set by Pulse itself\n"
         )
     );
     assert!(server.requests.lock().unwrap().is_empty());
@@ -63,7 +63,7 @@ async fn options_out_of_their_range_are_refused() {
         (["--timeout", "5"], "it must be a whole number with ms, s, m, h or d"),
         (["--interval", "25h"], "must be from 1ms to 24h"),
         (["--repeat", "0"], "0 is not in 1..=100000"),
-        (["--expect", "70000"], "70000 is not in 0..=65535"),
+        (["--expect", "70000"], "must be a status from 100 to 599"),
     ];
     for (option, sentence) in cases {
         let probed = probe(&[&["http://127.0.0.1:9/"], &option[..]].concat()).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pulse_core::models::check::{CheckView, METHODS, Status};
+use pulse_core::models::expected_status::ExpectedStatus;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::{
@@ -23,6 +24,15 @@ pub fn statuses() -> Object {
 
 fn methods() -> Object {
     words("The method of the request.", METHODS.into_iter())
+}
+
+fn statuses_or_null() -> Object {
+    let meaning = "The statuses that mean ok: one, `200` say, a class, `\"2xx\"`, a range, `\"200-204\"`, or several \
+        of them parted by commas; `null` for any 2xx.";
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::String, Type::Null]))
+        .description(Some(meaning))
+        .build()
 }
 
 fn method_or_null() -> Object {
@@ -63,8 +73,11 @@ pub struct CheckBody {
     /// The method of the request.
     #[schema(schema_with = methods)]
     method: String,
-    /// The status that means ok; `null` for any 2xx.
-    expected_status: Option<u16>,
+    /// The statuses that mean ok; `null` for any 2xx.
+    #[schema(schema_with = statuses_or_null)]
+    expected_status: Option<ExpectedStatus>,
+    /// How many redirects are followed.
+    max_redirects: u8,
     /// Seconds between two runs.
     interval_seconds: u32,
     /// Failures in a row that open an incident.
@@ -118,7 +131,8 @@ impl From<CheckView> for CheckBody {
             name: config.name,
             url: config.url,
             method: config.method,
-            expected_status: config.expected_status,
+            expected_status: config.expected_status.clone(),
+            max_redirects: config.max_redirects,
             interval_seconds: config.interval_seconds,
             alert_threshold: config.alert_threshold,
             timeout_ms: config.timeout_ms,
@@ -150,15 +164,18 @@ pub struct CheckInput {
     /// What people call it.
     #[schema(min_length = 1, max_length = 200, example = "Google Homepage")]
     name: String,
-    /// What to look at: absolute, `http` or `https`, no credentials.
+    /// What to look at: `http://`, `https://`, `tcp://host:port` or `tls://host:port`, no credentials.
     #[schema(max_length = 2048, example = "https://www.google.com")]
     url: String,
     /// The method of the request; GET when left out.
     #[schema(schema_with = method_or_null, required = false)]
     method: Option<String>,
-    /// The status that means ok. Any 2xx when left out.
-    #[schema(minimum = 100, maximum = 599, example = 200)]
-    expected_status: Option<u16>,
+    /// The statuses that mean ok: one, a class, a range, or several parted by commas. Any 2xx when left out.
+    #[schema(schema_with = statuses_or_null, required = false)]
+    expected_status: Option<ExpectedStatus>,
+    /// How many redirects are followed; the status, the address and the phases are those of the last request.
+    #[schema(minimum = 0, maximum = 20, default = 0)]
+    max_redirects: Option<u8>,
     /// Seconds between two runs: one second to seven days.
     #[schema(minimum = 1, maximum = 604_800, default = 60)]
     interval_seconds: Option<u32>,

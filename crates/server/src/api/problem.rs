@@ -211,7 +211,9 @@ pub struct Problem {
     #[schema(example = 422)]
     status: u16,
     /// What is wrong this time, in a sentence.
-    #[schema(example = "url must be an absolute URL that begins with http:// or https://.")]
+    #[schema(
+        example = "url must be an absolute URL that begins with http://, https://, tcp:// or tls://."
+    )]
     detail: String,
     /// What is wrong where; absent when the problem is not about fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -229,7 +231,9 @@ pub struct Fault {
     #[schema(example = "/url")]
     pointer: String,
     /// What is wrong and what would be right.
-    #[schema(example = "must be an absolute URL that begins with http:// or https://")]
+    #[schema(
+        example = "must be an absolute URL that begins with http://, https://, tcp:// or tls://"
+    )]
     detail: String,
 }
 

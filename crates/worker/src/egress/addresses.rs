@@ -3,6 +3,10 @@
 use std::net::IpAddr;
 use std::slice;
 
+use pulse_core::models::address::AddressPolicy;
+
+use super::names::ResolveError;
+
 /// How many addresses of a host are tried. A name with more is served by one of these or is down.
 const MOST: usize = 8;
 
@@ -30,6 +34,23 @@ impl Addresses {
         let both = turns.flat_map(|turn| [v6.get(turn), v4.get(turn)]).flatten().copied();
         let chosen: Vec<_> = both.take(MOST).collect();
         (!chosen.is_empty()).then_some(Self(Inner::Several(chosen)))
+    }
+
+    /// Those that may be reached.
+    ///
+    /// # Errors
+    /// [`ResolveError::Forbidden`] when none may.
+    pub(super) fn permitted(self, policy: &AddressPolicy) -> Result<Self, ResolveError> {
+        if self.as_slice().iter().all(|address| policy.permits(*address)) {
+            return Ok(self);
+        }
+        let permitted = self.as_slice().iter().copied().filter(|it| policy.permits(*it));
+        let permitted: Vec<_> = permitted.collect();
+        if permitted.is_empty() {
+            Err(ResolveError::Forbidden)
+        } else {
+            Ok(Self(Inner::Several(permitted)))
+        }
     }
 
     /// The addresses; never empty.
@@ -68,6 +89,17 @@ mod tests {
         let found = Addresses::by_turns((0..1000).map(v6)).unwrap();
 
         assert_eq!(found.as_slice().len(), MOST);
+    }
+
+    #[test]
+    fn what_is_forbidden_is_left_out_and_nothing_left_is_a_refusal() {
+        let public = AddressPolicy::public_and(Vec::new());
+        let open = "1.1.1.1".parse().unwrap();
+        let both = Addresses::by_turns([v4(1), open, v6(1)]).unwrap();
+
+        assert_eq!(both.permitted(&public).unwrap().as_slice(), [open]);
+        assert!(matches!(Addresses::one(v4(1)).permitted(&public), Err(ResolveError::Forbidden)));
+        assert!(Addresses::one(v4(1)).permitted(&AddressPolicy::open()).is_ok());
     }
 
     #[test]

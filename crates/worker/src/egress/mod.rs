@@ -4,8 +4,12 @@
 //! configuration cost milliseconds, and each run microseconds. It keeps no connection: a probe
 //! wants the handshake anew. No proxies, whatever the environment says. Callers hold the deadline;
 //! dropping a future here gives up its sockets at once.
+//!
+//! One guard stands before all of it: a host is resolved once, addresses that the policy forbids are
+//! dropped, and connections go to exactly those left. Literals pass the same gate as names.
 
 mod addresses;
+mod client;
 mod exhaustion;
 mod hosts;
 mod names;
@@ -14,10 +18,11 @@ mod race;
 mod trust;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hickory_resolver::net::NetError;
+use pulse_core::models::address::AddressPolicy;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -26,6 +31,7 @@ use tokio_rustls::client::TlsStream;
 use url::Host;
 
 pub use addresses::Addresses;
+pub use client::{GuardedClient, SendError};
 pub use exhaustion::is_local_exhaustion;
 pub use names::ResolveError;
 pub use presented::Presented;
@@ -49,34 +55,38 @@ pub enum EgressError {
 pub struct Egress {
     names: Arc<Names>,
     trust: Trust,
+    policy: Arc<AddressPolicy>,
 }
 
 impl Egress {
     /// Trusts what the system trusts. Reads files, so call it before the work begins.
-    pub fn new() -> Result<Self, EgressError> {
-        Self::with_roots(trust::system_roots())
+    pub fn new(policy: AddressPolicy) -> Result<Self, EgressError> {
+        Self::with_roots(trust::system_roots(), policy)
     }
 
     /// Trusts these authorities and no others.
-    pub fn with_roots(roots: RootCertStore) -> Result<Self, EgressError> {
-        Self::assemble(Names::from_system().map_err(EgressError::Resolver)?, roots)
+    pub fn with_roots(roots: RootCertStore, policy: AddressPolicy) -> Result<Self, EgressError> {
+        Self::assemble(Names::from_system().map_err(EgressError::Resolver)?, roots, policy)
     }
 
-    fn assemble(names: Names, roots: RootCertStore) -> Result<Self, EgressError> {
+    fn assemble(
+        names: Names,
+        roots: RootCertStore,
+        policy: AddressPolicy,
+    ) -> Result<Self, EgressError> {
         let trust = Trust::new(roots).map_err(EgressError::Tls)?;
-        Ok(Self { names: Arc::new(names), trust })
+        Ok(Self { names: Arc::new(names), trust, policy: Arc::new(policy) })
     }
 
-    /// The addresses of a host, in the order in which they are worth trying. A literal answers
-    /// itself and touches no resolver.
+    /// The addresses of a host that may be reached, in the order in which they are worth trying. A
+    /// literal answers itself and touches no resolver.
     pub async fn resolve(&self, host: &Host<String>) -> Result<Addresses, ResolveError> {
-        // Literal or looked up, every address a probe connects to leaves through this match: a
-        // guard on addresses belongs behind it.
-        match host {
-            Host::Ipv4(address) => Ok(Addresses::one(IpAddr::V4(*address))),
-            Host::Ipv6(address) => Ok(Addresses::one(IpAddr::V6(*address))),
-            Host::Domain(name) => self.names.resolve(name).await,
-        }
+        let found = match host {
+            Host::Ipv4(address) => Addresses::one(IpAddr::V4(*address)),
+            Host::Ipv6(address) => Addresses::one(IpAddr::V6(*address)),
+            Host::Domain(name) => self.names.resolve(name).await?,
+        };
+        found.permitted(&self.policy)
     }
 
     /// A connection to the first of these addresses that grants one, and which one that was.
@@ -112,30 +122,14 @@ impl Egress {
         TlsConnector::from(config).connect(name, stream).await
     }
 
-    /// The start of an HTTP client for calls that need no phases: the same names, the same trust, no
-    /// proxies, no redirects.
-    pub fn client_builder(&self) -> reqwest::ClientBuilder {
-        reqwest::Client::builder()
-            .dns_resolver(ClientNames(Arc::clone(&self.names)))
-            .tls_backend_preconfigured(self.trust.config().as_ref().clone())
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .http1_only()
-    }
-}
-
-/// The same names for reqwest, which asks for no literals.
-struct ClientNames(Arc<Names>);
-
-impl reqwest::dns::Resolve for ClientNames {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let names = Arc::clone(&self.0);
-        Box::pin(async move {
-            let found = names.resolve(name.as_str()).await?;
-            let sockets: Vec<_> =
-                found.as_slice().iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
-            Ok(Box::new(sockets.into_iter()) as reqwest::dns::Addrs)
-        })
+    /// An HTTP client for calls that need no phases. `adjust` sets what is the caller's own.
+    pub fn client(
+        &self,
+        adjust: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Result<GuardedClient, reqwest::Error> {
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(self.trust.config().as_ref().clone());
+        GuardedClient::build(adjust(builder), Arc::clone(&self.names), Arc::clone(&self.policy))
     }
 }
 
@@ -148,23 +142,28 @@ mod tests {
 
     use super::*;
     use crate::judge::judge;
-    use crate::probes::http::{HttpProbe, PreparedHttp};
+    use crate::probes::{Prepared, Probes};
 
     #[tokio::test]
     async fn a_silent_name_server_costs_a_run_its_timeout_and_no_more() {
-        let egress =
-            Egress::assemble(names::tests::silent_names().await, RootCertStore::empty()).unwrap();
+        let egress = Egress::assemble(
+            names::tests::silent_names().await,
+            RootCertStore::empty(),
+            AddressPolicy::open(),
+        )
+        .unwrap();
         let spec = ProbeSpec {
             url: "http://shop.example/".to_owned(),
             method: "GET".to_owned(),
             headers: [].into(),
             body: None,
             expected_status: None,
+            max_redirects: 0,
         };
-        let target = PreparedHttp::new(&spec).unwrap();
+        let target = Prepared::new(&spec).unwrap();
 
         let sight =
-            HttpProbe::default().look(&egress, &target, None, Duration::from_millis(200)).await;
+            Probes::default().look(&egress, &target, None, Duration::from_millis(200)).await;
 
         let (outcome, seen) = judge(sight, None);
         assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));

@@ -44,6 +44,10 @@ pub enum ResolveError {
     /// This worker could not ask: it knows no name server, or ran out of something of its own.
     #[error("this worker cannot resolve names")]
     CannotAsk(#[source] NetError),
+    /// There are addresses, and none that may be reached. Which they are is not told: whoever asks
+    /// could map a network that is not theirs.
+    #[error("the address is not one that may be reached from here")]
+    Forbidden,
 }
 
 pub(super) struct Names {

@@ -16,11 +16,11 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, US
 use pulse_core::models::alert::{AttemptReport, LeasedDelivery, Settlement};
 use pulse_core::models::backoff::{next_delay, parse_retry_after};
 use pulse_core::models::text::tame;
-use reqwest::{Client, Method, Request, Response, Url};
+use reqwest::{Method, Request, Response, Url};
 use sha2::Sha256;
 
 use super::AttemptOutcome;
-use crate::egress::{Egress, ResolveError};
+use crate::egress::{Egress, GuardedClient, ResolveError, SendError};
 
 /// Over everything, from the name to the end of the answer's body.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -37,21 +37,21 @@ const OURS: &str = concat!("Pulse/", env!("CARGO_PKG_VERSION"));
 /// Sends webhooks; one serves all deliveries.
 #[derive(Clone, Debug)]
 pub struct WebhookNotifier {
-    client: Client,
+    client: GuardedClient,
     deadline: Duration,
 }
 
 impl WebhookNotifier {
     /// Goes out through `egress`; 15 seconds for each attempt.
     pub fn new(egress: &Egress) -> Result<Self, reqwest::Error> {
-        let client = egress
-            .client_builder()
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .http1_max_headers(5 * MOST_HEADERS)
-            .pool_idle_timeout(KEEP_IDLE)
-            .pool_max_idle_per_host(MOST_IDLE)
-            .build()?;
+        let client = egress.client(|builder| {
+            builder
+                .referer(false)
+                .retry(reqwest::retry::never())
+                .http1_max_headers(5 * MOST_HEADERS)
+                .pool_idle_timeout(KEEP_IDLE)
+                .pool_max_idle_per_host(MOST_IDLE)
+        })?;
         Ok(Self { client, deadline: DEADLINE })
     }
 
@@ -81,7 +81,7 @@ impl WebhookNotifier {
 
     /// Writes into `answer` as it goes: what has come by the deadline counts.
     async fn exchange(&self, request: Request, now: i64, answer: &mut Answer) {
-        match self.client.execute(request).await {
+        match self.client.send(request).await {
             Err(error) => answer.report.error = Some(describe(error)),
             Ok(response) => answer.read(response, now).await,
         }
@@ -205,8 +205,11 @@ fn listed(headers: &HeaderMap) -> Vec<(String, String)> {
 
 /// The innermost cause, or what our own resolver said, without the address: it may carry a secret of
 /// the receiver's.
-fn describe(error: reqwest::Error) -> String {
-    let error = error.without_url();
+fn describe(error: SendError) -> String {
+    let error = match error {
+        SendError::Forbidden(refusal) => return format!("no connection: {refusal}"),
+        SendError::Http(error) => error.without_url(),
+    };
     let what = if error.is_connect() { "no connection" } else { "no response" };
     let chain: Vec<_> = successors(Some(&error as &dyn Error), |cause| (*cause).source()).collect();
     let telling =

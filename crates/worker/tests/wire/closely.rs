@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::run::{FailClass, Outcome};
 use pulse_worker::egress::Egress;
-use pulse_worker::probes::http::Evidence;
+use pulse_worker::probes::Evidence;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -108,7 +109,8 @@ async fn a_certificate_seen_before_the_deadline_outlives_it() {
 #[tokio::test]
 async fn where_there_is_no_handshake_there_is_nothing_to_keep() {
     let plain = Server::answering(OK).await;
-    let https_to_plain = Look::at(https("localhost", &plain)).through(Egress::new().unwrap());
+    let https_to_plain =
+        Look::at(https("localhost", &plain)).through(Egress::new(AddressPolicy::open()).unwrap());
 
     let (outcome, _, evidence) = https_to_plain.closely().await;
     assert_eq!((outcome, evidence), (Outcome::Fail(FailClass::Tls), Evidence::default()));

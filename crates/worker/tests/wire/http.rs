@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
+use pulse_core::models::address::AddressPolicy;
+use pulse_core::models::expected_status::ExpectedStatus;
 use pulse_core::models::job::ProbeSpec;
 use pulse_core::models::run::{FailClass, InconclusiveReason, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -147,7 +149,11 @@ async fn answers_without_a_body_are_whole_with_their_head() {
     ];
     for (spec, answer, status) in cases {
         let server = Server::stalling_after(answer).await;
-        let spec = ProbeSpec { url: server.url(), expected_status: Some(status), ..spec };
+        let spec = ProbeSpec {
+            url: server.url(),
+            expected_status: Some(ExpectedStatus::try_from(status).unwrap()),
+            ..spec
+        };
 
         let seen = Look::with(spec).expect_ok().await;
 
@@ -174,14 +180,20 @@ async fn another_status_than_expected_is_told() {
     let server = Server::answering("HTTP/1.1 502 Bad\r\ncontent-length: 0\r\n\r\n").await;
 
     let any = Look::at(server.url()).expect_fail(FailClass::Status).await;
-    let one = Look::with(ProbeSpec { expected_status: Some(200), ..get(server.url()) });
+    let one = Look::with(ProbeSpec {
+        expected_status: Some(ExpectedStatus::try_from(200).unwrap()),
+        ..get(server.url())
+    });
     let one = one.expect_fail(FailClass::Status).await;
 
     assert_eq!(
         (any.as_str(), one.as_str()),
         ("status 502, expected any 2xx", "status 502, expected 200")
     );
-    let same = Look::with(ProbeSpec { expected_status: Some(502), ..get(server.url()) });
+    let same = Look::with(ProbeSpec {
+        expected_status: Some(ExpectedStatus::try_from(502).unwrap()),
+        ..get(server.url())
+    });
     assert_eq!(same.expect_ok().await.status_code, Some(502));
 }
 
@@ -391,7 +403,7 @@ async fn running_out_of_descriptors_is_no_failure_of_the_target() {
 /// Building one needs a few descriptors; all are taken again afterwards.
 fn spare_egress(hoard: &mut Vec<std::fs::File>) -> pulse_worker::egress::Egress {
     hoard.truncate(hoard.len() - 5);
-    let egress = pulse_worker::egress::Egress::new().unwrap();
+    let egress = pulse_worker::egress::Egress::new(AddressPolicy::open()).unwrap();
     while let Ok(file) = std::fs::File::open("/dev/null") {
         hoard.push(file);
     }

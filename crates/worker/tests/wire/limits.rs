@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::job::ProbeSpec;
 use pulse_core::models::run::{FailClass, Outcome};
 use pulse_worker::egress::Egress;
-use pulse_worker::probes::http::{HttpProbe, PreparedHttp};
+use pulse_worker::probes::{Prepared, Probes};
 use rustls::RootCertStore;
 use tokio::io::AsyncWriteExt;
 
@@ -136,11 +137,11 @@ async fn more_headers_than_usual_are_asked_for_again_once_and_never_of_what_chan
     for (method, requests) in [("GET", 3), ("POST", 2)] {
         let server = Server::answering(answer.clone()).await;
         let spec = ProbeSpec { method: method.to_owned(), ..get(server.url()) };
-        let target = PreparedHttp::new(&spec).unwrap();
-        let probe = HttpProbe::default();
+        let target = Prepared::new(&spec).unwrap();
+        let probe = Probes::default();
 
         for _ in 0..2 {
-            let egress = Egress::with_roots(RootCertStore::empty()).unwrap();
+            let egress = Egress::with_roots(RootCertStore::empty(), AddressPolicy::open()).unwrap();
             let sight = probe.look(&egress, &target, None, PLENTY).await;
             assert_eq!(sight.ended, Ok(()));
             assert_eq!(sight.observation.status_code, Some(200));

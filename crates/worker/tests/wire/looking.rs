@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use http::HeaderValue;
+use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::job::ProbeSpec;
 use pulse_core::models::run::{FailClass, Observation, Outcome};
 use pulse_worker::egress::Egress;
 use pulse_worker::judge::judge;
-use pulse_worker::probes::http::{Evidence, HttpProbe, PreparedHttp};
+use pulse_worker::probes::{Evidence, Prepared, Probes};
 use rustls::RootCertStore;
 
 /// More than any good look on loopback needs.
@@ -20,12 +21,13 @@ pub fn get(url: impl Into<String>) -> ProbeSpec {
         headers: [].into(),
         body: None,
         expected_status: None,
+        max_redirects: 0,
     }
 }
 
 /// Plain looks need no authorities, and loading the system's takes a while.
 fn trusting_nobody() -> Egress {
-    Egress::with_roots(RootCertStore::empty()).unwrap()
+    Egress::with_roots(RootCertStore::empty(), AddressPolicy::open()).unwrap()
 }
 
 pub struct Look {
@@ -54,16 +56,16 @@ impl Look {
 
     pub async fn once(self) -> (Outcome, Observation) {
         let egress = self.egress.unwrap_or_else(trusting_nobody);
-        let target = PreparedHttp::new(&self.spec).unwrap();
-        let sight = HttpProbe::default().look(&egress, &target, self.run, self.timeout).await;
+        let target = Prepared::new(&self.spec).unwrap();
+        let sight = Probes::default().look(&egress, &target, self.run, self.timeout).await;
         judge(sight, target.expected_status())
     }
 
     /// The same look, and what it kept.
     pub async fn closely(self) -> (Outcome, Observation, Evidence) {
         let egress = self.egress.unwrap_or_else(trusting_nobody);
-        let target = PreparedHttp::new(&self.spec).unwrap();
-        let probe = HttpProbe::default();
+        let target = Prepared::new(&self.spec).unwrap();
+        let probe = Probes::default();
         let (sight, evidence) = probe.look_closely(&egress, &target, self.timeout).await;
         let (outcome, observation) = judge(sight, target.expected_status());
         (outcome, observation, evidence)

@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod closely;
+mod connecting;
+mod guard;
 mod http;
 mod limits;
 mod looking;
+mod redirects;
 mod servers;
 mod tls;
 mod webhook;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::alert::Settlement;
 use pulse_core::models::run::FailClass;
 use pulse_worker::egress::Egress;
@@ -32,7 +33,7 @@ impl Authority {
     pub fn egress(&self) -> Egress {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
-        Egress::with_roots(roots).unwrap()
+        Egress::with_roots(roots, AddressPolicy::open()).unwrap()
     }
 
     pub fn issue(&self, params: &CertificateParams) -> Identity {
@@ -166,7 +167,8 @@ async fn a_bad_certificate_is_a_failure_that_says_what_is_bad() {
 async fn the_systems_authorities_do_not_vouch_for_a_stranger() {
     let server = Authority::new().issue(&params("localhost")).serve(OK).await;
 
-    let look = Look::at(https("localhost", &server)).through(Egress::new().unwrap());
+    let look =
+        Look::at(https("localhost", &server)).through(Egress::new(AddressPolicy::open()).unwrap());
     let sentence = look.expect_fail(FailClass::Tls).await;
 
     assert_eq!(sentence, "the certificate is self-signed or from an unknown authority");

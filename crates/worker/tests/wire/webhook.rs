@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::alert::{LeasedDelivery, Settlement};
 use pulse_core::models::backoff::RETRY_DELAYS;
 use pulse_core::models::ids::{AttemptId, DeliveryId};
@@ -35,7 +36,7 @@ pub fn a_delivery(url: impl Into<String>) -> LeasedDelivery {
 }
 
 fn notifier() -> WebhookNotifier {
-    WebhookNotifier::new(&Egress::new().unwrap()).unwrap()
+    WebhookNotifier::new(&Egress::new(AddressPolicy::open()).unwrap()).unwrap()
 }
 
 async fn send(delivery: &LeasedDelivery) -> AttemptOutcome {
@@ -172,6 +173,23 @@ async fn a_receiver_may_ask_for_patience() {
     for nonsense in ["1", "-5", "nan", "soon"] {
         assert!(around(1).contains(&asked(nonsense).await), "{nonsense}");
     }
+}
+
+#[tokio::test]
+async fn a_forbidden_receiver_is_not_visited_by_address_nor_by_name() {
+    let public = AddressPolicy::public_and(Vec::new());
+    let notifier = WebhookNotifier::new(&Egress::new(public).unwrap()).unwrap();
+    let server = Server::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+    for host in ["127.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "localhost"] {
+        let delivery = a_delivery(format!("http://{host}:{}/", server.port()));
+
+        let outcome = notifier.send(&delivery, Utc::now().timestamp()).await;
+
+        let told = outcome.report.error.as_deref().unwrap();
+        assert_eq!(told, "no connection: the address is not one that may be reached from here");
+        assert!(matches!(outcome.settlement, Settlement::RetryIn(_)), "{host}");
+    }
+    assert_eq!(server.requests.all(), Vec::<String>::new());
 }
 
 #[tokio::test]

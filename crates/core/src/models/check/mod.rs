@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::expected_status::ExpectedStatus;
 use super::ids::{CheckId, ProjectId, Region};
 use super::job::ProbeSpec;
 use super::schedule::{Schedule, Slot};
@@ -33,12 +34,15 @@ pub struct FieldError {
 pub struct CheckConfig {
     /// 1 to 200 characters.
     pub name: String,
-    /// `http` or `https`, absolute, no credentials.
+    /// What [`Target::parse`](super::target::Target::parse) takes.
     pub url: String,
     /// One of [`METHODS`].
     pub method: String,
-    /// 100 to 599; `None` accepts any 2xx.
-    pub expected_status: Option<u16>,
+    /// `None` accepts any 2xx.
+    pub expected_status: Option<ExpectedStatus>,
+    /// How many redirects are followed; 0 to 20. Checks of earlier versions followed none.
+    #[serde(default)]
+    pub max_redirects: u8,
     /// 1 to 604,800.
     pub interval_seconds: u32,
     /// Failures in a row that make an outage; 1 to 100.
@@ -74,7 +78,8 @@ impl CheckConfig {
             method: self.method.clone(),
             headers: self.headers.clone(),
             body: self.body.clone(),
-            expected_status: self.expected_status,
+            expected_status: self.expected_status.clone(),
+            max_redirects: self.max_redirects,
         }
     }
 

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{CheckConfig, CheckDraft, FieldError, Region, rules};
+use crate::models::target::Target;
 
 impl CheckDraft {
     /// Reads and checks a whole configuration. Absent and `null` fields get their defaults.
@@ -68,7 +69,7 @@ impl Reader {
         let name = self.required("name", rules::name);
         let url = self.required("url", rules::url);
         let method = self.or("method", "GET".to_owned(), rules::method);
-        let expected_status = self.optional("expected_status", rules::within(&rules::STATUSES, ""));
+        let expected_status = self.optional("expected_status", rules::expected_status);
         let interval_seconds = self.or(
             "interval_seconds",
             rules::DEFAULT_INTERVAL_SECONDS,
@@ -81,6 +82,9 @@ impl Reader {
                 url: url.unwrap_or_default(),
                 method: method.unwrap_or_default(),
                 expected_status,
+                max_redirects: self
+                    .or("max_redirects", 0, rules::within(&rules::REDIRECTS, ""))
+                    .unwrap_or_default(),
                 interval_seconds: interval,
                 alert_threshold: self
                     .or(
@@ -94,7 +98,7 @@ impl Reader {
                         rules::timeout(interval, ms)
                     })
                     .unwrap_or_default(),
-                webhook_url: self.optional("webhook_url", rules::url),
+                webhook_url: self.optional("webhook_url", rules::webhook_url),
                 headers: self
                     .or("headers", std::collections::BTreeMap::new(), rules::headers)
                     .unwrap_or_default(),
@@ -107,10 +111,28 @@ impl Reader {
             },
             webhook_secret: self.optional("webhook_secret", rules::webhook_secret),
         };
+        self.refuse_what_is_not_asked(&draft.config);
         for (name, _) in std::mem::take(&mut self.fields) {
             self.errors.push(error(&format!("/{}", escape(&name)), "is not a field of a check"));
         }
         self.errors.is_empty().then_some(draft)
+    }
+
+    /// Where no request is made, nothing of one may be set: it would be a promise that nobody keeps.
+    fn refuse_what_is_not_asked(&mut self, config: &CheckConfig) {
+        let Ok(Target { scheme, .. }) = Target::parse(&config.url) else {
+            return;
+        };
+        let set = [
+            ("/method", config.method != "GET"),
+            ("/expected_status", config.expected_status.is_some()),
+            ("/max_redirects", config.max_redirects > 0),
+            ("/headers", !config.headers.is_empty()),
+            ("/body", config.body.is_some()),
+        ];
+        for (pointer, _) in set.iter().filter(|(_, is_set)| *is_set && !scheme.is_http()) {
+            self.errors.push(error(pointer, "is for http and https only"));
+        }
     }
 
     fn finish(self, draft: Option<CheckDraft>) -> Result<CheckDraft, Vec<FieldError>> {
@@ -174,10 +196,9 @@ fn holds_nul(value: &Value) -> bool {
 /// What the parser says, in words for people who do not know its types.
 fn plain(wrong: &serde_json::Error) -> String {
     let told = wrong.to_string();
-    let told =
-        [("expected u32", "expected a whole number"), ("expected u16", "expected a whole number")]
-            .into_iter()
-            .fold(told, |told, (type_name, words)| told.replace(type_name, words));
+    let told = ["expected u32", "expected u16", "expected u8"]
+        .into_iter()
+        .fold(told, |told, type_name| told.replace(type_name, "expected a whole number"));
     format!("has the wrong type or size: {told}")
 }
 
@@ -225,7 +246,8 @@ mod tests {
     #[test]
     fn every_field_at_fault_is_named_at_once() {
         let body = json!({
-            "name": "", "url": "example.com", "method": "BREW", "expected_status": 99, "interval_seconds": 0,
+            "name": "", "url": "example.com", "method": "BREW", "expected_status": 99, "max_redirects": 21,
+            "interval_seconds": 0,
             "alert_threshold": 0, "timeout_ms": -1, "webhook_url": "ftp://x", "headers": {"a b": "c"},
             "body": 7, "enabled": "yes", "tags": [""], "regions": [], "webhook_secret": "hush", "nmae": 1,
         });
@@ -236,6 +258,7 @@ mod tests {
             "/method",
             "/expected_status",
             "/interval_seconds",
+            "/max_redirects",
             "/alert_threshold",
             "/timeout_ms",
             "/webhook_url",
@@ -271,6 +294,19 @@ mod tests {
             let errors = CheckDraft::read(json!({"name": "a", "url": url})).expect_err(url);
             assert!(errors[0].detail.contains(reason), "{url}: {}", errors[0].detail);
         }
+    }
+
+    #[test]
+    fn what_belongs_to_a_request_is_refused_where_none_is_made() {
+        let bare = json!({"name": "a", "url": "tcp://db.example:5432"});
+        let full = json!({
+            "name": "a", "url": "tls://mail.example:993", "method": "POST", "expected_status": 200,
+            "max_redirects": 1, "headers": {"a": "b"}, "body": "c",
+        });
+
+        assert!(CheckDraft::read(bare).is_ok());
+        let all = ["/method", "/expected_status", "/max_redirects", "/headers", "/body"];
+        assert_eq!(faults(full), all);
     }
 
     #[test]

@@ -6,10 +6,10 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use pulse_core::models::expected_status::ExpectedStatus;
 use serde_json::{Map, Value, json};
 
 use crate::duration;
@@ -30,9 +30,12 @@ pub struct Flags {
     /// Limit of one run, less than the interval.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     timeout: Option<Duration>,
-    /// The status that means ok, or `any` for any 2xx.
-    #[arg(long, value_name = "STATUS")]
-    expect: Option<Expected>,
+    /// The status that means ok, or several: 200, 2xx, 200-204,301; `any` for any 2xx.
+    #[arg(long, value_name = "STATUS", value_parser = statuses)]
+    expect: Option<String>,
+    /// How many redirects are followed: 0 to 20.
+    #[arg(long, value_name = "N")]
+    redirects: Option<u8>,
     /// GET, POST, PUT, DELETE, PATCH, HEAD or OPTIONS.
     #[arg(long)]
     method: Option<String>,
@@ -65,23 +68,11 @@ pub struct Flags {
     paused: bool,
 }
 
-/// Which status means ok.
-#[derive(Clone, Copy, Debug)]
-enum Expected {
-    Any2xx,
-    This(u16),
-}
-
-impl FromStr for Expected {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            Ok(status) => Ok(Self::This(status)),
-            Err(_no_number) if text == "any" => Ok(Self::Any2xx),
-            Err(_no_number) => Err("it must be a status, 200 say, or any".to_owned()),
-        }
+fn statuses(text: &str) -> Result<String, String> {
+    if text != "any" {
+        text.parse::<ExpectedStatus>().map_err(|rule| format!("it {rule}, or any"))?;
     }
+    Ok(text.to_owned())
 }
 
 fn whole_seconds(text: &str) -> Result<Duration, String> {
@@ -105,7 +96,8 @@ impl Flags {
         set("name", self.name.map(Value::from));
         set("interval_seconds", self.interval.map(|interval| json!(interval.as_secs())));
         set("timeout_ms", self.timeout.map(|timeout| json!(ms(timeout))));
-        set("expected_status", self.expect.map(Expected::field));
+        set("expected_status", self.expect.map(expected));
+        set("max_redirects", self.redirects.map(Value::from));
         set("method", self.method.map(Value::from));
         set("headers", headers(&self.header)?);
         set("body", self.body.map(body).transpose()?);
@@ -119,13 +111,9 @@ impl Flags {
     }
 }
 
-impl Expected {
-    fn field(self) -> Value {
-        match self {
-            Self::Any2xx => Value::Null,
-            Self::This(status) => json!(status),
-        }
-    }
+/// The default has no text of its own: nothing means any 2xx.
+fn expected(text: String) -> Value {
+    if text == "any" { Value::Null } else { text.into() }
 }
 
 fn ms(duration: Duration) -> u64 {

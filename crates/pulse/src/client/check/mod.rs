@@ -44,7 +44,7 @@ pub enum Command {
 /// What to add.
 #[derive(Args, Debug)]
 pub struct Add {
-    /// What to look at: absolute, http or https, no credentials.
+    /// What to look at: http://, https://, tcp://host:port or tls://host:port.
     #[arg(id = "target", value_name = "URL")]
     target: String,
     #[command(flatten)]

@@ -54,7 +54,7 @@ fn every(check: &Check) -> String {
 
 /// Everything about a check, under the API's names.
 pub fn fields(check: &Check) -> Vec<(&'static str, Cell)> {
-    let expected = check.expected_status.map_or("any 2xx".to_owned(), |status| status.to_string());
+    let expected = check.expected_status.as_ref().map_or("any 2xx".to_owned(), ToString::to_string);
     let mut fields = vec![
         ("id", Cell::of(check.id)),
         ("name", Cell::of(&check.name)),
@@ -62,6 +62,7 @@ pub fn fields(check: &Check) -> Vec<(&'static str, Cell)> {
         ("status", Cell::word(&check.status)),
         ("method", Cell::of(&check.method)),
         ("expected_status", Cell::of(expected)),
+        ("max_redirects", Cell::of(check.max_redirects)),
         ("interval", Cell::of(every(check))),
         ("timeout", Cell::of(duration::show(check.timeout_ms))),
         ("alert_threshold", Cell::of(check.alert_threshold)),

@@ -14,9 +14,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::failures;
-use super::trace::Trace;
+use super::hop::Pointer;
 use super::wire::Metered;
 use crate::probes::ProbeFailure;
+use crate::probes::trace::Trace;
 
 /// Of a body no more is read than this.
 const MOST_BODY: usize = 64 * 1024;
@@ -37,6 +38,15 @@ pub(super) struct Exchange {
     roomy: http1::Builder,
 }
 
+/// What is particular to a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// Whether there is room for more than a hundred headers.
+    pub(super) many_headers: bool,
+    /// Whether a redirect is followed.
+    pub(super) follow: bool,
+}
+
 impl Default for Exchange {
     fn default() -> Self {
         let mut http = http1::Builder::new();
@@ -50,14 +60,14 @@ impl Default for Exchange {
 
 impl Exchange {
     /// Sends the request and reads the answer, up to the limits; without `many_headers`, up to a
-    /// hundred of them.
+    /// hundred of them. Where it points comes back if that is to be followed; its body is not read.
     pub(super) async fn over<S>(
         &self,
         stream: S,
         request: Request<Full<Bytes>>,
-        many_headers: bool,
+        Manner { many_headers, follow }: Manner,
         trace: &mut Trace,
-    ) -> Result<(), ProbeFailure>
+    ) -> Result<Option<Pointer>, ProbeFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -70,7 +80,10 @@ impl Exchange {
             let answer = sender.send_request(request).await;
             let answer = answer.map_err(|error| failures::before_head(&error))?;
             trace.answered(&answer);
-            read_some(answer.into_body()).await
+            match Pointer::of(&answer).filter(|_| follow) {
+                None => read_some(answer.into_body()).await.map(|()| None),
+                pointer => Ok(pointer),
+            }
         };
         drive(connection, talk).await
     }

@@ -1,27 +1,25 @@
-//! Looks at a target over HTTP/1.1: one fresh connection, one request, one answer.
+//! Looks at a target over HTTP/1.1: one fresh connection, one request, one answer; and the same again
+//! for each redirect, if the check follows them.
 //!
 //! The run's own task drives the connection, so a run costs no second task and leaves nothing behind
 //! when it is dropped. One deadline holds over everything. Of an answer 64 KiB of body are read at
 //! most, and of its head 256 KiB: a hostile server costs the deadline and half a megabyte.
 
-mod evidence;
 mod exchange;
 mod failures;
+mod hop;
 mod prepared;
-mod trace;
 mod wire;
-
-use std::time::Duration;
 
 use http::HeaderValue;
 
-pub use evidence::Evidence;
 pub use prepared::{PrepareError, PreparedHttp};
 
-use super::{ProbeFailure, Sight};
+use super::trace::Trace;
+use super::{ProbeFailure, reach};
 use crate::egress::Egress;
-use exchange::Exchange;
-use trace::Trace;
+use exchange::{Exchange, Manner};
+use hop::{Hop, Pointer};
 
 /// The HTTP probe; one serves all runs.
 #[derive(Clone, Debug, Default)]
@@ -30,41 +28,9 @@ pub struct HttpProbe {
 }
 
 impl HttpProbe {
-    /// Looks once, for `timeout` at most over everything from the name to the end of the body.
-    ///
-    /// `run` is sent as `Pulse-Run`, so that targets can tell one run from another.
-    pub async fn look(
-        &self,
-        egress: &Egress,
-        target: &PreparedHttp,
-        run: Option<HeaderValue>,
-        timeout: Duration,
-    ) -> Sight {
-        let mut trace = Trace::begin();
-        let walk = self.walk(egress, target, run, &mut trace);
-        let ended = tokio::time::timeout(timeout, walk).await;
-        let ended = ended.unwrap_or_else(|_| Err(failures::timed_out(timeout, trace.step())));
-        Sight { observation: trace.end(), ended }
-    }
-
-    /// Looks as [`Self::look`] does, and keeps what a run has no use for: see [`Evidence`].
-    pub async fn look_closely(
-        &self,
-        egress: &Egress,
-        target: &PreparedHttp,
-        timeout: Duration,
-    ) -> (Sight, Evidence) {
-        let mut trace = Trace::begin_closely();
-        let walk = self.walk(egress, target, None, &mut trace);
-        let ended = tokio::time::timeout(timeout, walk).await;
-        let ended = ended.unwrap_or_else(|_| Err(failures::timed_out(timeout, trace.step())));
-        let (observation, evidence) = trace.end_closely();
-        (Sight { observation, ended }, evidence)
-    }
-
     /// A target is looked at once more, with more room, the first time its head is too large for the
     /// usual parser: a limit of ours is no failure of its.
-    async fn walk(
+    pub(super) async fn walk(
         &self,
         egress: &Egress,
         target: &PreparedHttp,
@@ -87,22 +53,37 @@ impl HttpProbe {
         run: Option<HeaderValue>,
         trace: &mut Trace,
     ) -> Result<(), ProbeFailure> {
-        let addresses =
-            egress.resolve(target.host()).await.map_err(|error| failures::resolve(&error))?;
-        trace.resolved(target.has_name());
-        let (tcp, address) = egress
-            .connect(&addresses, target.port())
-            .await
-            .map_err(|error| failures::connect(&error))?;
-        trace.connected(address);
-        let (request, many) = (target.request(run), target.has_many_headers());
-        let Some(name) = target.server_name() else {
-            return self.exchange.over(tcp, request, many, trace).await;
+        let most = target.most_redirects();
+        let manner = Manner { many_headers: target.has_many_headers(), follow: most > 0 };
+        let mut pointer = self.ask(egress, target.first(), run.clone(), manner, trace).await?;
+        let (mut from, mut left): (Option<Hop>, u8) = (None, most);
+        while let Some(pointed) = pointer {
+            trace.redirected();
+            left = left.checked_sub(1).ok_or_else(|| hop::too_many(most))?;
+            let hop = from.as_ref().unwrap_or(target.first()).follow(&pointed)?;
+            // Boxed, because most looks are not led on.
+            pointer = Box::pin(self.ask(egress, &hop, run.clone(), manner, trace)).await?;
+            from = Some(hop);
+        }
+        Ok(())
+    }
+
+    /// One request, and where its answer points if that is followed.
+    async fn ask(
+        &self,
+        egress: &Egress,
+        hop: &Hop,
+        run: Option<HeaderValue>,
+        manner: Manner,
+        trace: &mut Trace,
+    ) -> Result<Option<Pointer>, ProbeFailure> {
+        let tcp = reach::connect(egress, &hop.host, hop.port, trace).await?;
+        let request = hop.request(run);
+        let Some(name) = &hop.server_name else {
+            return self.exchange.over(tcp, request, manner, trace).await;
         };
         // Boxed, so that plain runs do not carry the size of encrypted ones.
-        let tls = Box::pin(egress.secure(name.clone(), tcp, trace.presented())).await;
-        let tls = Box::new(tls.map_err(|error| failures::tls(&error))?);
-        trace.secured(tls.get_ref().1);
-        Box::pin(self.exchange.over(tls, request, many, trace)).await
+        let tls = Box::pin(reach::secure(egress, name.clone(), tcp, trace)).await?;
+        Box::pin(self.exchange.over(tls, request, manner, trace)).await
     }
 }

@@ -3,24 +3,28 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue,
     InvalidHeaderName, InvalidHeaderValue, USER_AGENT,
 };
 use http::method::InvalidMethod;
 use http::uri::InvalidUri;
-use http::{Method, Request, Uri};
-use http_body_util::Full;
+use pulse_core::models::expected_status::ExpectedStatus;
 use pulse_core::models::job::ProbeSpec;
-use rustls::pki_types::{InvalidDnsNameError, ServerName};
-use url::{Host, Position, Url};
+use rustls::pki_types::InvalidDnsNameError;
+use url::Url;
+
+use super::hop::Hop;
 
 const OURS: HeaderValue = HeaderValue::from_static(concat!("Pulse/", env!("CARGO_PKG_VERSION")));
-const PULSE_RUN: HeaderName = HeaderName::from_static("pulse-run");
 
 /// Why a definition cannot be probed. The API lets none of these through.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
+    /// Not an address of any kind that is known.
+    #[error("the address {0}")]
+    Target(String),
     /// Not a URL.
     #[error("the address is not a URL")]
     Url(#[source] url::ParseError),
@@ -47,62 +51,43 @@ pub enum PrepareError {
 /// A definition, parsed. Keep it by check and version.
 #[derive(Debug)]
 pub struct PreparedHttp {
-    host: Host<String>,
-    port: u16,
-    server_name: Option<ServerName<'static>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    first: Hop,
+    most_redirects: u8,
     /// Whether answers may have more headers than the usual parser takes.
     many_headers: AtomicBool,
-    expected_status: Option<u16>,
+    expected_status: Option<ExpectedStatus>,
 }
 
 impl PreparedHttp {
     /// Parses everything that does not change from run to run.
     pub fn new(spec: &ProbeSpec) -> Result<Self, PrepareError> {
         let url = Url::parse(&spec.url).map_err(PrepareError::Url)?;
-        let host = url.host().ok_or(PrepareError::Address)?.to_owned();
-        let port = url.port_or_known_default().ok_or(PrepareError::Address)?;
-        let server_name = match url.scheme() {
-            "http" => None,
-            "https" => Some(server_name(&host)?),
-            _ => return Err(PrepareError::Address),
-        };
-        let path = &url[Position::BeforePath..Position::AfterQuery];
         let method: Method = spec.method.parse().map_err(PrepareError::Method)?;
+        // What changes something is not asked for twice to find out.
+        let many_headers = AtomicBool::new(!method.is_safe());
+        let body = spec.body.clone().map(Bytes::from).unwrap_or_default();
+        let mut first = Hop::to(&url, method, headers(spec)?, body)?;
+        first.leads_on = (spec.max_redirects > 0).then(|| Box::new(url));
         Ok(Self {
-            host,
-            port,
-            server_name,
-            // What changes something is not asked for twice to find out.
-            many_headers: AtomicBool::new(!method.is_safe()),
-            method,
-            uri: path.parse().map_err(PrepareError::Path)?,
-            headers: headers(spec, &url[Position::BeforeHost..Position::AfterPort])?,
-            body: spec.body.clone().map(Bytes::from).unwrap_or_default(),
-            expected_status: spec.expected_status,
+            first,
+            most_redirects: spec.max_redirects,
+            many_headers,
+            expected_status: spec.expected_status.clone(),
         })
     }
 
-    /// The status that is expected; `None` for any 2xx.
+    /// The statuses that are expected; `None` for any 2xx.
     #[must_use]
-    pub const fn expected_status(&self) -> Option<u16> {
-        self.expected_status
+    pub const fn expected_status(&self) -> Option<&ExpectedStatus> {
+        self.expected_status.as_ref()
     }
 
-    pub(super) const fn host(&self) -> &Host<String> {
-        &self.host
+    pub(super) const fn first(&self) -> &Hop {
+        &self.first
     }
 
-    pub(super) const fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The name the server must show a certificate for; `None` without TLS.
-    pub(super) const fn server_name(&self) -> Option<&ServerName<'static>> {
-        self.server_name.as_ref()
+    pub(super) const fn most_redirects(&self) -> u8 {
+        self.most_redirects
     }
 
     pub(super) fn has_many_headers(&self) -> bool {
@@ -113,44 +98,15 @@ impl PreparedHttp {
     pub(super) fn expect_many_headers(&self) -> bool {
         !self.many_headers.swap(true, Ordering::Relaxed)
     }
-
-    pub(super) const fn has_name(&self) -> bool {
-        matches!(self.host, Host::Domain(_))
-    }
-
-    /// The request for one run.
-    pub(super) fn request(&self, run: Option<HeaderValue>) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
-        if let Some(run) = run {
-            headers.insert(PULSE_RUN, run);
-        }
-        request
-    }
 }
 
-fn server_name(host: &Host<String>) -> Result<ServerName<'static>, PrepareError> {
-    match host {
-        Host::Ipv4(address) => Ok(ServerName::from(std::net::IpAddr::from(*address))),
-        Host::Ipv6(address) => Ok(ServerName::from(std::net::IpAddr::from(*address))),
-        // The final dot of an absolute name is no part of it in TLS (RFC 6066, section 3).
-        Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned())
-            .map_err(PrepareError::ServerName),
-    }
-}
-
-fn headers(spec: &ProbeSpec, authority: &str) -> Result<HeaderMap, PrepareError> {
-    let mut headers = HeaderMap::with_capacity(spec.headers.len() + 7);
+fn headers(spec: &ProbeSpec) -> Result<HeaderMap, PrepareError> {
+    let mut headers = HeaderMap::with_capacity(spec.headers.len() + 4);
     for (name, value) in &spec.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(PrepareError::HeaderName)?;
         let value = HeaderValue::from_str(value).map_err(PrepareError::HeaderValue)?;
         headers.append(name, value);
     }
-    let host = HeaderValue::from_str(authority).map_err(PrepareError::HeaderValue)?;
-    headers.entry(HOST).or_insert(host);
     headers.entry(USER_AGENT).or_insert(OURS);
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
@@ -173,6 +129,9 @@ fn content_length(spec: &ProbeSpec) -> Option<usize> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use http::header::HOST;
+    use rustls::pki_types::ServerName;
+
     use super::*;
 
     fn spec(url: &str) -> ProbeSpec {
@@ -182,11 +141,12 @@ mod tests {
             headers: BTreeMap::new(),
             body: None,
             expected_status: None,
+            max_redirects: 0,
         }
     }
 
-    fn prepared(url: &str) -> PreparedHttp {
-        PreparedHttp::new(&spec(url)).unwrap()
+    fn prepared(url: &str) -> Hop {
+        PreparedHttp::new(&spec(url)).unwrap().first
     }
 
     #[test]
@@ -212,7 +172,7 @@ mod tests {
     fn a_literal_is_no_name() {
         let target = prepared("https://[::1]:8443/");
 
-        assert!(!target.has_name());
+        assert!(!matches!(target.host, url::Host::Domain(_)));
         assert_eq!(target.headers[HOST], "[::1]:8443");
         assert!(matches!(target.server_name, Some(ServerName::IpAddress(_))));
     }
@@ -224,7 +184,7 @@ mod tests {
             .map(|(name, value)| (name.replace('ä', "ae"), value.to_owned()))
             .into();
 
-        let target = PreparedHttp::new(&spec).unwrap();
+        let target = PreparedHttp::new(&spec).unwrap().first;
 
         assert_eq!(target.headers[USER_AGENT], "me");
         assert_eq!(target.headers[HOST], "other");

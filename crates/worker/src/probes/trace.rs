@@ -68,6 +68,15 @@ impl Trace {
         *self = if closely { Self::begin_closely() } else { Self::begin() };
     }
 
+    /// The look goes on elsewhere: what was seen so far is not what the target is judged by. The clock
+    /// runs on.
+    pub(super) fn redirected(&mut self) {
+        self.next(Step::Resolve);
+        self.seen.phases = Phases::default();
+        self.seen.status_code = None;
+        self.seen.address = None;
+    }
+
     pub(super) fn step(&self) -> Step {
         self.step
     }

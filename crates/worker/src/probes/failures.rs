@@ -1,0 +1,114 @@
+//! What went wrong on the way to a target, as a class and a sentence for the check's owner.
+//!
+//! Sentences never quote what a server sent: no header, no body, no name from a certificate.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use chrono::DateTime;
+use pulse_core::models::run::FailClass;
+use rustls::CertificateError;
+use rustls::pki_types::UnixTime;
+
+use super::ProbeFailure;
+use super::trace::Step;
+use crate::egress::{ResolveError, is_local_exhaustion};
+
+pub(super) fn timed_out(timeout: Duration, step: Step) -> ProbeFailure {
+    let sentence = format!("timed out after {} ms while {step}", timeout.as_millis());
+    ProbeFailure::of_target(FailClass::Timeout, sentence)
+}
+
+pub(super) fn resolve(error: &ResolveError) -> ProbeFailure {
+    let sentence = match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    match error {
+        ResolveError::CannotAsk(_) => ProbeFailure::of_worker(sentence),
+        ResolveError::Forbidden => ProbeFailure::of_target(FailClass::ForbiddenAddress, sentence),
+        _ => ProbeFailure::of_target(FailClass::Dns, sentence),
+    }
+}
+
+pub(super) fn connect(error: &io::Error) -> ProbeFailure {
+    if is_local_exhaustion(error) {
+        return exhausted(error);
+    }
+    let sentence = match error.kind() {
+        ErrorKind::ConnectionRefused => "the connection was refused".to_owned(),
+        ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
+        ErrorKind::HostUnreachable => "the host is unreachable".to_owned(),
+        ErrorKind::NetworkUnreachable => "the network is unreachable".to_owned(),
+        ErrorKind::TimedOut => "the network gave up on the connection".to_owned(),
+        _ => format!("no connection: {error}"),
+    };
+    ProbeFailure::of_target(FailClass::Connect, sentence)
+}
+
+pub(super) fn exhausted(error: &io::Error) -> ProbeFailure {
+    ProbeFailure::of_worker(format!("this worker has run out of something of its own: {error}"))
+}
+
+pub(super) fn tls(error: &io::Error) -> ProbeFailure {
+    if is_local_exhaustion(error) {
+        return exhausted(error);
+    }
+    if let Some(cause) = tls_cause(error) {
+        return untrusted(cause);
+    }
+    let sentence = match error.kind() {
+        ErrorKind::UnexpectedEof => "the connection was closed during the TLS handshake".to_owned(),
+        ErrorKind::ConnectionReset => {
+            "the connection was reset during the TLS handshake".to_owned()
+        }
+        _ => format!("the TLS handshake failed: {error}"),
+    };
+    ProbeFailure::of_target(FailClass::Tls, sentence)
+}
+
+pub(super) fn tls_cause(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+pub(super) fn untrusted(error: &rustls::Error) -> ProbeFailure {
+    let sentence = match error {
+        rustls::Error::InvalidCertificate(error) => bad_certificate(error),
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+            "the TLS handshake failed: what came back is not TLS".to_owned()
+        }
+        rustls::Error::AlertReceived(alert) => {
+            format!("the server refused the TLS handshake: {alert:?}")
+        }
+        error => format!("the TLS handshake failed: {error}"),
+    };
+    ProbeFailure::of_target(FailClass::Tls, sentence)
+}
+
+fn bad_certificate(error: &CertificateError) -> String {
+    match error {
+        CertificateError::Expired => "the certificate has expired".to_owned(),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("the certificate expired on {}", day(*not_after))
+        }
+        CertificateError::NotValidYet => "the certificate is not valid yet".to_owned(),
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("the certificate is not valid before {}", day(*not_before))
+        }
+        CertificateError::NotValidForName => "the certificate is for another host".to_owned(),
+        CertificateError::NotValidForNameContext { expected, .. } => {
+            format!("the certificate is for another host, not for {}", expected.to_str())
+        }
+        CertificateError::UnknownIssuer => {
+            "the certificate is self-signed or from an unknown authority".to_owned()
+        }
+        CertificateError::Revoked => "the certificate has been revoked".to_owned(),
+        error => format!("the certificate is not acceptable: {error}"),
+    }
+}
+
+fn day(at: UnixTime) -> String {
+    let time = i64::try_from(at.as_secs()).ok().and_then(|secs| DateTime::from_timestamp(secs, 0));
+    time.map_or_else(|| "an impossible day".to_owned(), |time| time.format("%Y-%m-%d").to_string())
+}

@@ -1,0 +1,50 @@
+//! From a host to a connection, and from there to TLS: the way every look begins.
+
+use std::net::IpAddr;
+
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use url::Host;
+
+use super::trace::Trace;
+use super::{ProbeFailure, failures};
+use crate::egress::Egress;
+
+/// A connection to a host, with its two phases written down.
+pub(super) async fn connect(
+    egress: &Egress,
+    host: &Host<String>,
+    port: u16,
+    trace: &mut Trace,
+) -> Result<TcpStream, ProbeFailure> {
+    let addresses = egress.resolve(host).await.map_err(|error| failures::resolve(&error))?;
+    trace.resolved(matches!(host, Host::Domain(_)));
+    let connected = egress.connect(&addresses, port).await;
+    let (stream, address) = connected.map_err(|error| failures::connect(&error))?;
+    trace.connected(address);
+    Ok(stream)
+}
+
+/// Encrypts a connection, with the server verified as `name` and the phase written down.
+pub(super) async fn secure(
+    egress: &Egress,
+    name: ServerName<'static>,
+    stream: TcpStream,
+    trace: &mut Trace,
+) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
+    let tls = egress.secure(name, stream, trace.presented()).await;
+    let tls = Box::new(tls.map_err(|error| failures::tls(&error))?);
+    trace.secured(tls.get_ref().1);
+    Ok(tls)
+}
+
+/// What a certificate for `host` must be for.
+pub(super) fn server_name(host: &Host<String>) -> Result<ServerName<'static>, InvalidDnsNameError> {
+    match host {
+        Host::Ipv4(address) => Ok(ServerName::from(IpAddr::from(*address))),
+        Host::Ipv6(address) => Ok(ServerName::from(IpAddr::from(*address))),
+        // The final dot of an absolute name is no part of it in TLS (RFC 6066, section 3).
+        Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned()),
+    }
+}
