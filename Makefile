@@ -44,7 +44,7 @@ lint: ## Everything `check` does but the tests
 
 check: lint test ## What CI does: fmt, clippy, docs, deny, Docker and shell linters, tests
 
-promises: ## Play what each promise stands on, about 15 minutes; figures in target/promises.json (ARGS goes to pulse-lab)
+promises: ## Play what each promise stands on, about 18 minutes; figures in target/promises.json (ARGS goes to pulse-lab)
 	cargo build --release --workspace --bins
 	cargo build --workspace --bins
 	target/release/pulse-lab promises --json target/promises.json $(ARGS)
