@@ -14,7 +14,7 @@ use anyhow::{Context, ensure};
 use http::HeaderValue;
 use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::expected_status::ExpectedStatus;
-use pulse_core::models::job::ProbeSpec;
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::Outcome;
 use pulse_meter::process::usage;
 use pulse_worker::egress::Egress;
@@ -131,7 +131,7 @@ impl Lookers {
         }
         let target = &self.prepared[usize::from(order.scheme == Scheme::Https)][n];
         let sight = self.probe.look(&self.egress, target, Some(RUN), TIMEOUT).await;
-        let (outcome, seen) = judge(sight, target.expected_status());
+        let (outcome, seen) = judge(sight, target.expectations());
         ensure!(outcome == Outcome::Ok, "a look failed: {}", seen.error.unwrap_or_default());
         Ok(())
     }
@@ -139,14 +139,7 @@ impl Lookers {
 
 /// As a check of these defaults has it.
 fn spec(url: String) -> ProbeSpec {
-    ProbeSpec {
-        url,
-        method: "GET".to_owned(),
-        headers: [].into(),
-        body: None,
-        expected_status: ExpectedStatus::try_from(200).ok(),
-        max_redirects: 0,
-    }
+    ProbeSpec { expected_status: ExpectedStatus::try_from(200).ok(), ..ProbeSpec::at(url) }
 }
 
 fn roots(authority: &Path) -> anyhow::Result<RootCertStore> {

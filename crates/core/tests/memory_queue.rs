@@ -20,7 +20,7 @@ const BATCH: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn put_spec(queue: &Memory, job: &Job) {
-    let spec = a_check().build().config.probe_spec().into();
+    let spec = a_check().build().config.probe.into();
     let spec = VersionedSpec { check_id: job.check_id, version: job.version, spec };
     queue.put_specs(&job.region, &[spec]).await.unwrap();
 }

@@ -5,18 +5,36 @@
 use std::fmt;
 
 use pulse_core::models::expected_status::ExpectedStatus;
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{FailClass, Observation, Outcome};
+use pulse_core::models::scheme::Scheme;
 use pulse_core::models::text::tame;
 
 use crate::probes::{ProbeFailure, Sight};
 
 const LONGEST_ERROR: usize = 500;
 
-/// Judges one look; `expected` is `None` for any 2xx. The observation comes back with
-/// its error told, in a sentence for the check's owner, when the outcome is not `ok`.
+/// What a look is judged by.
+#[derive(Clone, Debug, Default)]
+pub struct Expectations {
+    /// `None` where an answer has no status.
+    status: Option<ExpectedStatus>,
+}
+
+impl Expectations {
+    /// What `spec`, which is of this kind, expects.
+    #[must_use]
+    pub fn of(spec: &ProbeSpec, scheme: Scheme) -> Self {
+        let status = || spec.expected_status.clone().unwrap_or_else(ExpectedStatus::any_2xx);
+        Self { status: scheme.is_http().then(status) }
+    }
+}
+
+/// Judges one look. The observation comes back with its error told, in a sentence for the check's
+/// owner, when the outcome is not `ok`.
 #[must_use]
-pub fn judge(sight: Sight, expected: Option<&ExpectedStatus>) -> (Outcome, Observation) {
-    let Sight { mut observation, ended } = sight;
+pub fn judge(sight: Sight, expected: &Expectations) -> (Outcome, Observation) {
+    let Sight { mut observation, ended, .. } = sight;
     let (outcome, sentence) = assess(observation.status_code, ended, expected);
     observation.error = sentence.map(|sentence| tame(&sentence, LONGEST_ERROR));
     (outcome, observation)
@@ -67,46 +85,44 @@ impl fmt::Display for Assertion {
 
 /// Each rule that [`judge`] applies, by itself.
 #[must_use]
-pub fn assertions(observation: &Observation, expected: Option<&ExpectedStatus>) -> Vec<Assertion> {
+pub fn assertions(observation: &Observation, expected: &Expectations) -> Vec<Assertion> {
     let status = observation.status_code;
-    vec![Assertion {
+    let rule = expected.status.as_ref().map(|expected| Assertion {
         source: "status",
-        comparison: match expected.and_then(ExpectedStatus::only) {
+        comparison: match expected.only() {
             Some(_one) => Comparison::Is,
             None => Comparison::IsAny,
         },
-        target: expected.map_or_else(|| "2xx".to_owned(), ToString::to_string),
+        target: expected.to_string(),
         observed: status.map(|status| status.to_string()),
-        passed: status.map(|status| is_expected(status, expected)),
-    }]
+        passed: status.map(|status| expected.contains(status)),
+    });
+    rule.into_iter().collect()
 }
 
 /// An unexpected status decides, whatever became of its body: it is what the owner must know.
 fn assess(
     status: Option<u16>,
     ended: Result<(), ProbeFailure>,
-    expected: Option<&ExpectedStatus>,
+    expected: &Expectations,
 ) -> (Outcome, Option<String>) {
-    match (status, ended) {
-        (Some(status), _) if !is_expected(status, expected) => {
+    let refused = status.zip(expected.status.as_ref()).filter(|(it, all)| !all.contains(*it));
+    match (refused, ended) {
+        (Some((status, expected)), _) => {
             (Outcome::Fail(FailClass::Status), Some(unexpected(status, expected)))
         }
-        (_, Err(failure)) => (failure.outcome(), Some(failure.sentence)),
-        (_, Ok(())) => (Outcome::Ok, None),
+        (None, Err(failure)) => (failure.outcome(), Some(failure.sentence)),
+        (None, Ok(())) => (Outcome::Ok, None),
     }
 }
 
-fn is_expected(status: u16, expected: Option<&ExpectedStatus>) -> bool {
-    expected.map_or((200..=299).contains(&status), |expected| expected.contains(status))
-}
-
-fn unexpected(status: u16, expected: Option<&ExpectedStatus>) -> String {
-    match expected {
-        Some(expected) if expected.only().is_some() => {
-            format!("status {status}, expected {expected}")
-        }
-        Some(expected) => format!("status {status}, expected any of {expected}"),
-        None => format!("status {status}, expected any 2xx"),
+fn unexpected(status: u16, expected: &ExpectedStatus) -> String {
+    if expected.only().is_some() {
+        format!("status {status}, expected {expected}")
+    } else if expected.is_one_class() {
+        format!("status {status}, expected any {expected}")
+    } else {
+        format!("status {status}, expected any of {expected}")
     }
 }
 
@@ -116,6 +132,15 @@ mod tests {
     use pulse_core::models::run::{InconclusiveReason, Phases};
 
     use super::*;
+    use crate::probes::Notes;
+
+    fn expecting(status: Option<&str>) -> Expectations {
+        let spec = ProbeSpec {
+            expected_status: status.map(|text| text.parse().unwrap()),
+            ..ProbeSpec::at("http://shop.example/")
+        };
+        Expectations::of(&spec, Scheme::Http)
+    }
 
     fn saw(status: Option<u16>, ended: Result<(), ProbeFailure>) -> Sight {
         let observation = Observation {
@@ -125,12 +150,11 @@ mod tests {
             address: None,
             error: None,
         };
-        Sight { observation, ended }
+        Sight { observation, notes: Notes::default(), ended }
     }
 
     fn verdict(sight: Sight, expected: Option<&str>) -> (Outcome, Option<String>) {
-        let expected = expected.map(|text| text.parse().unwrap());
-        let (outcome, observation) = judge(sight, expected.as_ref());
+        let (outcome, observation) = judge(sight, &expecting(expected));
         (outcome, observation.error)
     }
 
@@ -157,8 +181,7 @@ mod tests {
     #[test]
     fn an_assertion_tells_what_it_wanted_and_what_it_saw() {
         let told = |status, expected: Option<&str>| {
-            let expected = expected.map(|text| text.parse().unwrap());
-            let told = assertions(&saw(status, Ok(())).observation, expected.as_ref());
+            let told = assertions(&saw(status, Ok(())).observation, &expecting(expected));
             (told[0].to_string(), told[0].passed)
         };
 

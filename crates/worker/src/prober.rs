@@ -15,7 +15,8 @@ use prometheus::IntCounter;
 use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
 use pulse_core::models::ids::{CheckId, Region};
-use pulse_core::models::job::{Job, LeasedJob, ProbeSpec, RunResult, VersionedSpec};
+use pulse_core::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{InconclusiveReason, Observation, Outcome, Phases};
 use pulse_core::models::schedule::Slot;
 use pulse_core::ports::StoreResult;
@@ -58,10 +59,7 @@ struct Known {
 
 impl Known {
     fn new(spec: &ProbeSpec) -> Self {
-        let headers: usize =
-            spec.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let body = spec.body.as_ref().map_or(0, String::len);
-        let bytes = SPEC_OVERHEAD + spec.url.len() + headers + body;
+        let bytes = SPEC_OVERHEAD + spec.text_bytes();
         Self {
             target: Prepared::new(spec).map_err(|error| error.to_string()),
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
@@ -326,7 +324,7 @@ impl Prober {
                 let run = inner.run_header.then(|| run_header(job, leased.token)).flatten();
                 let timeout = Duration::from_millis(job.timeout_ms.into());
                 let sight = inner.probes.look(&inner.egress, target, run, timeout).await;
-                judge(sight, target.expected_status())
+                judge(sight, target.expectations())
             }
             Some(Err(reason)) => unseen(reason),
             None => unseen("the check's definition was not in the queue"),

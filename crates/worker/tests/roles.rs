@@ -308,7 +308,7 @@ impl Target {
     async fn jobs_wait(&self) -> Memory {
         let queue = Memory::new(QueueOptions::default());
         let jobs: Vec<Job> = std::iter::repeat_with(|| a_job(50_000)).take(JOBS).collect();
-        let spec = a_check().with("url", self.url.as_str().into()).build().config.probe_spec();
+        let spec = a_check().with("url", self.url.as_str().into()).build().config.probe;
         for job in &jobs {
             let (check_id, version) = (job.check_id, job.version);
             let spec = VersionedSpec { check_id, version, spec: spec.clone().into() };

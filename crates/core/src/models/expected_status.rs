@@ -44,6 +44,12 @@ impl ExpectedStatus {
         })
     }
 
+    /// Whether it is one class, as `2xx`, and nothing else.
+    #[must_use]
+    pub const fn is_one_class(&self) -> bool {
+        matches!(self.0.as_slice(), [Part::Class(_)])
+    }
+
     /// The status, when it is one and no other.
     #[must_use]
     pub fn only(&self) -> Option<u16> {

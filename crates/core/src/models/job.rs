@@ -1,13 +1,12 @@
 //! What travels between scheduler, prober and recorder.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::expected_status::ExpectedStatus;
 use super::ids::{CheckId, Region};
+use super::probe_spec::ProbeSpec;
 use super::run::{Observation, Outcome};
 use super::schedule::Slot;
 
@@ -39,32 +38,6 @@ pub struct LeasedJob {
     pub token: u32,
     /// How long until its slot; no longer than the job was told to wait when it was pushed.
     pub due_in: Duration,
-}
-
-/// What a probe needs to know of a check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProbeSpec {
-    /// The address, absolute, with scheme and host and without credentials.
-    pub url: String,
-    /// The method, in capitals.
-    pub method: String,
-    /// Sent as they are.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
-    /// Sent as it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-    /// `None` accepts any 2xx.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_status: Option<ExpectedStatus>,
-    /// How many redirects are followed; 0 for none.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub max_redirects: u8,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(number: &u8) -> bool {
-    *number == 0
 }
 
 /// A definition, by the check and version it belongs to.

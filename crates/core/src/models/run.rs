@@ -22,6 +22,8 @@ words! {
         Timeout = "timeout",
         /// Answered with another status than expected.
         Status = "status",
+        /// Answered, and not as was asserted.
+        Assertion = "assertion",
         /// What came back was no HTTP, or ended too early.
         Protocol = "protocol",
         /// The answer's head was larger than a probe reads.

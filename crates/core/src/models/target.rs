@@ -1,49 +1,30 @@
 //! What a check's address says: how to look, and where.
 
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use super::scheme::{Path, Port, Scheme};
+
 const LONGEST: usize = 2048;
-
-words! {
-    /// How a target is looked at.
-    Scheme {
-        /// A request over plain HTTP.
-        Http = "http",
-        /// A request over HTTP in TLS.
-        Https = "https",
-        /// A connection.
-        Tcp = "tcp",
-        /// A connection and a TLS handshake, with the certificate verified.
-        Tls = "tls",
-    }
-}
-
-impl Scheme {
-    /// Whether a request is made.
-    #[must_use]
-    pub const fn is_http(self) -> bool {
-        matches!(self, Self::Http | Self::Https)
-    }
-
-    /// The port when none is named; `None` where one must be.
-    const fn default_port(self) -> Option<u16> {
-        match self {
-            Self::Http => Some(80),
-            Self::Https | Self::Tls => Some(443),
-            Self::Tcp => None,
-        }
-    }
-}
+/// Stands in for a host that is not named, so that the rest can be read.
+const NO_HOST: &str = "none.invalid";
 
 /// An address, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// How to look.
     pub scheme: Scheme,
-    /// Where: a name in lower case and ASCII, or an address in whichever way it was written.
-    pub host: Host<String>,
-    /// Never 0.
+    /// Where: a name in lower case and ASCII, or an address in whichever way it was written. `None`
+    /// only for kinds that can do without, when none is named.
+    pub host: Option<Host<String>>,
+    /// Never 0, but for kinds that know no ports.
     pub port: u16,
+    /// What the path says, where the kind has words for it; decoded, without the first slash.
+    pub path: String,
+    /// What the query says, likewise.
+    pub query: BTreeMap<String, String>,
 }
 
 impl Target {
@@ -62,47 +43,88 @@ impl Target {
             Scheme::parse(&scheme.to_ascii_lowercase()).map(|scheme| (scheme, rest))
         });
         let Some((scheme, rest)) = scheme else {
-            return Err(format!("must be an absolute URL that begins with {}", known()));
+            return Err(format!("must be an absolute URL that begins with {}", Scheme::known()));
         };
-        if rest.is_empty() || rest.starts_with(['/', '?', '#', ':']) {
+        let traits = scheme.traits();
+        let names_host = !(rest.is_empty() || rest.starts_with(['/', '?', '#', ':']));
+        if !names_host && !traits.can_lack_host {
             return Err("must name a host".into());
         }
-        // Only for schemes of the web does the parser read hosts as what they stand for: `0x7f.1` is
-        // an address, and must not pass for a name.
-        let web = if scheme == Scheme::Https { "https" } else { "http" };
-        let url = parse(&format!("{web}://{rest}"))?;
+        let url = in_words_of_the_web(scheme, if names_host { "" } else { NO_HOST }, rest)?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("must not carry credentials; send them in `headers`".into());
+            return Err("must not carry credentials; send them in `headers` or `auth`".into());
         }
-        let port = if scheme.is_http() { url.port() } else { parse(text)?.port() };
-        let port = port.or(scheme.default_port());
-        if port == Some(0) {
-            return Err("must not name port 0".into());
+        let (path, query) = match traits.path {
+            Path::Web => (String::new(), BTreeMap::new()),
+            path => (path_of(&url, scheme, path)?, words_of(&url, traits.query)?),
+        };
+        let port = port_of(scheme, traits.port, &url, text)?;
+        let host = url.host().filter(|_| names_host).map(|host| host.to_owned());
+        Ok(Self { scheme, host, port, path, query })
+    }
+}
+
+/// Only for schemes of the web does the parser read hosts as what they stand for: `0x7f.1` is an
+/// address, and must not pass for a name.
+fn in_words_of_the_web(scheme: Scheme, host: &str, rest: &str) -> Result<Url, String> {
+    let web = if scheme.is_encrypted_web() { "https" } else { "http" };
+    parse(&format!("{web}://{host}{rest}"))
+}
+
+fn port_of(scheme: Scheme, usual: Port, url: &Url, text: &str) -> Result<u16, String> {
+    // The parser leaves out a port that is the usual one of the scheme it was told.
+    let named = match scheme.is_web() {
+        true => url.port(),
+        false => Url::parse(text).ok().and_then(|url| url.port()),
+    };
+    match (named, usual) {
+        (Some(0), _) => Err("must not name port 0".into()),
+        (Some(_), Port::Never) => Err("must not name a port".into()),
+        (Some(port), _) | (None, Port::Usually(port)) => Ok(port),
+        (None, Port::Never) => Ok(0),
+        (None, Port::Named) => Err(format!("must name a port, as in {scheme}://host:1234")),
+    }
+}
+
+fn path_of(url: &Url, scheme: Scheme, shape: Path) -> Result<String, String> {
+    if url.fragment().is_some() {
+        return Err("must not have a part after #".into());
+    }
+    let path = url.path().strip_prefix('/').unwrap_or(url.path());
+    let decoded = percent_decode_str(path).decode_utf8();
+    let path = decoded.map_err(|_not_text| "must have a path in UTF-8".to_owned())?;
+    if path.chars().any(char::is_control) {
+        return Err("must not contain control characters".into());
+    }
+    match shape {
+        Path::None if !path.is_empty() => {
+            Err("must end with the port: nothing is asked for".into())
         }
-        let is_bare =
-            matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
-        if !scheme.is_http() && !is_bare {
-            return Err("must end with the port: nothing is asked for".into());
+        Path::Needed(what) if path.is_empty() => {
+            Err(format!("must name {what}, as in {scheme}://host/{}", what.replace(' ', "-")))
         }
-        match (url.host(), port) {
-            (Some(host), Some(port)) => Ok(Self { scheme, host: host.to_owned(), port }),
-            (None, _) => Err("must name a host".into()),
-            (_, None) => Err(format!("must name a port, as in {scheme}://host:1234")),
+        _ => Ok(path.into_owned()),
+    }
+}
+
+/// The query, if it says nothing but what is known, each once.
+fn words_of(url: &Url, known: &[&str]) -> Result<BTreeMap<String, String>, String> {
+    let mut words = BTreeMap::new();
+    for (key, value) in url.query_pairs() {
+        if !known.contains(&&*key) {
+            let known = if known.is_empty() { "nothing" } else { &known.join(", ") };
+            return Err(format!("must say {known} after the question mark"));
+        }
+        if words.insert(key.into_owned(), value.into_owned()).is_some() {
+            return Err("must not say the same thing twice".into());
         }
     }
+    Ok(words)
 }
 
 fn parse(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
     if url.host_str().is_none_or(str::is_empty) { Err("must name a host".into()) } else { Ok(url) }
-}
-
-fn known() -> String {
-    let [others @ .., last] = Scheme::ALL else {
-        return String::new();
-    };
-    let others: Vec<_> = others.iter().map(|scheme| format!("{scheme}://")).collect();
-    format!("{} or {last}://", others.join(", "))
 }
 
 #[cfg(test)]
@@ -111,7 +133,7 @@ mod tests {
 
     fn read(text: &str) -> (Scheme, String, u16) {
         let target = Target::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        (target.scheme, target.host.to_string(), target.port)
+        (target.scheme, target.host.unwrap().to_string(), target.port)
     }
 
     #[test]
@@ -142,7 +164,7 @@ mod tests {
             ] {
                 let target = Target::parse(&format!("{scheme}://{host}:81"));
                 let localhost = Host::Ipv4(std::net::Ipv4Addr::LOCALHOST);
-                assert_eq!(target.map(|target| target.host), Ok(localhost), "{scheme}://{host}");
+                assert_eq!(target.map(|it| it.host), Ok(Some(localhost)), "{scheme}://{host}");
             }
         }
     }
@@ -157,7 +179,7 @@ mod tests {
             ("tcp://h:0", "port 0"),
             ("tcp://h:99999", "not a URL"),
             ("tcp://h:80/path", "must end with the port"),
-            ("tls://h:443?x", "must end with the port"),
+            ("tls://h:443?x", "nothing after the question mark"),
             ("tcp://user@h:80", "credentials"),
             ("tls://[::1", "not a URL"),
             ("tcp://a b:80", "not a URL"),

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
+use pulse_core::models::evidence;
 use pulse_core::models::run::Phases;
 use pulse_worker::judge;
-use pulse_worker::probes::certificate;
 use serde::Serialize;
 
 use super::look::Look;
@@ -23,7 +23,7 @@ struct Shown<'a> {
     reason: Option<&'static str>,
     error: Option<&'a str>,
     status: Option<u16>,
-    http_version: Option<&'static str>,
+    http_version: Option<&'a str>,
     address: Option<IpAddr>,
     phases_ms: Milliseconds,
     tls: Option<Tls<'a>>,
@@ -42,7 +42,7 @@ struct Milliseconds {
 
 #[derive(Serialize)]
 struct Tls<'a> {
-    version: Option<&'static str>,
+    version: Option<&'a str>,
     cipher: Option<&'a str>,
     certificate: Option<Certificate<'a>>,
 }
@@ -76,7 +76,7 @@ impl<'a> Shown<'a> {
             reason: (!reason.is_empty()).then_some(reason),
             error: seen.error.as_deref(),
             status: seen.status_code,
-            http_version: evidence.http_version,
+            http_version: evidence.http_version.as_deref(),
             address: seen.address,
             phases_ms: Milliseconds::of(&seen.phases),
             tls: Tls::of(look),
@@ -104,9 +104,9 @@ impl<'a> Tls<'a> {
     fn of(look: &'a Look) -> Option<Self> {
         let evidence = &look.evidence;
         let at = look.observation.started_at;
-        let certificate = evidence.certificate.as_ref();
+        let certificate = evidence.certificates.first();
         (evidence.tls_version.is_some() || certificate.is_some()).then(|| Self {
-            version: evidence.tls_version,
+            version: evidence.tls_version.as_deref(),
             cipher: evidence.cipher_suite.as_deref(),
             certificate: certificate.map(|certificate| Certificate::of(certificate, at)),
         })
@@ -114,7 +114,7 @@ impl<'a> Tls<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    fn of(read: &'a certificate::Certificate, at: DateTime<Utc>) -> Self {
+    fn of(read: &'a evidence::Certificate, at: DateTime<Utc>) -> Self {
         Self {
             subject: &read.subject,
             issuer: &read.issuer,

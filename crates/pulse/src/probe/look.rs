@@ -1,10 +1,11 @@
 //! One look: the worker's probe and the worker's judge.
 
 use pulse_core::models::address::AddressPolicy;
+use pulse_core::models::evidence::Evidence;
 use pulse_core::models::run::{Observation, Outcome};
 use pulse_worker::egress::{Egress, EgressError};
 use pulse_worker::judge::{Assertion, assertions, judge};
-use pulse_worker::probes::{Evidence, Probes};
+use pulse_worker::probes::Probes;
 
 use super::target::Target;
 
@@ -30,11 +31,10 @@ impl Looker {
 
     pub async fn look(&self) -> Look {
         let Target { prepared, timeout } = &self.target;
-        let expected = prepared.expected_status();
-        let (sight, evidence) = self.probe.look_closely(&self.egress, prepared, *timeout).await;
-        let (outcome, observation) = judge(sight, expected);
-        let has_status = prepared.has_status();
-        let assertions = if has_status { assertions(&observation, expected) } else { Vec::new() };
+        let sight = self.probe.look(&self.egress, prepared, None, *timeout).await;
+        let evidence = sight.notes.evidence();
+        let (outcome, observation) = judge(sight, prepared.expectations());
+        let assertions = assertions(&observation, prepared.expectations());
         Look { outcome, observation, assertions, evidence }
     }
 }

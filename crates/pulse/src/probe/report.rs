@@ -77,16 +77,16 @@ fn facts(look: &Look) -> Vec<Fact> {
     let mut facts = Vec::new();
     facts.extend(seen.address.map(|address| ("address", address.to_string())));
     facts.extend(seen.status_code.map(|status| ("status", status.to_string())));
-    facts.extend(evidence.http_version.map(|version| ("http_version", version.to_owned())));
+    facts.extend(evidence.http_version.clone().map(|version| ("http_version", version)));
     facts.extend(evidence.location.clone().map(|location| ("location", location)));
-    facts.extend(evidence.tls_version.map(|version| ("tls_version", version.to_owned())));
+    facts.extend(evidence.tls_version.clone().map(|version| ("tls_version", version)));
     facts.extend(evidence.cipher_suite.clone().map(|suite| ("cipher", suite)));
     facts.extend(certificate(look));
     facts
 }
 
 fn certificate(look: &Look) -> Vec<Fact> {
-    let Some(certificate) = &look.evidence.certificate else {
+    let Some(certificate) = look.evidence.certificates.first() else {
         return Vec::new();
     };
     let instant = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -111,10 +111,11 @@ fn names(all: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, TimeDelta};
+    use pulse_core::models::evidence::{Certificate, Evidence};
+    use pulse_core::models::probe_spec::ProbeSpec;
     use pulse_core::models::run::{FailClass, Observation, Outcome, Phases};
-    use pulse_worker::judge::assertions;
-    use pulse_worker::probes::Evidence;
-    use pulse_worker::probes::certificate::Certificate;
+    use pulse_core::models::scheme::Scheme;
+    use pulse_worker::judge::{Expectations, assertions};
 
     use super::*;
 
@@ -131,6 +132,7 @@ mod tests {
             address: Some([127, 0, 0, 1].into()),
             error: Some("status 502,\nexpected any 2xx".to_owned()),
         };
+        let expected = Expectations::of(&ProbeSpec::at("http://shop.example/"), Scheme::Http);
         let certificate = Certificate {
             subject: "CN=shop".to_owned(),
             issuer: "CN=us".to_owned(),
@@ -140,9 +142,9 @@ mod tests {
         };
         Look {
             outcome: Outcome::Fail(FailClass::Status),
-            assertions: assertions(&observation, None),
+            assertions: assertions(&observation, &expected),
             observation,
-            evidence: Evidence { certificate: Some(certificate), ..Evidence::default() },
+            evidence: Evidence { certificates: vec![certificate], ..Evidence::default() },
         }
     }
 

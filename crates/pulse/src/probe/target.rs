@@ -33,7 +33,7 @@ impl Target {
             "body": probe.body,
         }));
         let draft = draft.map_err(|errors| refused(&errors))?;
-        let prepared = Prepared::new(&draft.config.probe_spec());
+        let prepared = Prepared::new(&draft.config.probe);
         let prepared = prepared.map_err(|error| Told::wrong(format!("URL: {error}")))?;
         Ok(Self { prepared, timeout: probe.timeout })
     }

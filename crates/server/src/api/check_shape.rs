@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pulse_core::models::check::{CheckView, METHODS, Status};
 use pulse_core::models::expected_status::ExpectedStatus;
+use pulse_core::models::probe_spec::Auth;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::{
@@ -58,6 +59,34 @@ pub fn words_or_null(meaning: &str, words: impl Iterator<Item = &'static str>) -
         .build()
 }
 
+/// How a probe says who asks.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[schema(as = Auth)]
+pub enum AuthShape {
+    /// A name and a password.
+    Basic {
+        /// Without a colon.
+        username: String,
+        /// Shown as `***`.
+        password: String,
+    },
+    /// A token.
+    Bearer {
+        /// Shown as `***`.
+        token: String,
+    },
+}
+
+impl From<Auth> for AuthShape {
+    fn from(auth: Auth) -> Self {
+        match auth {
+            Auth::Basic { username, password } => Self::Basic { username, password },
+            Auth::Bearer { token } => Self::Bearer { token },
+        }
+    }
+}
+
 /// A check and where it stands.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Check)]
@@ -93,6 +122,15 @@ pub struct CheckBody {
     headers: BTreeMap<String, String>,
     /// Sent with each run.
     body: Option<String>,
+    /// What is said once the way is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    send: Option<String>,
+    /// A regular expression that must be found in what comes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expect: Option<String>,
+    /// Who asks; secrets are shown as `***`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth: Option<AuthShape>,
     /// Whether it is scheduled.
     enabled: bool,
     /// Free words to filter by.
@@ -129,17 +167,20 @@ impl From<CheckView> for CheckBody {
         Self {
             id: check.id.0,
             name: config.name,
-            url: config.url,
-            method: config.method,
-            expected_status: config.expected_status.clone(),
-            max_redirects: config.max_redirects,
+            url: config.probe.url,
+            method: config.probe.method,
+            expected_status: config.probe.expected_status.clone(),
+            max_redirects: config.probe.max_redirects,
             interval_seconds: config.interval_seconds,
             alert_threshold: config.alert_threshold,
             timeout_ms: config.timeout_ms,
             webhook_url: config.webhook_url,
             webhook_secret: None,
-            headers: config.headers,
-            body: config.body,
+            headers: config.probe.headers,
+            body: config.probe.body,
+            send: config.probe.send,
+            expect: config.probe.expect,
+            auth: config.probe.auth.as_ref().map(Auth::masked).map(AuthShape::from),
             enabled: config.enabled,
             tags: config.tags,
             regions: config.regions.iter().map(|region| region.as_str().to_owned()).collect(),
@@ -196,6 +237,14 @@ pub struct CheckInput {
     headers: Option<BTreeMap<String, String>>,
     /// Sent with each run: at most 64 KiB.
     body: Option<String>,
+    /// What is said once the way is there: at most 64 KiB. For tcp and tls.
+    #[schema(max_length = 65_536, example = "PING\r\n")]
+    send: Option<String>,
+    /// A regular expression that must be found in the first 64 KiB of what comes back; it is read no further. For tcp and tls.
+    #[schema(max_length = 1024, example = "^\\+PONG")]
+    expect: Option<String>,
+    /// Who asks. Its secrets are never shown again.
+    auth: Option<AuthShape>,
     /// Whether it is scheduled.
     #[schema(default = true)]
     enabled: Option<bool>,
@@ -237,6 +286,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use pulse_core::models::check::CheckDraft;
+    use pulse_core::models::scheme::Scheme;
     use serde_json::json;
 
     use super::*;
@@ -246,6 +296,7 @@ mod tests {
         let config = CheckDraft::read(json!({"name": "a", "url": "http://h"})).unwrap().config;
         let config = serde_json::to_value(config).unwrap();
         let mut taken: BTreeSet<_> = config.as_object().unwrap().keys().cloned().collect();
+        taken.extend(Scheme::ALL.iter().flat_map(|it| it.takes()).map(|field| (*field).to_owned()));
         taken.insert("webhook_secret".into());
 
         let RefOr::T(Schema::Object(described)) = CheckInput::schema() else { panic!("an object") };

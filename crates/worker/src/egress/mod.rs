@@ -107,19 +107,15 @@ impl Egress {
     /// Verifies the server as `name` and encrypts. The error holds a [`rustls::Error`] where TLS,
     /// and not the connection, was at fault.
     ///
-    /// The certificate is kept in `presented`, if there is one, whether it is accepted or not; only
-    /// an `Egress` that trusts no authority at all keeps none.
+    /// The chain is kept in `presented`, whether it is accepted or not; only an `Egress` that trusts no
+    /// authority at all keeps none.
     pub async fn secure(
         &self,
         name: ServerName<'static>,
         stream: TcpStream,
-        presented: Option<&Presented>,
+        presented: &Presented,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let config = match presented {
-            None => Arc::clone(self.trust.config()),
-            Some(presented) => self.trust.config_keeping(presented),
-        };
-        TlsConnector::from(config).connect(name, stream).await
+        TlsConnector::from(self.trust.config_keeping(presented)).connect(name, stream).await
     }
 
     /// An HTTP client for calls that need no phases. `adjust` sets what is the caller's own.
@@ -137,7 +133,7 @@ impl Egress {
 mod tests {
     use std::time::Duration;
 
-    use pulse_core::models::job::ProbeSpec;
+    use pulse_core::models::probe_spec::ProbeSpec;
     use pulse_core::models::run::{FailClass, Outcome};
 
     use super::*;
@@ -152,20 +148,12 @@ mod tests {
             AddressPolicy::open(),
         )
         .unwrap();
-        let spec = ProbeSpec {
-            url: "http://shop.example/".to_owned(),
-            method: "GET".to_owned(),
-            headers: [].into(),
-            body: None,
-            expected_status: None,
-            max_redirects: 0,
-        };
-        let target = Prepared::new(&spec).unwrap();
+        let target = Prepared::new(&ProbeSpec::at("http://shop.example/")).unwrap();
 
         let sight =
             Probes::default().look(&egress, &target, None, Duration::from_millis(200)).await;
 
-        let (outcome, seen) = judge(sight, None);
+        let (outcome, seen) = judge(sight, target.expectations());
         assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
         assert_eq!(seen.error.as_deref(), Some("timed out after 200 ms while resolving the name"));
         assert!((200_000..1_000_000).contains(&seen.phases.total_us.unwrap()));

@@ -1,8 +1,9 @@
-//! Keeps the certificate a server presents, also when it is refused.
+//! Keeps the chain a server presents, also when it is refused.
 //!
-//! A handshake that fails takes the certificate down with it, and that is when one wants to see it.
+//! A handshake that fails takes the chain down with it, and that is when one wants to see it.
 //! What is kept here is a copy taken on the way to the verifier, which decides as it always does.
 
+use std::iter;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
@@ -10,15 +11,19 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-/// The server's own certificate of one handshake, once it has been presented.
+/// A server may send what it likes along.
+const MOST_KEPT: usize = 10;
+
+/// The chain of one handshake, once it has been presented.
 #[derive(Clone, Debug, Default)]
-pub struct Presented(Arc<OnceLock<CertificateDer<'static>>>);
+pub struct Presented(Arc<OnceLock<Vec<CertificateDer<'static>>>>);
 
 impl Presented {
-    /// As it came, unverified; `None` while the handshake has not come that far.
+    /// As it came, unverified, the server's own certificate first; empty while the handshake has not
+    /// come that far.
     #[must_use]
-    pub fn certificate(&self) -> Option<&CertificateDer<'static>> {
-        self.0.get()
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        self.0.get().map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn before(&self, verifier: Arc<WebPkiServerVerifier>) -> Keeping {
@@ -42,7 +47,10 @@ impl ServerCertVerifier for Keeping {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.presented.0.get_or_init(|| end_entity.clone().into_owned());
+        self.presented.0.get_or_init(|| {
+            let chain = iter::once(end_entity).chain(intermediates).take(MOST_KEPT);
+            chain.map(|certificate| certificate.clone().into_owned()).collect()
+        });
         let verifier = &self.verifier;
         verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use chrono::{DateTime, Utc};
+use pulse_core::models::evidence::Certificate;
 use pulse_core::models::text::tame_line;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -16,41 +17,17 @@ use x509_parser::x509::X509Name;
 /// Of a certificate with more names, the first of them are told.
 const MOST_NAMES: usize = 100;
 const LONGEST_NAME: usize = 255;
-const DAY_SECONDS: i64 = 86_400;
 
-/// The facts of a certificate; texts are tamed and bounded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
-    /// Whom it names, as a distinguished name: `CN=shop.example, O=Shop`.
-    pub subject: String,
-    /// Who signed it, likewise.
-    pub issuer: String,
-    /// The hosts and addresses it is for, a hundred at most.
-    pub names: Vec<String>,
-    /// Not valid before this instant.
-    pub not_before: DateTime<Utc>,
-    /// Not valid after this instant.
-    pub not_after: DateTime<Utc>,
-}
-
-impl Certificate {
-    /// `None` when `der` is no certificate.
-    pub(crate) fn read(der: &[u8]) -> Option<Self> {
-        let (_rest, read) = X509Certificate::from_der(der).ok()?;
-        Some(Self {
-            subject: distinguished(read.subject()),
-            issuer: distinguished(read.issuer()),
-            names: names(&read),
-            not_before: instant(read.validity().not_before)?,
-            not_after: instant(read.validity().not_after)?,
-        })
-    }
-
-    /// Whole days from `at` until it expires; negative from the instant it has.
-    #[must_use]
-    pub fn days_left(&self, at: DateTime<Utc>) -> i64 {
-        (self.not_after - at).num_seconds().div_euclid(DAY_SECONDS)
-    }
+/// The facts of a certificate, texts tamed and bounded; `None` when `der` is none.
+pub(super) fn read(der: &[u8]) -> Option<Certificate> {
+    let (_rest, read) = X509Certificate::from_der(der).ok()?;
+    Some(Certificate {
+        subject: distinguished(read.subject()),
+        issuer: distinguished(read.issuer()),
+        names: names(&read),
+        not_before: instant(read.validity().not_before)?,
+        not_after: instant(read.validity().not_after)?,
+    })
 }
 
 fn distinguished(name: &X509Name<'_>) -> String {
@@ -92,9 +69,11 @@ mod tests {
 
     use super::*;
 
+    const DAY_SECONDS: i64 = 86_400;
+
     fn signed(params: &CertificateParams) -> Certificate {
         let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        Certificate::read(der.der()).unwrap()
+        read(der.der()).unwrap()
     }
 
     fn params() -> CertificateParams {
@@ -148,11 +127,11 @@ mod tests {
         let der = params().self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
 
         for place in 0..der.len() {
-            assert_eq!(Certificate::read(&der[..place]), None);
+            assert_eq!(read(&der[..place]), None);
             for bits in [0x01, 0x20, 0x80, 0xff] {
                 let mut spoilt = der.clone();
                 spoilt[place] ^= bits;
-                let _read_or_refused = Certificate::read(&spoilt);
+                let _read_or_refused = read(&spoilt);
             }
         }
     }

@@ -47,6 +47,21 @@ pub(super) fn connect(error: &io::Error) -> ProbeFailure {
     ProbeFailure::of_target(FailClass::Connect, sentence)
 }
 
+/// A connection that was there broke while something was said over it.
+pub(super) fn talking(error: &io::Error) -> ProbeFailure {
+    if is_local_exhaustion(error) {
+        return exhausted(error);
+    }
+    let sentence = match error.kind() {
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
+            "the connection was reset before a reply came".to_owned()
+        }
+        ErrorKind::UnexpectedEof => "the connection was closed before a reply came".to_owned(),
+        _ => format!("the connection broke before a reply came: {error}"),
+    };
+    ProbeFailure::of_target(FailClass::Connect, sentence)
+}
+
 pub(super) fn exhausted(error: &io::Error) -> ProbeFailure {
     ProbeFailure::of_worker(format!("this worker has run out of something of its own: {error}"))
 }

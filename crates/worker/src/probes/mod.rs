@@ -1,71 +1,115 @@
-//! The code that looks. A new kind of check is one more module here, and a line in [`Prepared`].
+//! The code that looks. A new kind of check is one more module here, and a line in [`Prepared::new`].
 //!
 //! A probe tells what it saw and, if the look ended early, why. It does not judge: see `judge`. One
 //! deadline holds over everything, from the name to the last byte.
 
-pub mod certificate;
-mod evidence;
+mod certificate;
 mod failures;
-pub mod http;
+mod http;
+mod notes;
 mod reach;
-pub mod tcp;
-pub mod tls;
+mod talk;
+mod tcp;
+mod tls;
 mod trace;
 
+use std::fmt;
 use std::time::Duration;
 
 use ::http::HeaderValue;
-use pulse_core::models::expected_status::ExpectedStatus;
-use pulse_core::models::job::ProbeSpec;
+use ::http::header::{InvalidHeaderName, InvalidHeaderValue};
+use ::http::method::InvalidMethod;
+use ::http::uri::InvalidUri;
+use async_trait::async_trait;
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{FailClass, InconclusiveReason, Observation, Outcome};
-use pulse_core::models::target::{Scheme, Target};
+use pulse_core::models::scheme::Scheme;
+use pulse_core::models::target::Target;
+use rustls::pki_types::InvalidDnsNameError;
 
-pub use evidence::Evidence;
+pub use notes::Notes;
 
 use crate::egress::Egress;
-use http::{HttpProbe, PrepareError, PreparedHttp};
-use tcp::PreparedTcp;
-use tls::PreparedTls;
+use crate::judge::Expectations;
+use http::{HttpProbe, PreparedHttp};
 use trace::Trace;
+
+/// Why a definition cannot be probed. The API lets none of these through.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// Not an address of any kind that is known.
+    #[error("the address {0}")]
+    Target(String),
+    /// Not a URL.
+    #[error("the address is not a URL")]
+    Url(#[source] url::ParseError),
+    /// A URL of something else.
+    #[error("the address names no host")]
+    Address,
+    /// TLS has no such names.
+    #[error("the host is not a name that a certificate can be for")]
+    ServerName(#[from] InvalidDnsNameError),
+    /// Not the path of a request.
+    #[error("the path cannot be asked for")]
+    Path(#[source] InvalidUri),
+    /// Not a method.
+    #[error("the method is not one")]
+    Method(#[source] InvalidMethod),
+    /// Not the name of a header.
+    #[error("a header's name is not one")]
+    HeaderName(#[source] InvalidHeaderName),
+    /// Not a header's value; which one is not said, it may be a secret.
+    #[error("a header's value cannot be sent")]
+    HeaderValue(#[source] InvalidHeaderValue),
+    /// A field that the probe needs is not what it can use.
+    #[error("{field} {detail}")]
+    Field {
+        /// The field's name.
+        field: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// A kind of look that is rarer than a request over HTTP: one virtual call a run is nothing to it.
+#[async_trait]
+trait Probe: fmt::Debug + Send + Sync {
+    /// Looks once, and writes down in `trace` what it sees and how far it gets. The caller holds the
+    /// deadline: dropping the future must give everything up at once.
+    async fn walk(&self, egress: &Egress, trace: &mut Trace) -> Result<(), ProbeFailure>;
+}
 
 /// A definition, parsed, so that a look does nothing that could be done once. Keep it by check and
 /// version.
 #[derive(Debug)]
-pub enum Prepared {
-    /// `http` and `https`.
+pub struct Prepared {
+    kind: Kind,
+    expectations: Expectations,
+}
+
+#[derive(Debug)]
+enum Kind {
     Http(Box<PreparedHttp>),
-    /// `tcp`.
-    Tcp(PreparedTcp),
-    /// `tls`.
-    Tls(PreparedTls),
+    Other(Box<dyn Probe>),
 }
 
 impl Prepared {
     /// Parses everything that does not change from run to run.
     pub fn new(spec: &ProbeSpec) -> Result<Self, PrepareError> {
         let target = Target::parse(&spec.url).map_err(PrepareError::Target)?;
-        match target.scheme {
-            Scheme::Http | Scheme::Https => PreparedHttp::new(spec).map(Box::new).map(Self::Http),
-            Scheme::Tcp => Ok(Self::Tcp(PreparedTcp::new(target))),
-            Scheme::Tls => {
-                PreparedTls::new(target).map(Self::Tls).map_err(PrepareError::ServerName)
-            }
-        }
+        let expectations = Expectations::of(spec, target.scheme);
+        let kind = match target.scheme {
+            Scheme::Http | Scheme::Https => Kind::Http(Box::new(PreparedHttp::new(spec)?)),
+            Scheme::Tcp => Kind::Other(Box::new(tcp::Tcp::new(target, spec)?)),
+            Scheme::Tls => Kind::Other(Box::new(tls::Tls::new(target, spec)?)),
+        };
+        Ok(Self { kind, expectations })
     }
 
-    /// The statuses that are expected; `None` for any 2xx, or where there are none.
+    /// What the look is judged by.
     #[must_use]
-    pub const fn expected_status(&self) -> Option<&ExpectedStatus> {
-        match self {
-            Self::Http(target) => target.expected_status(),
-            Self::Tcp(_) | Self::Tls(_) => None,
-        }
-    }
-
-    /// Whether an answer has a status.
-    #[must_use]
-    pub const fn has_status(&self) -> bool {
-        matches!(self, Self::Http(_))
+    pub const fn expectations(&self) -> &Expectations {
+        &self.expectations
     }
 }
 
@@ -91,22 +135,8 @@ impl Probes {
         let walk = self.walk(egress, target, run, &mut trace);
         let ended = tokio::time::timeout(timeout, walk).await;
         let ended = ended.unwrap_or_else(|_| Err(failures::timed_out(timeout, trace.step())));
-        Sight { observation: trace.end(), ended }
-    }
-
-    /// Looks as [`Self::look`] does, and keeps what a run has no use for: see [`Evidence`].
-    pub async fn look_closely(
-        &self,
-        egress: &Egress,
-        target: &Prepared,
-        timeout: Duration,
-    ) -> (Sight, Evidence) {
-        let mut trace = Trace::begin_closely();
-        let walk = self.walk(egress, target, None, &mut trace);
-        let ended = tokio::time::timeout(timeout, walk).await;
-        let ended = ended.unwrap_or_else(|_| Err(failures::timed_out(timeout, trace.step())));
-        let (observation, evidence) = trace.end_closely();
-        (Sight { observation, ended }, evidence)
+        let (observation, notes) = trace.end();
+        Sight { observation, notes, ended }
     }
 
     async fn walk(
@@ -116,11 +146,9 @@ impl Probes {
         run: Option<HeaderValue>,
         trace: &mut Trace,
     ) -> Result<(), ProbeFailure> {
-        match target {
-            Prepared::Http(target) => self.http.walk(egress, target, run, trace).await,
-            // Boxed, so that the usual run does not carry the size of others.
-            Prepared::Tcp(target) => Box::pin(target.walk(egress, trace)).await,
-            Prepared::Tls(target) => Box::pin(target.walk(egress, trace)).await,
+        match &target.kind {
+            Kind::Http(target) => self.http.walk(egress, target, run, trace).await,
+            Kind::Other(probe) => probe.walk(egress, trace).await,
         }
     }
 }
@@ -130,6 +158,8 @@ impl Probes {
 pub struct Sight {
     /// What was seen up to its end; its `error` is empty until it is judged.
     pub observation: Observation,
+    /// What was picked up on the way.
+    pub notes: Notes,
     /// Why the look ended before everything was seen, if it did.
     pub ended: Result<(), ProbeFailure>,
 }

@@ -1,33 +1,39 @@
-//! Looks at a target by a TLS handshake: the chain, the name and the time of its certificate.
+//! Looks at a target by a TLS handshake: the chain, the name and the time of its certificate; and by
+//! what it says inside if it is asked.
 
+use async_trait::async_trait;
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::target::Target;
-use rustls::pki_types::{InvalidDnsNameError, ServerName};
+use rustls::pki_types::ServerName;
 use url::Host;
 
+use super::talk::Talk;
 use super::trace::Trace;
-use super::{ProbeFailure, reach};
+use super::{PrepareError, Probe, ProbeFailure, reach};
 use crate::egress::Egress;
 
 /// Whom to shake hands with.
 #[derive(Debug)]
-pub struct PreparedTls {
+pub(super) struct Tls {
+    name: ServerName<'static>,
     host: Host<String>,
     port: u16,
-    name: ServerName<'static>,
+    talk: Talk,
 }
 
-impl PreparedTls {
-    pub(super) fn new(target: Target) -> Result<Self, InvalidDnsNameError> {
-        let name = reach::server_name(&target.host)?;
-        Ok(Self { host: target.host, port: target.port, name })
+impl Tls {
+    pub(super) fn new(target: Target, spec: &ProbeSpec) -> Result<Self, PrepareError> {
+        let host = target.host.ok_or(PrepareError::Address)?;
+        let name = reach::server_name(&host)?;
+        Ok(Self { name, host, port: target.port, talk: Talk::new(spec)? })
     }
+}
 
-    pub(super) async fn walk(
-        &self,
-        egress: &Egress,
-        trace: &mut Trace,
-    ) -> Result<(), ProbeFailure> {
+#[async_trait]
+impl Probe for Tls {
+    async fn walk(&self, egress: &Egress, trace: &mut Trace) -> Result<(), ProbeFailure> {
         let stream = reach::connect(egress, &self.host, self.port, trace).await?;
-        reach::secure(egress, self.name.clone(), stream, trace).await.map(drop)
+        let stream = reach::secure(egress, self.name.clone(), stream, trace).await?;
+        self.talk.over(stream, trace).await
     }
 }

@@ -4,12 +4,14 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use chrono::Utc;
-use http::Response;
+use http::response::Parts;
+use pulse_core::models::evidence::Answer;
 use pulse_core::models::run::{Observation, Phases};
 use rustls::ClientConnection;
 
-use super::evidence::{Evidence, Notes};
+use super::notes::Notes;
 use crate::egress::Presented;
 
 /// What a run is doing. Shown as the end of "timed out while …".
@@ -29,7 +31,7 @@ impl fmt::Display for Step {
             Self::Connect => "connecting",
             Self::Secure => "shaking hands for TLS",
             Self::Wait => "waiting for the first byte",
-            Self::Read => "reading the body",
+            Self::Read => "reading the answer",
         })
     }
 }
@@ -41,8 +43,7 @@ pub(super) struct Trace {
     step_began: Instant,
     step: Step,
     seen: Observation,
-    /// Only when somebody looks closely: a worker's run pays for the pointer and no more.
-    notes: Option<Box<Notes>>,
+    notes: Notes,
 }
 
 impl Trace {
@@ -55,17 +56,12 @@ impl Trace {
             address: None,
             error: None,
         };
-        Self { began: now, step_began: now, step: Step::Resolve, seen, notes: None }
-    }
-
-    pub(super) fn begin_closely() -> Self {
-        Self { notes: Some(Box::default()), ..Self::begin() }
+        Self { began: now, step_began: now, step: Step::Resolve, seen, notes: Notes::default() }
     }
 
     /// Forgets what was seen so far: the look begins anew.
     pub(super) fn begin_again(&mut self) {
-        let closely = self.notes.is_some();
-        *self = if closely { Self::begin_closely() } else { Self::begin() };
+        *self = Self::begin();
     }
 
     /// The look goes on elsewhere: what was seen so far is not what the target is judged by. The clock
@@ -75,6 +71,7 @@ impl Trace {
         self.seen.phases = Phases::default();
         self.seen.status_code = None;
         self.seen.address = None;
+        self.notes.redirected();
     }
 
     pub(super) fn step(&self) -> Step {
@@ -92,16 +89,14 @@ impl Trace {
         self.seen.address = Some(address);
     }
 
-    /// Where to keep the certificate; `None` when nobody will ask for it.
-    pub(super) fn presented(&self) -> Option<&Presented> {
-        self.notes.as_ref().map(|notes| notes.presented())
+    /// Where to keep the chain that the server presents.
+    pub(super) const fn presented(&self) -> &Presented {
+        self.notes.presented()
     }
 
     pub(super) fn secured(&mut self, connection: &ClientConnection) {
         self.seen.phases.tls_us = Some(self.next(Step::Wait));
-        if let Some(notes) = &mut self.notes {
-            notes.secured(connection);
-        }
+        self.notes.secured(connection);
     }
 
     /// The request goes out now.
@@ -109,25 +104,40 @@ impl Trace {
         self.next(Step::Wait);
     }
 
-    pub(super) fn answered<B>(&mut self, answer: &Response<B>) {
-        self.seen.phases.first_byte_us = Some(self.next(Step::Read));
-        self.seen.status_code = Some(answer.status().as_u16());
-        if let Some(notes) = &mut self.notes {
-            notes.answered(answer);
+    /// The head of a response over HTTP has come.
+    pub(super) fn answered(&mut self, head: Parts) {
+        self.seen.status_code = Some(head.status.as_u16());
+        self.replied();
+        self.notes.answered(head);
+    }
+
+    /// The first of an answer has come; only the first time counts.
+    pub(super) fn replied(&mut self) {
+        if self.seen.phases.first_byte_us.is_none() {
+            self.seen.phases.first_byte_us = Some(self.next(Step::Read));
         }
     }
 
-    /// The run is over, wherever it got.
-    pub(super) fn end(mut self) -> Observation {
-        self.seen.phases.total_us = Some(micros(self.began.elapsed()));
-        self.seen
+    /// A piece of what came back, to be shown and judged. The caller bounds how much.
+    pub(super) fn read(&mut self, piece: Bytes) {
+        self.replied();
+        self.notes.read(piece);
     }
 
-    /// As [`Self::end`], with what was noted on the way. What was noted is read after the clock has
-    /// stopped.
-    pub(super) fn end_closely(mut self) -> (Observation, Evidence) {
-        let notes = self.notes.take();
-        (self.end(), notes.map(|notes| notes.read()).unwrap_or_default())
+    /// What the target said of itself, in the check's own words for it.
+    pub(super) fn tell(&mut self, name: &'static str, value: impl Into<String>) {
+        self.notes.tell(name, value.into());
+    }
+
+    /// What a name server answered.
+    pub(super) fn resolved_to(&mut self, answers: Vec<Answer>) {
+        self.notes.resolved_to(answers);
+    }
+
+    /// The run is over, wherever it got.
+    pub(super) fn end(mut self) -> (Observation, Notes) {
+        self.seen.phases.total_us = Some(micros(self.began.elapsed()));
+        (self.seen, self.notes)
     }
 
     /// Goes on to another step; how long the last one took.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use pulse_core::models::address::AddressPolicy;
+use pulse_core::models::evidence::Evidence;
 use pulse_core::models::run::{FailClass, Outcome};
 use pulse_worker::egress::Egress;
-use pulse_worker::probes::Evidence;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -25,9 +25,12 @@ async fn a_close_look_keeps_the_certificate_and_how_it_was_talked() {
     let (outcome, seen, evidence) = look.closely().await;
 
     assert_eq!(outcome, Outcome::Ok, "{seen:?}");
-    assert_eq!((evidence.tls_version, evidence.http_version), (Some("TLS 1.3"), Some("HTTP/1.1")));
+    assert_eq!(
+        (evidence.tls_version.as_deref(), evidence.http_version.as_deref()),
+        (Some("TLS 1.3"), Some("HTTP/1.1"))
+    );
     assert!(evidence.cipher_suite.unwrap().starts_with("TLS_AES_"));
-    assert_eq!(evidence.certificate.unwrap().names, ["localhost"]);
+    assert_eq!(evidence.certificates[0].names, ["localhost"]);
     assert_eq!(evidence.location, None);
 }
 
@@ -43,7 +46,7 @@ async fn a_refused_certificate_is_refused_just_the_same_and_kept() {
         assert_eq!(outcome, Outcome::Fail(FailClass::Tls));
         assert_eq!(seen.error.as_deref(), Some(sentence));
         assert_eq!(look().expect_fail(FailClass::Tls).await, sentence);
-        let certificate = evidence.certificate.expect(sentence);
+        let certificate = evidence.certificates.first().expect(sentence);
         assert!(!certificate.names.is_empty() && certificate.not_before < certificate.not_after);
         assert_eq!((evidence.tls_version, evidence.http_version), (None, None));
     }
@@ -81,7 +84,7 @@ async fn whoever_shows_a_certificate_must_hold_its_key() {
 
         assert_eq!(outcome, Outcome::Fail(FailClass::Tls));
         assert_eq!(seen.error.as_deref(), Some("the certificate is not acceptable: BadSignature"));
-        assert!(evidence.certificate.is_some());
+        assert!(!evidence.certificates.is_empty());
     }
 }
 
@@ -102,8 +105,8 @@ async fn a_certificate_seen_before_the_deadline_outlives_it() {
     let (outcome, seen, evidence) = look.closely().await;
 
     assert_eq!(outcome, Outcome::Fail(FailClass::Timeout), "{seen:?}");
-    assert_eq!(evidence.certificate.unwrap().names, ["localhost"]);
-    assert_eq!((evidence.tls_version, evidence.http_version), (Some("TLS 1.3"), None));
+    assert_eq!(evidence.certificates[0].names, ["localhost"]);
+    assert_eq!((evidence.tls_version.as_deref(), evidence.http_version), (Some("TLS 1.3"), None));
 }
 
 #[tokio::test]
@@ -136,6 +139,9 @@ async fn where_a_redirect_points_is_kept_tame_and_bounded() {
 
         let (_, _, evidence) = Look::at(server.url()).closely().await;
 
-        assert_eq!((evidence.location, evidence.http_version), (expected, Some("HTTP/1.0")));
+        assert_eq!(
+            (evidence.location, evidence.http_version.as_deref()),
+            (expected, Some("HTTP/1.0"))
+        );
     }
 }

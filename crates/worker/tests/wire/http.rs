@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::expected_status::ExpectedStatus;
-use pulse_core::models::job::ProbeSpec;
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{FailClass, InconclusiveReason, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -260,7 +260,7 @@ async fn each_phase_has_the_same_deadline_and_is_named_when_it_is_missed() {
         (format!("http://{full_address}/"), "connecting"),
         (format!("https://{}/", mute.address), "shaking hands for TLS"),
         (mute.url(), "waiting for the first byte"),
-        (half.url(), "reading the body"),
+        (half.url(), "reading the answer"),
     ];
     for (url, phase) in cases {
         let (outcome, seen) = Look::at(url).within(300).once().await;

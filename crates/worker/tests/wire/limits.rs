@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pulse_core::models::address::AddressPolicy;
-use pulse_core::models::job::ProbeSpec;
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{FailClass, Outcome};
 use pulse_worker::egress::Egress;
 use pulse_worker::probes::{Prepared, Probes};
@@ -78,7 +78,7 @@ async fn a_dripping_body_ends_at_the_deadline() {
     let (outcome, seen) = Look::at(server.url()).within(300).once().await;
 
     assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
-    assert_eq!(seen.error.as_deref(), Some("timed out after 300 ms while reading the body"));
+    assert_eq!(seen.error.as_deref(), Some("timed out after 300 ms while reading the answer"));
     assert_eq!(seen.status_code, Some(200));
     assert!((300_000..1_000_000).contains(&seen.phases.total_us.unwrap()));
 }

@@ -4,25 +4,19 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use pulse_core::models::address::AddressPolicy;
-use pulse_core::models::job::ProbeSpec;
+use pulse_core::models::evidence::Evidence;
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{FailClass, Observation, Outcome};
 use pulse_worker::egress::Egress;
 use pulse_worker::judge::judge;
-use pulse_worker::probes::{Evidence, Prepared, Probes};
+use pulse_worker::probes::{Prepared, Probes};
 use rustls::RootCertStore;
 
 /// More than any good look on loopback needs.
 pub const PLENTY: Duration = Duration::from_secs(10);
 
 pub fn get(url: impl Into<String>) -> ProbeSpec {
-    ProbeSpec {
-        url: url.into(),
-        method: "GET".to_owned(),
-        headers: [].into(),
-        body: None,
-        expected_status: None,
-        max_redirects: 0,
-    }
+    ProbeSpec::at(url)
 }
 
 /// Plain looks need no authorities, and loading the system's takes a while.
@@ -58,16 +52,16 @@ impl Look {
         let egress = self.egress.unwrap_or_else(trusting_nobody);
         let target = Prepared::new(&self.spec).unwrap();
         let sight = Probes::default().look(&egress, &target, self.run, self.timeout).await;
-        judge(sight, target.expected_status())
+        judge(sight, target.expectations())
     }
 
     /// The same look, and what it kept.
     pub async fn closely(self) -> (Outcome, Observation, Evidence) {
         let egress = self.egress.unwrap_or_else(trusting_nobody);
         let target = Prepared::new(&self.spec).unwrap();
-        let probe = Probes::default();
-        let (sight, evidence) = probe.look_closely(&egress, &target, self.timeout).await;
-        let (outcome, observation) = judge(sight, target.expected_status());
+        let sight = Probes::default().look(&egress, &target, self.run, self.timeout).await;
+        let evidence = sight.notes.evidence();
+        let (outcome, observation) = judge(sight, target.expectations());
         (outcome, observation, evidence)
     }
 

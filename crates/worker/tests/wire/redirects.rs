@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pulse_core::models::address::AddressPolicy;
-use pulse_core::models::job::ProbeSpec;
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{FailClass, Outcome};
 use pulse_worker::egress::Egress;
 use rustls::RootCertStore;

@@ -6,14 +6,11 @@
 mod read;
 mod rules;
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::expected_status::ExpectedStatus;
 use super::ids::{CheckId, ProjectId, Region};
-use super::job::ProbeSpec;
+use super::probe_spec::ProbeSpec;
 use super::schedule::{Schedule, Slot};
 
 pub use rules::{
@@ -34,15 +31,9 @@ pub struct FieldError {
 pub struct CheckConfig {
     /// 1 to 200 characters.
     pub name: String,
-    /// What [`Target::parse`](super::target::Target::parse) takes.
-    pub url: String,
-    /// One of [`METHODS`].
-    pub method: String,
-    /// `None` accepts any 2xx.
-    pub expected_status: Option<ExpectedStatus>,
-    /// How many redirects are followed; 0 to 20. Checks of earlier versions followed none.
-    #[serde(default)]
-    pub max_redirects: u8,
+    /// What is looked at, and what is expected of it.
+    #[serde(flatten)]
+    pub probe: ProbeSpec,
     /// 1 to 604,800.
     pub interval_seconds: u32,
     /// Failures in a row that make an outage; 1 to 100.
@@ -51,10 +42,6 @@ pub struct CheckConfig {
     pub timeout_ms: u32,
     /// Who is told; `None` for nobody.
     pub webhook_url: Option<String>,
-    /// Sent with each run.
-    pub headers: BTreeMap<String, String>,
-    /// Sent with each run.
-    pub body: Option<String>,
     /// Whether it is scheduled.
     pub enabled: bool,
     /// Free words to filter by, sorted, each once.
@@ -70,24 +57,11 @@ impl CheckConfig {
         i64::from(self.interval_seconds) * 1000
     }
 
-    /// The part a probe needs.
-    #[must_use]
-    pub fn probe_spec(&self) -> ProbeSpec {
-        ProbeSpec {
-            url: self.url.clone(),
-            method: self.method.clone(),
-            headers: self.headers.clone(),
-            body: self.body.clone(),
-            expected_status: self.expected_status.clone(),
-            max_redirects: self.max_redirects,
-        }
-    }
-
     /// Whether going from `self` to `other` changes what is looked at or when, so that a run under
     /// way no longer answers the question.
     #[must_use]
     pub fn looks_differently(&self, other: &Self) -> bool {
-        self.probe_spec() != other.probe_spec()
+        self.probe != other.probe
             || self.interval_seconds != other.interval_seconds
             || self.timeout_ms != other.timeout_ms
             || self.regions != other.regions

@@ -1,10 +1,17 @@
 //! From a JSON object to a configuration, reporting every field at fault.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{CheckConfig, CheckDraft, FieldError, Region, rules};
+use crate::models::probe_spec::ProbeSpec;
+use crate::models::scheme::Scheme;
 use crate::models::target::Target;
+
+/// The fields of a probe that every kind has.
+const COMMON: [&str; 1] = ["url"];
 
 impl CheckDraft {
     /// Reads and checks a whole configuration. Absent and `null` fields get their defaults.
@@ -67,9 +74,7 @@ struct Reader {
 impl Reader {
     fn draft(&mut self) -> Option<CheckDraft> {
         let name = self.required("name", rules::name);
-        let url = self.required("url", rules::url);
-        let method = self.or("method", "GET".to_owned(), rules::method);
-        let expected_status = self.optional("expected_status", rules::expected_status);
+        let probe = self.probe();
         let interval_seconds = self.or(
             "interval_seconds",
             rules::DEFAULT_INTERVAL_SECONDS,
@@ -79,12 +84,7 @@ impl Reader {
         let draft = CheckDraft {
             config: CheckConfig {
                 name: name.unwrap_or_default(),
-                url: url.unwrap_or_default(),
-                method: method.unwrap_or_default(),
-                expected_status,
-                max_redirects: self
-                    .or("max_redirects", 0, rules::within(&rules::REDIRECTS, ""))
-                    .unwrap_or_default(),
+                probe,
                 interval_seconds: interval,
                 alert_threshold: self
                     .or(
@@ -99,10 +99,6 @@ impl Reader {
                     })
                     .unwrap_or_default(),
                 webhook_url: self.optional("webhook_url", rules::webhook_url),
-                headers: self
-                    .or("headers", std::collections::BTreeMap::new(), rules::headers)
-                    .unwrap_or_default(),
-                body: self.optional("body", rules::body),
                 enabled: self.or("enabled", true, Ok).unwrap_or_default(),
                 tags: self.or("tags", Vec::new(), rules::tags).unwrap_or_default(),
                 regions: self
@@ -111,27 +107,43 @@ impl Reader {
             },
             webhook_secret: self.optional("webhook_secret", rules::webhook_secret),
         };
-        self.refuse_what_is_not_asked(&draft.config);
+        self.refuse_what_is_not_asked(&draft.config.probe);
         for (name, _) in std::mem::take(&mut self.fields) {
             self.errors.push(error(&format!("/{}", escape(&name)), "is not a field of a check"));
         }
         self.errors.is_empty().then_some(draft)
     }
 
-    /// Where no request is made, nothing of one may be set: it would be a promise that nobody keeps.
-    fn refuse_what_is_not_asked(&mut self, config: &CheckConfig) {
-        let Ok(Target { scheme, .. }) = Target::parse(&config.url) else {
+    fn probe(&mut self) -> ProbeSpec {
+        let url = self.required("url", rules::url).unwrap_or_default();
+        let bare = ProbeSpec::at(url);
+        ProbeSpec {
+            method: self.or("method", bare.method.clone(), rules::method).unwrap_or_default(),
+            expected_status: self.optional("expected_status", rules::expected_status),
+            max_redirects: self
+                .or("max_redirects", 0, rules::within(&rules::REDIRECTS, ""))
+                .unwrap_or_default(),
+            headers: self.or("headers", BTreeMap::new(), rules::headers).unwrap_or_default(),
+            body: self.optional("body", rules::body),
+            send: self.optional("send", rules::body),
+            expect: self.optional("expect", rules::expect),
+            auth: self.optional("auth", rules::auth),
+            ..bare
+        }
+    }
+
+    /// What means nothing to a kind may not be set: it would be a promise that nobody keeps.
+    fn refuse_what_is_not_asked(&mut self, probe: &ProbeSpec) {
+        let Ok(Target { scheme, .. }) = Target::parse(&probe.url) else {
             return;
         };
-        let set = [
-            ("/method", config.method != "GET"),
-            ("/expected_status", config.expected_status.is_some()),
-            ("/max_redirects", config.max_redirects > 0),
-            ("/headers", !config.headers.is_empty()),
-            ("/body", config.body.is_some()),
-        ];
-        for (pointer, _) in set.iter().filter(|(_, is_set)| *is_set && !scheme.is_http()) {
-            self.errors.push(error(pointer, "is for http and https only"));
+        let Ok(Value::Object(set)) = serde_json::to_value(probe) else {
+            return;
+        };
+        let common = |field: &str| COMMON.contains(&field) || scheme.takes().contains(&field);
+        for field in set.keys().filter(|field| !common(field)) {
+            let refusal = format!("is for {} only", Scheme::taking(field));
+            self.errors.push(error(&format!("/{field}"), &refusal));
         }
     }
 
@@ -226,7 +238,7 @@ mod tests {
         let draft = CheckDraft::read(json!({"name": "a", "url": "http://example.com"})).unwrap();
 
         let config = draft.config;
-        assert_eq!((config.method.as_str(), config.expected_status), ("GET", None));
+        assert_eq!((config.probe.method.as_str(), config.probe.expected_status), ("GET", None));
         assert_eq!(
             (config.interval_seconds, config.alert_threshold, config.timeout_ms),
             (60, 3, 10_000)
@@ -257,13 +269,13 @@ mod tests {
             "/url",
             "/method",
             "/expected_status",
-            "/interval_seconds",
             "/max_redirects",
+            "/headers",
+            "/body",
+            "/interval_seconds",
             "/alert_threshold",
             "/timeout_ms",
             "/webhook_url",
-            "/headers",
-            "/body",
             "/enabled",
             "/tags",
             "/regions",
@@ -305,8 +317,33 @@ mod tests {
         });
 
         assert!(CheckDraft::read(bare).is_ok());
-        let all = ["/method", "/expected_status", "/max_redirects", "/headers", "/body"];
+        let all = ["/body", "/expected_status", "/headers", "/max_redirects", "/method"];
         assert_eq!(faults(full), all);
+    }
+
+    #[test]
+    fn what_is_said_and_who_asks_is_refused_where_it_means_nothing_or_is_none() {
+        let on = |url: &str, fields: Value| {
+            let mut body = json!({"name": "a", "url": url});
+            merge(&mut body, fields);
+            CheckDraft::read(body).map_err(|errors| errors[0].clone())
+        };
+        let basic = |name: &str, secret: &str| json!({"auth": {"type": "basic", "username": name, "password": secret}});
+
+        assert!(on("tcp://h:1", json!({"send": "PING\r\n", "expect": "PONG"})).is_ok());
+        assert!(on("https://h", basic("me", "hush")).is_ok());
+        for (url, fields, pointer, detail) in [
+            ("http://h", json!({"send": "x"}), "/send", "is for tcp, tls only"),
+            ("tcp://h:1", json!({"expect": "("}), "/expect", "not a regular expression"),
+            ("tcp://h:1", basic("me", "hush"), "/auth", "is for http, https only"),
+            ("http://h", basic("m:e", "hush"), "/auth", "colon"),
+            ("http://h", basic("me", "***"), "/auth", "the secret itself"),
+            ("http://h", json!({"auth": {"type": "magic"}}), "/auth", "unknown variant"),
+        ] {
+            let error = on(url, fields).expect_err(detail);
+            assert_eq!(error.pointer, pointer);
+            assert!(error.detail.contains(detail), "{}", error.detail);
+        }
     }
 
     #[test]
@@ -332,10 +369,10 @@ mod tests {
 
         assert_eq!((after.name.as_str(), after.webhook_url.as_deref()), ("b", None));
         assert_eq!(
-            after.headers.into_iter().collect::<Vec<_>>(),
+            after.probe.headers.into_iter().collect::<Vec<_>>(),
             [("b".to_owned(), "2".to_owned())]
         );
-        assert_eq!(after.url, before.url);
+        assert_eq!(after.probe.url, before.probe.url);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::models::expected_status::ExpectedStatus;
+use crate::models::pattern;
+use crate::models::probe_spec::{Auth, MASK};
 use crate::models::target::Target;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -25,6 +27,8 @@ const LONGEST_TIMEOUT_MS: u32 = 300_000;
 const MOST_HEADERS: usize = 50;
 const MOST_HEADER_BYTES: usize = 16 * 1024;
 const MOST_BODY_BYTES: usize = 64 * 1024;
+const MOST_PATTERN_BYTES: usize = 1024;
+const MOST_AUTH_BYTES: usize = 8 * 1024;
 const MOST_TAGS: usize = 20;
 
 /// Headers that belong to the connection or to Pulse, not to the user.
@@ -141,6 +145,35 @@ pub(super) fn body(body: String) -> Result<String, String> {
         return Err(format!("must have at most {MOST_BODY_BYTES} bytes"));
     }
     Ok(body)
+}
+
+/// Linear in what it searches, and bounded in what it takes to compile.
+pub(super) fn expect(text: String) -> Result<String, String> {
+    if text.len() > MOST_PATTERN_BYTES {
+        return Err(format!("must have at most {MOST_PATTERN_BYTES} bytes"));
+    }
+    pattern::compile(&text).map(|_compiled| text)
+}
+
+pub(super) fn auth(auth: Auth) -> Result<Auth, String> {
+    let (texts, colon): (&[&String], bool) = match &auth {
+        Auth::Basic { username, password } => (&[username, password], username.contains(':')),
+        Auth::Bearer { token } => (&[token], false),
+    };
+    if auth.secret() == MASK {
+        return Err(format!(
+            "must have the secret itself, not {MASK}, which stands for it in answers"
+        ));
+    }
+    if colon {
+        return Err("must have no colon in the username".into());
+    }
+    if texts.iter().any(|text| text.len() > MOST_AUTH_BYTES || text.chars().any(char::is_control)) {
+        return Err(format!(
+            "must have texts of at most {MOST_AUTH_BYTES} bytes without control characters"
+        ));
+    }
+    Ok(auth)
 }
 
 pub(super) fn tags(mut tags: Vec<String>) -> Result<Vec<String>, String> {

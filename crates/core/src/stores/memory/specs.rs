@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::models::ids::CheckId;
-use crate::models::job::{ProbeSpec, VersionedSpec};
+use crate::models::job::VersionedSpec;
+use crate::models::probe_spec::ProbeSpec;
 use crate::stores::queue_rules::KEEP_SPEC;
 
 /// A check and its version.
@@ -82,12 +83,7 @@ impl Specs {
 }
 
 fn size_of_spec(spec: &ProbeSpec) -> usize {
-    let header = |(name, value): (&String, &String)| name.len() + value.len() + HEADER_OVERHEAD;
-    OVERHEAD
-        + spec.url.len()
-        + spec.method.len()
-        + spec.headers.iter().map(header).sum::<usize>()
-        + spec.body.as_ref().map_or(0, String::len)
+    OVERHEAD + spec.text_bytes() + spec.headers.len() * HEADER_OVERHEAD
 }
 
 #[cfg(test)]
@@ -100,7 +96,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn a_spec(body_bytes: usize) -> VersionedSpec {
-        let mut spec = a_check().build().config.probe_spec();
+        let mut spec = a_check().build().config.probe;
         spec.body = Some("x".repeat(body_bytes));
         VersionedSpec { check_id: CheckId::generate(), version: 1, spec: spec.into() }
     }

@@ -8,7 +8,8 @@ use redis::Script;
 
 use super::{Connection, MOST_AT_ONCE, Redis, STORE, error, job_id, spec_suffix, unreadable};
 use crate::models::ids::{CheckId, Region};
-use crate::models::job::{Job, LeasedJob, ProbeSpec, RunResult, VersionedSpec};
+use crate::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
+use crate::models::probe_spec::ProbeSpec;
 use crate::models::schedule::Slot;
 use crate::ports::queue::WorkQueue;
 use crate::ports::{StoreError, StoreResult};

@@ -85,7 +85,8 @@ async fn raise<T: StateTx>(
             AlertKind::Opened => config.webhook_url.as_ref(),
             AlertKind::Resolved => told.get(&incident.id),
         };
-        let about = AboutCheck { id: incident.check_id, name: &config.name, url: &config.url };
+        let about =
+            AboutCheck { id: incident.check_id, name: &config.name, url: &config.probe.url };
         raised.push(Raised {
             id: AlertId::generate(),
             project: incident.project_id,

@@ -55,7 +55,7 @@ impl<T: StateTx + Sync> Claim for SqlClaim<T> {
             .map(|(check_id, version, config)| VersionedSpec {
                 check_id,
                 version,
-                spec: config.probe_spec().into(),
+                spec: config.probe.clone().into(),
             })
             .collect())
     }

@@ -140,7 +140,7 @@ pub(super) async fn insert(tx: &mut Tx, check: &Check) -> StoreResult<()> {
 
 /// What a search looks at, in lower case by Unicode's rules, which SQLite's `lower` does not know.
 fn searched(check: &Check) -> String {
-    format!("{}\n{}", check.config.name, check.config.url).to_lowercase()
+    format!("{}\n{}", check.config.name, check.config.probe.url).to_lowercase()
 }
 
 pub(super) async fn lock(

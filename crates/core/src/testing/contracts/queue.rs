@@ -52,7 +52,7 @@ pub fn a_job(timeout_ms: u32) -> Job {
 }
 
 fn spec_of(job: &Job) -> VersionedSpec {
-    let spec = a_check().build().config.probe_spec();
+    let spec = a_check().build().config.probe;
     VersionedSpec { check_id: job.check_id, version: job.version, spec: spec.into() }
 }
 

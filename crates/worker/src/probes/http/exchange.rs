@@ -45,6 +45,8 @@ pub(super) struct Manner {
     pub(super) many_headers: bool,
     /// Whether a redirect is followed.
     pub(super) follow: bool,
+    /// Whether all of the body is kept, as far as it is read.
+    pub(super) keep_body: bool,
 }
 
 impl Default for Exchange {
@@ -65,7 +67,7 @@ impl Exchange {
         &self,
         stream: S,
         request: Request<Full<Bytes>>,
-        Manner { many_headers, follow }: Manner,
+        Manner { many_headers, follow, keep_body }: Manner,
         trace: &mut Trace,
     ) -> Result<Option<Pointer>, ProbeFailure>
     where
@@ -79,9 +81,11 @@ impl Exchange {
             trace.asked();
             let answer = sender.send_request(request).await;
             let answer = answer.map_err(|error| failures::before_head(&error))?;
-            trace.answered(&answer);
-            match Pointer::of(&answer).filter(|_| follow) {
-                None => read_some(answer.into_body()).await.map(|()| None),
+            let pointer = follow.then(|| Pointer::of(&answer)).flatten();
+            let (head, body) = answer.into_parts();
+            trace.answered(head);
+            match pointer {
+                None => read_some(body, keep_body, trace).await.map(|()| None),
                 pointer => Ok(pointer),
             }
         };
@@ -89,16 +93,25 @@ impl Exchange {
     }
 }
 
-async fn read_some(mut body: Incoming) -> Result<(), ProbeFailure> {
-    let mut room = MOST_BODY;
+/// Of the body the first piece is kept, for people; all of them, if `keep_all`.
+async fn read_some(
+    mut body: Incoming,
+    keep_all: bool,
+    trace: &mut Trace,
+) -> Result<(), ProbeFailure> {
+    let (mut room, mut is_first) = (MOST_BODY, true);
     while room > 0 {
         let Some(frame) = body.frame().await else {
             break;
         };
         match frame {
             Ok(frame) => {
-                let read = frame.data_ref().map_or(0, Bytes::len);
-                room = room.saturating_sub(read.max(LEAST_CHUNK));
+                let piece = frame.into_data().unwrap_or_default();
+                room = room.saturating_sub(piece.len().max(LEAST_CHUNK));
+                if is_first || keep_all {
+                    trace.read(piece);
+                }
+                is_first = false;
             }
             Err(error) if failures::is_used_up(&error) => break,
             Err(error) => return Err(failures::in_body(&error)),

@@ -11,9 +11,8 @@ use pulse_core::models::run::FailClass;
 use rustls::pki_types::ServerName;
 use url::{Host, Position, Url};
 
-use super::prepared::PrepareError;
-use crate::probes::ProbeFailure;
 use crate::probes::reach::server_name;
+use crate::probes::{PrepareError, ProbeFailure};
 
 const PULSE_RUN: HeaderName = HeaderName::from_static("pulse-run");
 /// As long as a check's own address may be, four times over.

@@ -13,7 +13,7 @@ mod wire;
 
 use http::HeaderValue;
 
-pub use prepared::{PrepareError, PreparedHttp};
+pub(super) use prepared::PreparedHttp;
 
 use super::trace::Trace;
 use super::{ProbeFailure, reach};
@@ -54,7 +54,8 @@ impl HttpProbe {
         trace: &mut Trace,
     ) -> Result<(), ProbeFailure> {
         let most = target.most_redirects();
-        let manner = Manner { many_headers: target.has_many_headers(), follow: most > 0 };
+        let manner =
+            Manner { many_headers: target.has_many_headers(), follow: most > 0, keep_body: false };
         let mut pointer = self.ask(egress, target.first(), run.clone(), manner, trace).await?;
         let (mut from, mut left): (Option<Hop>, u8) = (None, most);
         while let Some(pointed) = pointer {

@@ -2,51 +2,21 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Method;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue,
-    InvalidHeaderName, InvalidHeaderValue, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName,
+    HeaderValue, USER_AGENT,
 };
-use http::method::InvalidMethod;
-use http::uri::InvalidUri;
-use pulse_core::models::expected_status::ExpectedStatus;
-use pulse_core::models::job::ProbeSpec;
-use rustls::pki_types::InvalidDnsNameError;
+use pulse_core::models::probe_spec::{Auth, ProbeSpec};
 use url::Url;
 
 use super::hop::Hop;
+use crate::probes::PrepareError;
 
 const OURS: HeaderValue = HeaderValue::from_static(concat!("Pulse/", env!("CARGO_PKG_VERSION")));
-
-/// Why a definition cannot be probed. The API lets none of these through.
-#[derive(Debug, thiserror::Error)]
-pub enum PrepareError {
-    /// Not an address of any kind that is known.
-    #[error("the address {0}")]
-    Target(String),
-    /// Not a URL.
-    #[error("the address is not a URL")]
-    Url(#[source] url::ParseError),
-    /// A URL of something else.
-    #[error("the address is not an http or https URL with a host")]
-    Address,
-    /// TLS has no such names.
-    #[error("the host is not a name that a certificate can be for")]
-    ServerName(#[source] InvalidDnsNameError),
-    /// Not the path of a request.
-    #[error("the path cannot be asked for")]
-    Path(#[source] InvalidUri),
-    /// Not a method.
-    #[error("the method is not one")]
-    Method(#[source] InvalidMethod),
-    /// Not the name of a header.
-    #[error("a header's name is not one")]
-    HeaderName(#[source] InvalidHeaderName),
-    /// Not a header's value; which one is not said, it may be a secret.
-    #[error("a header's value cannot be sent")]
-    HeaderValue(#[source] InvalidHeaderValue),
-}
 
 /// A definition, parsed. Keep it by check and version.
 #[derive(Debug)]
@@ -55,7 +25,6 @@ pub struct PreparedHttp {
     most_redirects: u8,
     /// Whether answers may have more headers than the usual parser takes.
     many_headers: AtomicBool,
-    expected_status: Option<ExpectedStatus>,
 }
 
 impl PreparedHttp {
@@ -68,18 +37,7 @@ impl PreparedHttp {
         let body = spec.body.clone().map(Bytes::from).unwrap_or_default();
         let mut first = Hop::to(&url, method, headers(spec)?, body)?;
         first.leads_on = (spec.max_redirects > 0).then(|| Box::new(url));
-        Ok(Self {
-            first,
-            most_redirects: spec.max_redirects,
-            many_headers,
-            expected_status: spec.expected_status.clone(),
-        })
-    }
-
-    /// The statuses that are expected; `None` for any 2xx.
-    #[must_use]
-    pub const fn expected_status(&self) -> Option<&ExpectedStatus> {
-        self.expected_status.as_ref()
+        Ok(Self { first, most_redirects: spec.max_redirects, many_headers })
     }
 
     pub(super) const fn first(&self) -> &Hop {
@@ -107,6 +65,9 @@ fn headers(spec: &ProbeSpec) -> Result<HeaderMap, PrepareError> {
         let value = HeaderValue::from_str(value).map_err(PrepareError::HeaderValue)?;
         headers.append(name, value);
     }
+    if let Some(auth) = &spec.auth {
+        headers.insert(AUTHORIZATION, authorization(auth)?);
+    }
     headers.entry(USER_AGENT).or_insert(OURS);
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
@@ -115,6 +76,18 @@ fn headers(spec: &ProbeSpec) -> Result<HeaderMap, PrepareError> {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(headers)
+}
+
+fn authorization(auth: &Auth) -> Result<HeaderValue, PrepareError> {
+    let credentials = match auth {
+        Auth::Basic { username, password } => {
+            format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+        }
+        Auth::Bearer { token } => format!("Bearer {token}"),
+    };
+    let mut value = HeaderValue::from_str(&credentials).map_err(PrepareError::HeaderValue)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Methods that are about a body say so even when it is empty (RFC 9110, section 8.6).
@@ -127,22 +100,13 @@ fn content_length(spec: &ProbeSpec) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use http::header::HOST;
     use rustls::pki_types::ServerName;
 
     use super::*;
 
     fn spec(url: &str) -> ProbeSpec {
-        ProbeSpec {
-            url: url.to_owned(),
-            method: "GET".to_owned(),
-            headers: BTreeMap::new(),
-            body: None,
-            expected_status: None,
-            max_redirects: 0,
-        }
+        ProbeSpec::at(url)
     }
 
     fn prepared(url: &str) -> Hop {
@@ -192,6 +156,21 @@ mod tests {
         assert_eq!(target.headers[ACCEPT_ENCODING], "identity");
         assert_eq!(target.headers[CONNECTION], "close");
         assert!(!target.headers.contains_key(CONTENT_LENGTH));
+    }
+
+    #[test]
+    fn who_asks_is_said_as_the_standards_have_it() {
+        let saying = |auth| {
+            let spec = ProbeSpec { auth: Some(auth), ..spec("http://shop.example/") };
+            PreparedHttp::new(&spec).unwrap().first.headers[AUTHORIZATION].clone()
+        };
+
+        // The example of RFC 7617, section 2.
+        let basic = Auth::Basic { username: "Aladdin".into(), password: "open sesame".into() };
+        assert_eq!(saying(basic), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        let bearer = saying(Auth::Bearer { token: "t0ken".into() });
+        assert_eq!(bearer, "Bearer t0ken");
+        assert!(bearer.is_sensitive());
     }
 
     #[test]

@@ -1,0 +1,88 @@
+//! What a look kept for people to read, beyond the figures that every run has.
+//!
+//! Texts that came from a target are tamed and bounded before they get here, and what may be a secret
+//! is left out.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+const DAY_SECONDS: i64 = 86_400;
+
+/// See the module. What was not seen is empty, and is left out where this is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evidence {
+    /// `HTTP/1.1`, say, as the response has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_version: Option<String>,
+    /// Where a response with a 3xx status points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Redirects that were followed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub redirects: u8,
+    /// `TLS 1.3`, say; `None` without TLS, and when the handshake failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<String>,
+    /// By its name at IANA; `None` as for the version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cipher_suite: Option<String>,
+    /// The server's chain as it was presented, its own certificate first; also when it was refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Certificate>,
+    /// The head of the response, names in lower case; values that may be secrets are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The start of what came back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
+    /// Bytes of what came back, as far as it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_bytes: Option<u64>,
+    /// What a name server answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
+    /// What else the target said of itself: a name and a value, as in `state` and `SERVING`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<(String, String)>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+/// A record of the domain name system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Its type: `A`, `MX` and so on.
+    pub record: String,
+    /// Its value as in a zone file, without the final dots of names.
+    pub value: String,
+    /// For how many seconds it may be kept.
+    pub ttl: u32,
+}
+
+/// The facts of a certificate. Nobody has verified it: it is read to be shown, and never decides
+/// anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Whom it names, as a distinguished name: `CN=shop.example, O=Shop`.
+    pub subject: String,
+    /// Who signed it, likewise.
+    pub issuer: String,
+    /// The hosts and addresses it is for, a hundred at most.
+    pub names: Vec<String>,
+    /// Not valid before this instant.
+    pub not_before: DateTime<Utc>,
+    /// Not valid after this instant.
+    pub not_after: DateTime<Utc>,
+}
+
+impl Certificate {
+    /// Whole days from `at` until it expires; negative from the instant it has.
+    #[must_use]
+    pub fn days_left(&self, at: DateTime<Utc>) -> i64 {
+        (self.not_after - at).num_seconds().div_euclid(DAY_SECONDS)
+    }
+}

@@ -1,0 +1,196 @@
+//! What a probe needs to know of a check: the part of a configuration that travels to workers.
+//!
+//! A field that has its default is left out wherever this is written, so that a field is there only
+//! where somebody asked for it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::expected_status::ExpectedStatus;
+
+const GET: &str = "GET";
+
+/// Stands where a secret is not shown.
+pub const MASK: &str = "***";
+
+/// See the module. Which fields go with which kind of check, [`Scheme::takes`] says.
+///
+/// [`Scheme::takes`]: super::scheme::Scheme::takes
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeSpec {
+    /// What [`Target::parse`](super::target::Target::parse) takes.
+    pub url: String,
+    /// One of [`METHODS`](super::check::METHODS).
+    #[serde(default = "get", skip_serializing_if = "is_get")]
+    pub method: String,
+    /// Sent as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Sent as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// `None` accepts any 2xx.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_status: Option<ExpectedStatus>,
+    /// How many redirects are followed; 0 to 20.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_redirects: u8,
+    /// What is said once the way is there: a text, a query, a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send: Option<String>,
+    /// A regular expression that must be found in what comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<String>,
+    /// Who asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+}
+
+impl ProbeSpec {
+    /// A look at `url` with nothing else asked for.
+    #[must_use]
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            method: get(),
+            headers: BTreeMap::new(),
+            body: None,
+            expected_status: None,
+            max_redirects: 0,
+            send: None,
+            expect: None,
+            auth: None,
+        }
+    }
+
+    /// Bytes of its texts: what keeping it costs beyond the struct, about.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        let texts = [&self.body, &self.send, &self.expect];
+        let auth = self.auth.as_ref().map_or(0, Auth::text_bytes);
+        self.url.len()
+            + self.method.len()
+            + headers.sum::<usize>()
+            + texts.into_iter().flatten().map(String::len).sum::<usize>()
+            + auth
+    }
+}
+
+fn get() -> String {
+    GET.to_owned()
+}
+
+fn is_get(method: &str) -> bool {
+    method == GET
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+/// How a probe says who asks.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Auth {
+    /// A name and a password: RFC 7617 over HTTP, the log-in of a database.
+    Basic {
+        /// Without a colon over HTTP.
+        username: String,
+        /// A secret.
+        password: String,
+    },
+    /// A token (RFC 6750).
+    Bearer {
+        /// A secret.
+        token: String,
+    },
+}
+
+impl Auth {
+    const fn text_bytes(&self) -> usize {
+        match self {
+            Self::Basic { username, password } => username.len() + password.len(),
+            Self::Bearer { token } => token.len(),
+        }
+    }
+
+    /// The same, with what is secret replaced by [`MASK`].
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let mask = || MASK.to_owned();
+        match self {
+            Self::Basic { username, .. } => {
+                Self::Basic { username: username.clone(), password: mask() }
+            }
+            Self::Bearer { .. } => Self::Bearer { token: mask() },
+        }
+    }
+
+    /// What is secret of it.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::Basic { password, .. } => password,
+            Self::Bearer { token } => token,
+        }
+    }
+
+    /// The word for its kind.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Basic { .. } => "basic",
+            Self::Bearer { .. } => "bearer",
+        }
+    }
+}
+
+/// Secrets are not shown.
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("type", &self.kind()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_was_asked_for_is_written_and_all_of_it_is_read_back() {
+        let bare = ProbeSpec::at("tcp://h:1");
+        let full = ProbeSpec {
+            send: Some("PING".into()),
+            auth: Some(Auth::Bearer { token: "t".into() }),
+            max_redirects: 2,
+            ..bare.clone()
+        };
+
+        for (spec, written) in [
+            (bare, json!({"url": "tcp://h:1"})),
+            (
+                full,
+                json!({
+                    "url": "tcp://h:1", "max_redirects": 2, "send": "PING",
+                    "auth": {"type": "bearer", "token": "t"},
+                }),
+            ),
+        ] {
+            assert_eq!(serde_json::to_value(&spec).unwrap(), written);
+            assert_eq!(serde_json::from_value::<ProbeSpec>(written).unwrap(), spec);
+        }
+    }
+
+    #[test]
+    fn who_asks_is_never_shown_to_a_log() {
+        let auth = Auth::Basic { username: "me".into(), password: "hush".into() };
+
+        assert_eq!(format!("{auth:?}"), r#"Auth { type: "basic", .. }"#);
+    }
+}

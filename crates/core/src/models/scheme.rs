@@ -1,0 +1,118 @@
+//! The kinds of checks: what each is called, and what a URL of its kind and a check of its kind may
+//! say.
+//!
+//! A new kind is a variant and its row here, and a probe in the worker.
+
+words! {
+    /// How a target is looked at.
+    Scheme {
+        /// A request over plain HTTP.
+        Http = "http",
+        /// A request over HTTP in TLS.
+        Https = "https",
+        /// A connection.
+        Tcp = "tcp",
+        /// A connection and a TLS handshake, with the certificate verified.
+        Tls = "tls",
+    }
+}
+
+/// What a URL may have after the host and the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Path {
+    /// Whatever the web allows: it is sent as it is.
+    Web,
+    /// Nothing.
+    None,
+    /// What it names, which may be left out.
+    Optional,
+    /// What it must name: "a name", say.
+    Needed(&'static str),
+}
+
+/// Which port is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    /// This one when none is named.
+    Usually(u16),
+    /// One must be named.
+    Named,
+    /// There are none.
+    Never,
+}
+
+/// What is particular to a kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Traits {
+    pub(super) port: Port,
+    /// Whether there is something to look at when no host is named.
+    pub(super) can_lack_host: bool,
+    pub(super) path: Path,
+    /// The keys that a query may have. Not asked where the path is the web's.
+    pub(super) query: &'static [&'static str],
+    /// See [`Scheme::takes`].
+    takes: &'static [&'static str],
+}
+
+const REQUEST: &[&str] = &["method", "expected_status", "max_redirects", "headers", "body", "auth"];
+const TALK: &[&str] = &["send", "expect"];
+
+impl Scheme {
+    /// The row of each kind.
+    pub(super) const fn traits(self) -> Traits {
+        let bare = Traits {
+            port: Port::Named,
+            can_lack_host: false,
+            path: Path::None,
+            query: &[],
+            takes: &[],
+        };
+        let web = Traits { path: Path::Web, takes: REQUEST, ..bare };
+        match self {
+            Self::Http => Traits { port: Port::Usually(80), ..web },
+            Self::Https => Traits { port: Port::Usually(443), ..web },
+            Self::Tcp => Traits { takes: TALK, ..bare },
+            Self::Tls => Traits { port: Port::Usually(443), takes: TALK, ..bare },
+        }
+    }
+
+    /// The fields of a check, beyond those that every kind has, that mean something here. The others
+    /// are refused: they would be promises that nobody keeps.
+    #[must_use]
+    pub const fn takes(self) -> &'static [&'static str] {
+        self.traits().takes
+    }
+
+    /// Whether a request over HTTP is made.
+    #[must_use]
+    pub const fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Https)
+    }
+
+    /// Whether its URLs are read by the rules of the web.
+    pub(super) const fn is_web(self) -> bool {
+        matches!(self.traits().path, Path::Web)
+    }
+
+    /// Of those, whether their usual port is that of https.
+    pub(super) const fn is_encrypted_web(self) -> bool {
+        matches!(self.traits().port, Port::Usually(443)) && self.is_web()
+    }
+
+    /// The kinds that take `field`, as in `http, https`.
+    #[must_use]
+    pub fn taking(field: &str) -> String {
+        let taking = Self::ALL.iter().filter(|scheme| scheme.takes().contains(&field));
+        taking.map(|scheme| scheme.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// All kinds, as URLs begin: `http://, https:// or tls://`.
+    #[must_use]
+    pub fn known() -> String {
+        let [others @ .., last] = Self::ALL else {
+            return String::new();
+        };
+        let others: Vec<_> = others.iter().map(|scheme| format!("{scheme}://")).collect();
+        format!("{} or {last}://", others.join(", "))
+    }
+}

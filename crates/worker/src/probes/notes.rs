@@ -1,0 +1,172 @@
+//! What a look picks up on its way, raw: to be judged, and made [`Evidence`] of if somebody will read it.
+//!
+//! Picking up is cheap, because every run does it: what is there already is kept, and nothing is read
+//! or written anew before somebody asks.
+
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, Version};
+use pulse_core::models::evidence::{Answer, Evidence};
+use pulse_core::models::text::{tame, tame_line};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConnection, ProtocolVersion, SupportedCipherSuite};
+
+use super::certificate;
+use crate::egress::Presented;
+
+/// More of a `Location` is not shown; a check's own address may be as long.
+const LONGEST_LOCATION: usize = 2_048;
+/// Of a head this many headers are shown, and of each value so much.
+const MOST_HEADERS: usize = 40;
+const LONGEST_VALUE: usize = 200;
+/// Of what came back so much is shown.
+const LONGEST_REPLY: usize = 1_024;
+const MOST_CERTIFICATES: usize = 5;
+const MOST_ANSWERS: usize = 50;
+const LONGEST_FACT: usize = 200;
+
+/// Headers whose values let whoever reads them pass for somebody else.
+const SECRET_HEADERS: [&str; 6] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "authentication-info",
+    "x-api-key",
+];
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Notes {
+    presented: Presented,
+    tls: Option<(ProtocolVersion, SupportedCipherSuite)>,
+    head: Option<Parts>,
+    redirects: u8,
+    reply: Reply,
+    answers: Vec<Answer>,
+    facts: Vec<(&'static str, String)>,
+}
+
+/// What came back, in the pieces in which it came.
+#[derive(Debug, Default)]
+struct Reply {
+    pieces: Vec<Bytes>,
+    bytes: u64,
+}
+
+impl Notes {
+    pub(super) const fn presented(&self) -> &Presented {
+        &self.presented
+    }
+
+    pub(super) fn secured(&mut self, connection: &ClientConnection) {
+        self.tls = connection.protocol_version().zip(connection.negotiated_cipher_suite());
+    }
+
+    pub(super) fn answered(&mut self, head: Parts) {
+        self.head = Some(head);
+    }
+
+    pub(super) fn redirected(&mut self) {
+        let redirects = self.redirects.saturating_add(1);
+        *self = Self { redirects, ..Self::default() };
+    }
+
+    /// A piece of what comes back was read.
+    pub(super) fn read(&mut self, piece: Bytes) {
+        self.reply.bytes += piece.len() as u64;
+        self.reply.pieces.push(piece);
+    }
+
+    pub(super) fn tell(&mut self, name: &'static str, value: String) {
+        self.facts.push((name, value));
+    }
+
+    pub(super) fn resolved_to(&mut self, answers: Vec<Answer>) {
+        self.answers = answers;
+    }
+
+    /// The headers of the response, once there is one.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.head.as_ref().map(|head| &head.headers)
+    }
+
+    /// Makes of it what a person can read, tamed and bounded and without secrets.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        Evidence {
+            http_version: self.head.as_ref().and_then(|head| http_version(head.version)),
+            location: self.location(),
+            redirects: self.redirects,
+            tls_version: self.tls.and_then(|(version, _)| tls_version(version)),
+            cipher_suite: self.tls.and_then(|(_, suite)| suite_name(suite)),
+            certificates: self.certificates(),
+            headers: self.headers().map(shown).unwrap_or_default(),
+            reply: (!self.reply.pieces.is_empty()).then(|| self.reply.start()),
+            reply_bytes: (!self.reply.pieces.is_empty()).then_some(self.reply.bytes),
+            answers: self.answers.iter().take(MOST_ANSWERS).cloned().collect(),
+            facts: self.facts.iter().map(told).collect(),
+        }
+    }
+
+    fn location(&self) -> Option<String> {
+        let head = self.head.as_ref().filter(|head| head.status.is_redirection())?;
+        let location = head.headers.get(LOCATION)?;
+        Some(tame_line(&String::from_utf8_lossy(location.as_bytes()), LONGEST_LOCATION))
+    }
+
+    fn certificates(&self) -> Vec<pulse_core::models::evidence::Certificate> {
+        let chain = self.presented.chain().iter().take(MOST_CERTIFICATES);
+        chain.filter_map(|der: &CertificateDer<'_>| certificate::read(der)).collect()
+    }
+}
+
+impl Reply {
+    fn start(&self) -> String {
+        let mut start = Vec::with_capacity(LONGEST_REPLY);
+        for piece in &self.pieces {
+            let room = LONGEST_REPLY - start.len();
+            start.extend_from_slice(&piece[..piece.len().min(room)]);
+        }
+        tame(&String::from_utf8_lossy(&start), LONGEST_REPLY)
+    }
+}
+
+fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
+    let told = |(name, value): (&HeaderName, &http::HeaderValue)| {
+        let value = match SECRET_HEADERS.contains(&name.as_str()) {
+            true => "(not kept)".to_owned(),
+            false => tame_line(&String::from_utf8_lossy(value.as_bytes()), LONGEST_VALUE),
+        };
+        (name.as_str().to_owned(), value)
+    };
+    headers.iter().take(MOST_HEADERS).map(told).collect()
+}
+
+fn told((name, value): &(&'static str, String)) -> (String, String) {
+    ((*name).to_owned(), tame_line(value, LONGEST_FACT))
+}
+
+fn http_version(version: Version) -> Option<String> {
+    match version {
+        Version::HTTP_10 => Some("HTTP/1.0".to_owned()),
+        Version::HTTP_11 => Some("HTTP/1.1".to_owned()),
+        Version::HTTP_2 => Some("HTTP/2".to_owned()),
+        _ => None,
+    }
+}
+
+fn tls_version(version: ProtocolVersion) -> Option<String> {
+    match version {
+        ProtocolVersion::TLSv1_2 => Some("TLS 1.2".to_owned()),
+        ProtocolVersion::TLSv1_3 => Some("TLS 1.3".to_owned()),
+        _ => None,
+    }
+}
+
+/// Our library has its own prefix for those of TLS 1.3.
+fn suite_name(suite: SupportedCipherSuite) -> Option<String> {
+    suite.suite().as_str().map(|name| name.replacen("TLS13_", "TLS_", 1))
+}
