@@ -37,6 +37,7 @@ macro_rules! words {
 
 pub mod address;
 pub mod alert;
+pub mod assertion;
 pub mod backoff;
 pub mod check;
 pub mod check_region;

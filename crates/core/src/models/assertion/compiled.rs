@@ -1,0 +1,232 @@
+//! Assertions made ready once, to be asked of many looks.
+
+use regex::bytes::Regex;
+use serde_json_path::JsonPath;
+
+use super::seen::Phase;
+use super::{
+    Assertion, Comparison, Evaluated, Observed, Rule, Seen, Severity, Source, Subject, Test,
+};
+use crate::models::pattern;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    rule: Node,
+    severity: Severity,
+}
+
+#[derive(Clone, Debug)]
+enum Node {
+    All(Vec<Node>),
+    Any(Vec<Node>),
+    Not(Box<Node>),
+    Leaf(Box<Leaf>),
+}
+
+#[derive(Clone, Debug)]
+struct Leaf {
+    subject: Subject,
+    test: Test,
+    pattern: Option<Regex>,
+}
+
+impl Compiled {
+    /// Compiles patterns and paths.
+    ///
+    /// # Errors
+    /// What is wrong with one, for the person who wrote it. None that was read has any.
+    pub fn new(assertion: &Assertion) -> Result<Self, String> {
+        Ok(Self { rule: Node::new(&assertion.rule)?, severity: assertion.severity })
+    }
+
+    /// Asks it of a look that came as far as an answer.
+    #[must_use]
+    pub fn ask(&self, seen: &dyn Seen) -> Evaluated {
+        let told = self.rule.ask(seen);
+        Evaluated {
+            rule: self.rule.in_words(),
+            severity: self.severity,
+            observed: told.observed,
+            passed: Some(told.holds),
+            sentence: (!told.holds).then_some(told.sentence),
+        }
+    }
+
+    /// Told without being asked, because the look did not come as far as an answer.
+    #[must_use]
+    pub fn unasked(&self) -> Evaluated {
+        let rule = self.rule.in_words();
+        Evaluated { rule, severity: self.severity, observed: None, passed: None, sentence: None }
+    }
+
+    /// Whether any of it is about this.
+    #[must_use]
+    pub fn is_about(&self, source: Source) -> bool {
+        self.rule.is_about(source)
+    }
+}
+
+/// An answer of a rule.
+struct Told {
+    holds: bool,
+    observed: Option<String>,
+    /// Why it does not hold; of no meaning when it does.
+    sentence: String,
+}
+
+impl Node {
+    fn new(rule: &Rule) -> Result<Self, String> {
+        let several = |rules: &[Rule]| rules.iter().map(Self::new).collect::<Result<Vec<_>, _>>();
+        Ok(match rule {
+            Rule::All(rules) => Self::All(several(rules)?),
+            Rule::Any(rules) => Self::Any(several(rules)?),
+            Rule::Not(rule) => Self::Not(Box::new(Self::new(rule)?)),
+            Rule::Test(test) => Self::Leaf(Box::new(Leaf::new(test)?)),
+        })
+    }
+
+    fn ask(&self, seen: &dyn Seen) -> Told {
+        match self {
+            Self::Leaf(leaf) => leaf.ask(seen),
+            Self::Not(node) => Told {
+                holds: !node.ask(seen).holds,
+                observed: None,
+                sentence: format!("expected otherwise than {}", node.in_words()),
+            },
+            Self::All(nodes) => {
+                let broken = nodes.iter().map(|node| node.ask(seen)).find(|told| !told.holds);
+                let sentence = broken.as_ref().map(|told| told.sentence.clone());
+                Told {
+                    holds: broken.is_none(),
+                    observed: None,
+                    sentence: sentence.unwrap_or_default(),
+                }
+            }
+            Self::Any(nodes) => {
+                let told: Vec<_> = nodes.iter().map(|node| node.ask(seen)).collect();
+                let sentences: Vec<_> = told.iter().map(|told| told.sentence.as_str()).collect();
+                Told {
+                    holds: told.iter().any(|told| told.holds),
+                    observed: None,
+                    sentence: format!("none of these holds: {}", sentences.join("; ")),
+                }
+            }
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let joined = |nodes: &[Self], word: &str| {
+            let all: Vec<_> = nodes.iter().map(Self::in_words).collect();
+            format!("({})", all.join(word))
+        };
+        match self {
+            Self::All(nodes) => joined(nodes, " and "),
+            Self::Any(nodes) => joined(nodes, " or "),
+            Self::Not(node) => format!("not {}", node.in_words()),
+            Self::Leaf(leaf) => leaf.in_words(),
+        }
+    }
+
+    fn is_about(&self, source: Source) -> bool {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.is_about(source)),
+            Self::Not(node) => node.is_about(source),
+            Self::Leaf(leaf) => leaf.test.source == source,
+        }
+    }
+}
+
+impl Leaf {
+    fn new(test: &Test) -> Result<Self, String> {
+        let is_pattern = matches!(test.comparison, Comparison::Matches | Comparison::NotMatches);
+        let pattern = test.target.as_ref().filter(|_| is_pattern).map(|target| target.text());
+        let pattern = pattern.as_deref().map(pattern::compile).transpose()?;
+        Ok(Self { subject: subject(test)?, test: test.clone(), pattern })
+    }
+
+    fn ask(&self, seen: &dyn Seen) -> Told {
+        let values = self.subject.values(seen);
+        let Test { comparison, target, .. } = &self.test;
+        let one = |comparison| {
+            let holds =
+                |value: &Observed| value.holds(comparison, target.as_ref(), self.pattern.as_ref());
+            values.iter().any(holds)
+        };
+        let holds = match comparison.opposite_of() {
+            Some(straight) => !one(straight),
+            None => one(*comparison),
+        };
+        let observed = values.first().map(|first| match values.len() {
+            1 => first.told(),
+            several => format!("{} and {} more", first.told(), several - 1),
+        });
+        let saw = observed.as_ref().map_or_else(|| "missing".to_owned(), |it| self.with_unit(it));
+        let sentence = format!("{} {saw}, expected {}", self.subject.name(), self.wanted());
+        Told { holds, observed, sentence }
+    }
+
+    fn with_unit(&self, text: &str) -> String {
+        format!("{text}{}", self.subject.unit())
+    }
+
+    fn target(&self) -> String {
+        self.test
+            .target
+            .as_ref()
+            .map(|target| self.with_unit(&target.to_string()))
+            .unwrap_or_default()
+    }
+
+    fn wanted(&self) -> String {
+        let target = self.target();
+        match self.test.comparison {
+            Comparison::Equals => target,
+            Comparison::NotEquals => format!("another than {target}"),
+            Comparison::LessThan => format!("less than {target}"),
+            Comparison::GreaterThan => format!("more than {target}"),
+            Comparison::AtMost => format!("at most {target}"),
+            Comparison::AtLeast => format!("at least {target}"),
+            Comparison::Contains => format!("to contain {target}"),
+            Comparison::NotContains => format!("not to contain {target}"),
+            Comparison::Matches => format!("to match {target}"),
+            Comparison::NotMatches => format!("not to match {target}"),
+            Comparison::Exists => "it to be there".to_owned(),
+            Comparison::NotExists => "it not to be there".to_owned(),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let comparison = self.test.comparison.as_str().replace('_', " ");
+        format!("{} {comparison} {}", self.subject.name(), self.target()).trim_end().to_owned()
+    }
+}
+
+fn subject(test: &Test) -> Result<Subject, String> {
+    let property = test.property.as_deref();
+    let needed = |what: &str| property.ok_or_else(|| format!("must have a property: {what}"));
+    match test.source {
+        Source::Header => Ok(Subject::Header(needed("the header's name")?.to_ascii_lowercase())),
+        Source::Fact => Ok(Subject::Fact(needed("the fact's name")?.to_owned())),
+        Source::Json => path(needed("a JSONPath")?).map(Subject::Json),
+        Source::Latency => property.map_or(Ok(Phase::Total), phase).map(Subject::Latency),
+        source if property.is_none() => Ok(Subject::Whole(source)),
+        source => Err(format!("must have no property: {source} has no parts")),
+    }
+}
+
+fn phase(word: &str) -> Result<Phase, String> {
+    let all = || Phase::ALL.iter().map(|phase| phase.as_str()).collect::<Vec<_>>().join(", ");
+    Phase::parse(word).ok_or_else(|| format!("must have a property that is one of {}", all()))
+}
+
+/// A path that searches everywhere is fine once: nested, it takes the more than linear time that a
+/// hostile answer could make use of. So could a filter that begins at the root again.
+fn path(text: &str) -> Result<JsonPath, String> {
+    if text.matches("..").count() > 1 || text.matches('$').count() > 1 {
+        return Err(
+            "must have a JSONPath with at most one `..`, and no `$` but the first".to_owned()
+        );
+    }
+    JsonPath::parse(text).map_err(|error| format!("must have a JSONPath: {error}"))
+}
