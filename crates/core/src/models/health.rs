@@ -56,7 +56,7 @@ impl Health {
     /// Slots come in order, each once: the ledger sees to that.
     pub fn observe(&mut self, slot: Slot, outcome: Outcome, threshold: u32) -> Option<Transition> {
         match outcome {
-            Outcome::Ok => self.succeed(slot),
+            Outcome::Ok | Outcome::Degraded => self.succeed(slot),
             Outcome::Fail(_) => self.fail(slot, threshold),
             // We did not look, or could not tell: we learned nothing.
             Outcome::Inconclusive(_) | Outcome::Missed(_) => None,

@@ -69,3 +69,28 @@ pub struct RunResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observation: Option<Observation>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_tells_its_outcome_among_its_own_fields() {
+        for (outcome, reason) in [(Outcome::Ok, None), (Outcome::Degraded, Some("degraded"))] {
+            let (check_id, region) = (CheckId::generate(), Region::default());
+            let result = RunResult {
+                check_id,
+                region,
+                slot: Slot(1),
+                attempt: 1,
+                outcome,
+                observation: None,
+            };
+
+            let sent = serde_json::to_value(&result).unwrap();
+
+            assert_eq!((sent["outcome"].as_str(), sent["reason"].as_str()), (Some("ok"), reason));
+            assert_eq!(serde_json::from_value::<RunResult>(sent).unwrap(), result);
+        }
+    }
+}

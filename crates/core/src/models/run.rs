@@ -1,9 +1,10 @@
 //! What one look at a target brought: the observation, and the outcome it was judged to be.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::ids::{CheckId, ProjectId, Region};
@@ -62,11 +63,15 @@ words! {
 }
 
 /// How a slot ended; exactly one per slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", content = "reason", rename_all = "snake_case")]
+///
+/// Travels as its two words: `{"outcome":"fail","reason":"dns"}`, and `{"outcome":"ok"}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Words<'_>")]
 pub enum Outcome {
     /// The target did what was expected.
     Ok,
+    /// It is alive and did less than was expected: `ok` to all that counts outcomes, with a reason.
+    Degraded,
     /// It did not.
     Fail(FailClass),
     /// We looked, and could not tell.
@@ -80,34 +85,68 @@ impl Outcome {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Ok => "ok",
+            Self::Ok | Self::Degraded => "ok",
             Self::Fail(_) => "fail",
             Self::Inconclusive(_) => "inconclusive",
             Self::Missed(_) => "missed",
         }
     }
 
-    /// The class or reason; empty for `ok`.
+    /// The class or reason; empty when all was well.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Ok => "",
+            Self::Degraded => DEGRADED,
             Self::Fail(class) => class.as_str(),
             Self::Inconclusive(reason) => reason.as_str(),
             Self::Missed(reason) => reason.as_str(),
         }
     }
 
-    /// The outcome of these two words; `None` when they are none.
+    /// Whether the target was found alive.
+    #[must_use]
+    pub const fn is_alive(self) -> bool {
+        matches!(self, Self::Ok | Self::Degraded)
+    }
+
+    /// The outcome of these two words; `None` when they are none. What a later version qualifies as
+    /// `ok` is `ok`.
     #[must_use]
     pub fn parse(outcome: &str, reason: &str) -> Option<Self> {
         match outcome {
+            "ok" if reason == DEGRADED => Some(Self::Degraded),
             "ok" => Some(Self::Ok),
             "fail" => FailClass::parse(reason).map(Self::Fail),
             "inconclusive" => InconclusiveReason::parse(reason).map(Self::Inconclusive),
             "missed" => MissedReason::parse(reason).map(Self::Missed),
             _ => None,
         }
+    }
+}
+
+const DEGRADED: &str = "degraded";
+
+/// An outcome's two words, as they travel.
+#[derive(Serialize, Deserialize)]
+struct Words<'a> {
+    #[serde(borrow)]
+    outcome: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    reason: Cow<'a, str>,
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Words { outcome: self.as_str().into(), reason: self.reason().into() }.serialize(serializer)
+    }
+}
+
+impl TryFrom<Words<'_>> for Outcome {
+    type Error = &'static str;
+
+    fn try_from(words: Words<'_>) -> Result<Self, Self::Error> {
+        Self::parse(&words.outcome, &words.reason).ok_or("these words are no outcome")
     }
 }
 
@@ -197,17 +236,40 @@ pub fn run_id(check: CheckId, region: &Region, slot: Slot) -> Uuid {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_outcome_is_read_back_from_its_words() {
-        let mut all = vec![Outcome::Ok];
+    fn all() -> Vec<Outcome> {
+        let mut all = vec![Outcome::Ok, Outcome::Degraded];
         all.extend(FailClass::ALL.iter().map(|c| Outcome::Fail(*c)));
         all.extend(InconclusiveReason::ALL.iter().map(|r| Outcome::Inconclusive(*r)));
         all.extend(MissedReason::ALL.iter().map(|r| Outcome::Missed(*r)));
+        all
+    }
 
-        for outcome in all {
+    #[test]
+    fn every_outcome_is_read_back_from_its_words() {
+        for outcome in all() {
             assert_eq!(Outcome::parse(outcome.as_str(), outcome.reason()), Some(outcome));
         }
+        assert_eq!(Outcome::parse("ok", "brilliant"), Some(Outcome::Ok));
         assert_eq!(Outcome::parse("fail", "boredom"), None);
+        assert_eq!(Outcome::parse("fail", ""), None);
+    }
+
+    #[test]
+    fn what_travels_is_what_the_words_say() {
+        for outcome in all() {
+            let sent = serde_json::to_string(&outcome).unwrap();
+
+            assert_eq!(serde_json::from_str::<Outcome>(&sent).unwrap(), outcome, "{sent}");
+        }
+
+        let sent = |outcome: Outcome| serde_json::to_string(&outcome).unwrap();
+        assert_eq!(sent(Outcome::Ok), r#"{"outcome":"ok"}"#);
+        assert_eq!(sent(Outcome::Degraded), r#"{"outcome":"ok","reason":"degraded"}"#);
+        let class = Outcome::Fail(FailClass::TooLarge);
+        assert_eq!(sent(class), r#"{"outcome":"fail","reason":"too_large"}"#);
+        for wrong in [r#"{"outcome":"fail"}"#, r#"{"outcome":"well"}"#, r#"{"reason":"dns"}"#] {
+            assert!(serde_json::from_str::<Outcome>(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -186,7 +186,7 @@ fn outcome(random: &mut StdRng) -> Outcome {
 
 fn kind(outcome: Outcome) -> u8 {
     match outcome {
-        Outcome::Ok => 0,
+        Outcome::Ok | Outcome::Degraded => 0,
         Outcome::Fail(_) => 1,
         Outcome::Inconclusive(_) => 2,
         Outcome::Missed(_) => 3,

@@ -41,7 +41,7 @@ impl Looker {
 
 impl Look {
     pub fn is_ok(&self) -> bool {
-        self.outcome == Outcome::Ok
+        self.outcome.is_alive()
     }
 
     /// `ok`, `fail(class)` or `inconclusive(reason)`.

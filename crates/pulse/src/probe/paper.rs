@@ -37,7 +37,7 @@ impl Paper {
         let colour = match outcome {
             Outcome::Ok => GREEN,
             Outcome::Fail(_) => RED,
-            Outcome::Inconclusive(_) | Outcome::Missed(_) => YELLOW,
+            Outcome::Degraded | Outcome::Inconclusive(_) | Outcome::Missed(_) => YELLOW,
         };
         self.in_colour(colour, text)
     }

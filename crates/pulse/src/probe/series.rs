@@ -84,7 +84,7 @@ struct Tally {
 impl Tally {
     fn add(&mut self, look: &Look) {
         match look.outcome {
-            Outcome::Ok => self.ok += 1,
+            Outcome::Ok | Outcome::Degraded => self.ok += 1,
             Outcome::Fail(_) => self.fail += 1,
             Outcome::Inconclusive(_) | Outcome::Missed(_) => self.inconclusive += 1,
         }

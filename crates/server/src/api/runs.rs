@@ -41,7 +41,8 @@ struct RunBody {
     /// What kind of failure; only with `fail`.
     #[schema(schema_with = classes)]
     class: Option<&'static str>,
-    /// Why it could not be told, or why nobody looked; only with `inconclusive` and `missed`.
+    /// Why it could not be told, or why nobody looked; with `ok` it says `degraded` when the target
+    /// was alive and did less than was expected. `null` with `fail`.
     #[schema(value_type = Option<String>)]
     reason: Option<&'static str>,
     /// The status that came back.
@@ -112,7 +113,9 @@ impl From<Run> for RunBody {
         let (class, reason) = match run.outcome {
             Outcome::Ok => (None, None),
             Outcome::Fail(class) => (Some(class.as_str()), None),
-            Outcome::Inconclusive(_) | Outcome::Missed(_) => (None, Some(run.outcome.reason())),
+            Outcome::Degraded | Outcome::Inconclusive(_) | Outcome::Missed(_) => {
+                (None, Some(run.outcome.reason()))
+            }
         };
         Self {
             id: run.id(),

@@ -92,7 +92,7 @@ pub async fn runs_come_back_as_they_were_newest_first(history: &dyn History) {
 
 pub async fn every_kind_of_run_comes_back_as_it_was(history: &dyn History) {
     let (check, now) = (CheckId::generate(), today());
-    let mut outcomes = vec![Outcome::Ok];
+    let mut outcomes = vec![Outcome::Ok, Outcome::Degraded];
     outcomes.extend(FailClass::ALL.iter().map(|class| Outcome::Fail(*class)));
     outcomes.extend(InconclusiveReason::ALL.iter().map(|it| Outcome::Inconclusive(*it)));
     outcomes.extend(MissedReason::ALL.iter().map(|reason| Outcome::Missed(*reason)));
