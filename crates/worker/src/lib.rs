@@ -13,6 +13,7 @@ pub mod probes;
 pub mod recorder;
 mod roles;
 pub mod shipper;
+mod sighting;
 
 use std::net::SocketAddr;
 

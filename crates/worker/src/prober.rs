@@ -17,6 +17,7 @@ use pulse_core::metrics::Metrics;
 use pulse_core::models::ids::{CheckId, Region};
 use pulse_core::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
 use pulse_core::models::probe_spec::ProbeSpec;
+use pulse_core::models::retry::Retry;
 use pulse_core::models::run::{InconclusiveReason, Observation, Outcome, Phases};
 use pulse_core::models::schedule::Slot;
 use pulse_core::ports::StoreResult;
@@ -54,6 +55,7 @@ const RETRY: Duration = Duration::from_millis(200);
 /// A definition made ready, or why it cannot be.
 struct Known {
     target: Result<Prepared, String>,
+    retry: Option<Retry>,
     bytes: u32,
 }
 
@@ -61,6 +63,7 @@ impl Known {
     fn new(spec: &ProbeSpec) -> Self {
         let bytes = SPEC_OVERHEAD + spec.text_bytes();
         Self {
+            retry: spec.retry.clone(),
             target: Prepared::new(spec).map_err(|error| error.to_string()),
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         }
@@ -132,6 +135,42 @@ impl Inner {
     fn ticks_until(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.opened).as_millis();
         u64::try_from(since).unwrap_or(u64::MAX) / TICK_MS
+    }
+
+    async fn look_once(
+        &self,
+        target: &Prepared,
+        run: Option<HeaderValue>,
+        timeout: Duration,
+    ) -> (Outcome, Observation) {
+        let sight = self.probes.look(&self.egress, target, run, timeout).await;
+        judge(sight, target.expectations())
+    }
+
+    /// Looks until it is not a failure to look at again, or for the last time. The `limit` of the run
+    /// holds the waits and an equal share for each look.
+    async fn look_again(
+        &self,
+        target: &Prepared,
+        run: Option<HeaderValue>,
+        limit: Duration,
+        retry: &Retry,
+    ) -> (Outcome, Observation) {
+        let timeout = limit.saturating_sub(Duration::from_millis(retry.delays())) / retry.attempts;
+        let mut attempt = 1;
+        loop {
+            let (outcome, mut seen) = self.look_once(target, run.clone(), timeout).await;
+            let again = matches!(outcome, Outcome::Fail(class) if retry.is_after(class));
+            if !again || attempt == retry.attempts {
+                if attempt > 1 {
+                    let facts = &mut seen.evidence.get_or_insert_default().facts;
+                    facts.push(("looks".to_owned(), attempt.to_string()));
+                }
+                return (outcome, seen);
+            }
+            attempt += 1;
+            tokio::time::sleep(Duration::from_millis(retry.delay_before(attempt))).await;
+        }
     }
 
     /// Keeps a job that was not run to its end for other workers.
@@ -319,14 +358,16 @@ impl Prober {
 
     async fn look(&self, leased: &LeasedJob, prepared: Option<&Known>) -> RunResult {
         let (inner, job) = (&self.0, &leased.job);
-        let (outcome, observation) = match prepared.map(|prepared| &prepared.target) {
-            Some(Ok(target)) => {
+        let (outcome, observation) = match prepared {
+            Some(Known { target: Ok(target), retry, .. }) => {
                 let run = inner.run_header.then(|| run_header(job, leased.token)).flatten();
-                let timeout = Duration::from_millis(job.timeout_ms.into());
-                let sight = inner.probes.look(&inner.egress, target, run, timeout).await;
-                judge(sight, target.expectations())
+                let limit = Duration::from_millis(job.timeout_ms.into());
+                match retry {
+                    None => inner.look_once(target, run, limit).await,
+                    Some(retry) => inner.look_again(target, run, limit, retry).await,
+                }
             }
-            Some(Err(reason)) => unseen(reason),
+            Some(Known { target: Err(reason), .. }) => unseen(reason),
             None => unseen("the check's definition was not in the queue"),
         };
         RunResult {
@@ -435,6 +476,7 @@ fn unseen(reason: &str) -> (Outcome, Observation) {
         phases: Phases::default(),
         address: None,
         error: Some(reason.to_owned()),
+        evidence: None,
     };
     (Outcome::Inconclusive(InconclusiveReason::NoSpec), observation)
 }

@@ -53,7 +53,7 @@ impl CheckRegion {
             project_id: check.project_id,
             version: check.version,
             schedule: check.schedule(),
-            timeout_ms: check.config.timeout_ms,
+            timeout_ms: check.config.run_limit_ms(),
             threshold: check.config.alert_threshold,
             ledger: Ledger::default(),
             health: Health::default(),
@@ -100,7 +100,7 @@ impl CheckRegion {
     /// Takes over a new configuration. A slot under way is closed when it no longer answers the question.
     pub fn reconfigure(&mut self, before: &CheckConfig, after: &Check, now: Slot) -> Option<Run> {
         self.version = after.version;
-        self.timeout_ms = after.config.timeout_ms;
+        self.timeout_ms = after.config.run_limit_ms();
         self.threshold = after.config.alert_threshold;
         self.schedule = after.schedule();
         if !after.config.enabled {

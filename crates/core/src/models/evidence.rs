@@ -6,12 +6,18 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::assertion::Evaluated;
+use super::run::Detail;
+
 const DAY_SECONDS: i64 = 86_400;
 
 /// See the module. What was not seen is empty, and is left out where this is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Evidence {
+    /// What exactly went wrong, where there is a word for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Detail>,
     /// `HTTP/1.1`, say, as the response has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_version: Option<String>,
@@ -45,6 +51,29 @@ pub struct Evidence {
     /// What else the target said of itself: a name and a value, as in `state` and `SERVING`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<(String, String)>,
+    /// The check's assertions with what they were asked of, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assertions: Vec<Evaluated>,
+}
+
+/// Of a run so much is kept for months.
+const MOST_KEPT_HEADERS: usize = 20;
+const MOST_KEPT_CERTIFICATES: usize = 3;
+const MOST_KEPT_NAMES: usize = 10;
+const MOST_KEPT_ASSERTIONS: usize = 20;
+
+impl Evidence {
+    /// The same, cut down to what is kept of a run.
+    #[must_use]
+    pub fn packed(mut self) -> Self {
+        self.headers.truncate(MOST_KEPT_HEADERS);
+        self.certificates.truncate(MOST_KEPT_CERTIFICATES);
+        for certificate in &mut self.certificates {
+            certificate.names.truncate(MOST_KEPT_NAMES);
+        }
+        self.assertions.truncate(MOST_KEPT_ASSERTIONS);
+        self
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

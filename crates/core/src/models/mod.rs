@@ -51,6 +51,7 @@ pub mod ledger;
 pub mod outage;
 pub mod pattern;
 pub mod probe_spec;
+pub mod retry;
 pub mod run;
 pub mod schedule;
 pub mod scheme;

@@ -8,7 +8,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::assertion::Assertion;
 use super::expected_status::ExpectedStatus;
+use super::retry::Retry;
 
 const GET: &str = "GET";
 
@@ -46,6 +48,15 @@ pub struct ProbeSpec {
     /// Who asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// What must hold of the answer, besides its status.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assertions: Vec<Assertion>,
+    /// Whether the target is well when it is down: what should not be there, or not be reached.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub upside_down: bool,
+    /// Whether to look again before a verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
 }
 
 impl ProbeSpec {
@@ -62,6 +73,9 @@ impl ProbeSpec {
             send: None,
             expect: None,
             auth: None,
+            assertions: Vec::new(),
+            upside_down: false,
+            retry: None,
         }
     }
 
@@ -77,6 +91,11 @@ impl ProbeSpec {
             + texts.into_iter().flatten().map(String::len).sum::<usize>()
             + auth
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(yes: &bool) -> bool {
+    !*yes
 }
 
 fn get() -> String {

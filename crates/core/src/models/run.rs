@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
+use super::evidence::Evidence;
 use super::ids::{CheckId, ProjectId, Region};
 use super::schedule::Slot;
 
@@ -31,6 +32,48 @@ words! {
         TooLarge = "too_large",
         /// The target has no address that may be reached from there; which it has is not told.
         ForbiddenAddress = "forbidden_address",
+    }
+}
+
+words! {
+    /// What exactly went wrong, within a [`FailClass`]; what a class has no finer word for has none.
+    Detail {
+        /// dns: a name server says that there is no such name.
+        NxDomain = "nxdomain",
+        /// dns: the name exists, and has no such record.
+        NoRecord = "no_record",
+        /// dns: the name server failed, refused, or gave no answer that could be used.
+        ServFail = "servfail",
+        /// connect: nobody listens.
+        Refused = "refused",
+        /// connect: no way leads there.
+        Unreachable = "unreachable",
+        /// connect: it was broken off from the other side.
+        Reset = "reset",
+        /// tls: the certificate's time is over.
+        Expired = "expired",
+        /// tls: its time has not come.
+        NotYetValid = "not_yet_valid",
+        /// tls: it is for another host.
+        WrongHost = "wrong_host",
+        /// tls: signed by itself.
+        SelfSigned = "self_signed",
+        /// tls: signed by nobody who is trusted.
+        UnknownCa = "unknown_ca",
+        /// tls: taken back.
+        Revoked = "revoked",
+        /// tls: the handshake itself.
+        Handshake = "handshake",
+        /// timeout: while the name was resolved.
+        WhileResolving = "while_resolving",
+        /// timeout: while the connection was made.
+        WhileConnecting = "while_connecting",
+        /// timeout: during the TLS handshake.
+        WhileSecuring = "while_securing",
+        /// timeout: between the request and the first of the answer.
+        WhileWaiting = "while_waiting",
+        /// timeout: in the middle of the answer.
+        WhileReading = "while_reading",
     }
 }
 
@@ -188,6 +231,25 @@ pub struct Observation {
     /// What went wrong, in a sentence for the check's owner; tamed and at most 500 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What else is worth keeping: of a run that was not all well, and the assertions of a check that has
+    /// some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<Evidence>>,
+}
+
+impl Observation {
+    /// Nothing was seen yet.
+    #[must_use]
+    pub fn begun(started_at: DateTime<Utc>) -> Self {
+        Self {
+            started_at,
+            status_code: None,
+            phases: Phases::default(),
+            address: None,
+            error: None,
+            evidence: None,
+        }
+    }
 }
 
 /// The outcome of one slot, or of a row of missed ones, as history keeps it.

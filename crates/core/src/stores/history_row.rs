@@ -14,7 +14,7 @@ use crate::models::ids::{CheckId, ProjectId, Region};
 use crate::models::run::{Observation, Outcome, Phases, Run};
 use crate::models::schedule::Slot;
 use crate::ports::BoxError;
-use crate::stores::row_binary;
+use crate::stores::row_binary::{self, Rows};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -37,6 +37,8 @@ pub struct HistoryRow<'a> {
     pub total_us: u32,
     pub address: Cow<'a, str>,
     pub error: Cow<'a, str>,
+    #[serde(default)]
+    pub evidence: Cow<'a, str>,
 }
 
 impl<'a> From<&'a Run> for HistoryRow<'a> {
@@ -66,6 +68,11 @@ impl<'a> From<&'a Run> for HistoryRow<'a> {
                 .map(|address| address.to_string().into())
                 .unwrap_or_default(),
             error: seen.and_then(|seen| seen.error.as_deref()).unwrap_or_default().into(),
+            evidence: seen
+                .and_then(|seen| seen.evidence.as_deref())
+                .and_then(|evidence| serde_json::to_string(evidence).ok())
+                .unwrap_or_default()
+                .into(),
         }
     }
 }
@@ -88,6 +95,8 @@ impl HistoryRow<'_> {
             },
             address: self.address.parse::<IpAddr>().ok(),
             error: (!self.error.is_empty()).then(|| self.error.into_owned()),
+            // What a later version keeps in another form is done without.
+            evidence: serde_json::from_str(&self.evidence).ok(),
         };
         Some(Run {
             project_id: ProjectId(self.project_id),
@@ -102,8 +111,10 @@ impl HistoryRow<'_> {
     }
 }
 
-/// Begins what is sealed in this form. JSON, which earlier versions sealed, begins with a brace.
-const ROW_BINARY: u8 = 1;
+/// Begins what is sealed in this form. Earlier versions sealed rows without evidence, and before that
+/// JSON, which begins with a brace.
+const ROW_BINARY: u8 = 2;
+const WITHOUT_EVIDENCE: u8 = 1;
 
 /// Runs as they are put into the outbox.
 #[must_use]
@@ -126,6 +137,11 @@ pub fn open(batches: &[Vec<u8>]) -> Result<Vec<u8>, BoxError> {
     for sealed in batches {
         match sealed.split_first() {
             Some((&ROW_BINARY, packed)) => rows.extend_from_slice(packed),
+            Some((&WITHOUT_EVIDENCE, packed)) => {
+                for row in Rows::without_evidence(packed) {
+                    row_binary::write(&row?, &mut rows);
+                }
+            }
             Some((b'{', _)) => {
                 for row in serde_json::Deserializer::from_slice(sealed).into_iter::<HistoryRow>() {
                     row_binary::write(&row?, &mut rows);
@@ -140,7 +156,8 @@ pub fn open(batches: &[Vec<u8>]) -> Result<Vec<u8>, BoxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::run::{FailClass, MissedReason};
+    use crate::models::evidence::Evidence;
+    use crate::models::run::{Detail, FailClass, MissedReason};
 
     fn a_run(outcome: Outcome, observation: Option<Observation>) -> Run {
         Run {
@@ -163,6 +180,11 @@ mod tests {
             phases: Phases { connect_us: Some(120), total_us: Some(900), ..Phases::default() },
             address: Some("127.0.0.1".parse().unwrap()),
             error: Some("status 502,\nexpected 200 \"quoted\"".into()),
+            evidence: Some(Box::new(Evidence {
+                detail: Some(Detail::Expired),
+                headers: vec![("server".into(), "a\"b".into())],
+                ..Evidence::default()
+            })),
         };
         let runs = [
             a_run(Outcome::Fail(FailClass::Status), Some(seen)),
@@ -170,8 +192,7 @@ mod tests {
         ];
 
         let rows = open(&[seal(&runs[..1]), seal(&runs[1..])]).unwrap();
-        let back: Vec<Run> =
-            row_binary::Rows::of(&rows).map(|row| row.unwrap().into_run().unwrap()).collect();
+        let back: Vec<Run> = Rows::of(&rows).map(|row| row.unwrap().into_run().unwrap()).collect();
 
         assert_eq!(back, runs);
     }
@@ -183,8 +204,24 @@ mod tests {
 
         let rows = open(&[sealed.to_vec(), seal(&[])]).unwrap();
 
-        let row = row_binary::Rows::of(&rows).next().unwrap().unwrap();
+        let row = Rows::of(&rows).next().unwrap().unwrap();
         assert_eq!((row.status_code, row.total_us, &*row.error), (200, 3, "a \"b\""));
+    }
+
+    #[test]
+    fn what_was_sealed_before_there_was_evidence_is_read() {
+        let seen = Observation { error: Some("a".into()), ..Observation::begun(Slot(7).time()) };
+        let run = a_run(Outcome::Fail(FailClass::Dns), Some(seen));
+        let mut sealed = seal(&[run.clone(), run.clone()]);
+        // A row ended with its error then: the length of the evidence, which is none, was not there.
+        let row = (sealed.len() - 1) / 2;
+        (sealed.remove(2 * row), sealed.remove(row));
+        sealed[0] = 1;
+
+        let rows = open(&[sealed, seal(&[run.clone()])]).unwrap();
+
+        let back: Vec<_> = Rows::of(&rows).map(|row| row.unwrap().into_run().unwrap()).collect();
+        assert_eq!(back, [run.clone(), run.clone(), run]);
     }
 
     #[test]

@@ -13,7 +13,8 @@ use super::history_row::HistoryRow;
 
 /// What a row consists of, in its order.
 pub const COLUMNS: &str = "project_id, check_id, region, slot, slots, outcome, reason, attempt, \
-    started_at, status_code, dns_us, connect_us, tls_us, first_byte_us, total_us, address, error";
+    started_at, status_code, dns_us, connect_us, tls_us, first_byte_us, total_us, address, error, \
+    evidence";
 
 /// Adds a row to `bytes`.
 pub fn write(row: &HistoryRow, bytes: &mut Vec<u8>) {
@@ -32,6 +33,7 @@ pub fn write(row: &HistoryRow, bytes: &mut Vec<u8>) {
     }
     write_text(&row.address, bytes);
     write_text(&row.error, bytes);
+    write_text(&row.evidence, bytes);
 }
 
 fn write_uuid(id: Uuid, bytes: &mut Vec<u8>) {
@@ -59,13 +61,20 @@ pub struct NoRow;
 #[derive(Clone, Debug)]
 pub struct Rows<'a> {
     left: &'a [u8],
+    has_evidence: bool,
 }
 
 impl<'a> Rows<'a> {
     /// Reads what [`write()`] wrote.
     #[must_use]
     pub const fn of(bytes: &'a [u8]) -> Self {
-        Self { left: bytes }
+        Self { left: bytes, has_evidence: true }
+    }
+
+    /// Reads what [`write()`] wrote before rows ended with their evidence.
+    #[must_use]
+    pub const fn without_evidence(bytes: &'a [u8]) -> Self {
+        Self { left: bytes, has_evidence: false }
     }
 
     /// Whether there is no more.
@@ -93,6 +102,7 @@ impl<'a> Rows<'a> {
             total_us: u32::from_le_bytes(self.bytes()?),
             address: self.text()?,
             error: self.text()?,
+            evidence: if self.has_evidence { self.text()? } else { Cow::default() },
         })
     }
 
@@ -170,6 +180,7 @@ mod tests {
             total_us: number,
             address: "::1".into(),
             error: error.to_owned().into(),
+            evidence: error.to_owned().into(),
         }
     }
 

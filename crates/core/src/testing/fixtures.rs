@@ -98,6 +98,7 @@ pub fn a_result(job: &Job) -> ResultBuilder {
             },
             address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
             error: None,
+            evidence: None,
         }),
     })
 }

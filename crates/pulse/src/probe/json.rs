@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use pulse_core::models::evidence;
-use pulse_core::models::run::Phases;
+use pulse_core::models::run::{Detail, Phases};
 use pulse_worker::judge;
 use serde::Serialize;
 
@@ -21,6 +21,7 @@ struct Shown<'a> {
     started_at: DateTime<Utc>,
     outcome: &'static str,
     reason: Option<&'static str>,
+    detail: Option<&'static str>,
     error: Option<&'a str>,
     status: Option<u16>,
     http_version: Option<&'a str>,
@@ -59,11 +60,13 @@ struct Certificate<'a> {
 
 #[derive(Serialize)]
 struct Assertion<'a> {
-    source: &'static str,
-    comparison: &'static str,
-    target: &'a str,
+    source: Option<&'static str>,
+    comparison: Option<&'static str>,
+    target: Option<&'a str>,
     observed: Option<&'a str>,
     passed: Option<bool>,
+    rule: &'a str,
+    severity: &'static str,
 }
 
 impl<'a> Shown<'a> {
@@ -74,6 +77,7 @@ impl<'a> Shown<'a> {
             started_at: seen.started_at,
             outcome: look.outcome.as_str(),
             reason: (!reason.is_empty()).then_some(reason),
+            detail: seen.evidence.as_ref().and_then(|it| it.detail).map(Detail::as_str),
             error: seen.error.as_deref(),
             status: seen.status_code,
             http_version: evidence.http_version.as_deref(),
@@ -127,13 +131,16 @@ impl<'a> Certificate<'a> {
 }
 
 impl<'a> Assertion<'a> {
-    fn of(told: &'a judge::Assertion) -> Self {
+    fn of(told: &'a judge::Asked) -> Self {
+        let evaluated = &told.evaluated;
         Self {
             source: told.source,
-            comparison: told.comparison.as_str(),
-            target: &told.target,
-            observed: told.observed.as_deref(),
-            passed: told.passed,
+            comparison: told.comparison,
+            target: told.target.as_deref(),
+            observed: evaluated.observed.as_deref(),
+            passed: evaluated.passed,
+            rule: &evaluated.rule,
+            severity: evaluated.severity.as_str(),
         }
     }
 }

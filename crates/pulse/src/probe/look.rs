@@ -4,7 +4,7 @@ use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::evidence::Evidence;
 use pulse_core::models::run::{Observation, Outcome};
 use pulse_worker::egress::{Egress, EgressError};
-use pulse_worker::judge::{Assertion, assertions, judge};
+use pulse_worker::judge::{Asked, judge, rules};
 use pulse_worker::probes::Probes;
 
 use super::target::Target;
@@ -20,7 +20,7 @@ pub struct Looker {
 pub struct Look {
     pub outcome: Outcome,
     pub observation: Observation,
-    pub assertions: Vec<Assertion>,
+    pub assertions: Vec<Asked>,
     pub evidence: Evidence,
 }
 
@@ -33,8 +33,8 @@ impl Looker {
         let Target { prepared, timeout } = &self.target;
         let sight = self.probe.look(&self.egress, prepared, None, *timeout).await;
         let evidence = sight.notes.evidence();
+        let assertions = rules(&sight, prepared.expectations());
         let (outcome, observation) = judge(sight, prepared.expectations());
-        let assertions = assertions(&observation, prepared.expectations());
         Look { outcome, observation, assertions, evidence }
     }
 }

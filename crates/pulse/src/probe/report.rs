@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use chrono::SecondsFormat;
+use pulse_core::models::assertion::Evaluated;
 use pulse_core::models::text::tame_line;
+use pulse_worker::judge::Asked;
 
 use super::json;
 use super::look::Look;
@@ -39,12 +41,12 @@ fn for_a_program(look: &Look) -> String {
     );
     told.extend(facts(look));
     told.extend(look.assertions.iter().map(|assertion| {
-        let passed = match assertion.passed {
+        let passed = match assertion.evaluated.passed {
             Some(true) => "passed",
             Some(false) => "failed",
             None => "unknown",
         };
-        ("assertion", format!("{passed}\t{assertion}"))
+        ("assertion", format!("{passed}\t{}", in_words(assertion)))
     }));
     told.iter().fold(String::new(), |mut text, (name, value)| {
         let _never_fails = writeln!(text, "{name}\t{value}");
@@ -61,10 +63,16 @@ fn for_a_person(look: &Look, paper: Paper) -> String {
     let facts = facts(look).into_iter();
     let facts = facts.map(|(name, value)| format!("  {:<12}  {value}\n", name.replace('_', " ")));
     let rules = look.assertions.iter();
-    let rules = rules.map(|rule| format!("  {} {rule}\n", paper.mark(rule.passed)));
+    let rules =
+        rules.map(|rule| format!("  {} {}\n", paper.mark(rule.evaluated.passed), in_words(rule)));
     let mut sections = vec![first + "\n", phases, facts.collect(), rules.collect::<String>()];
     sections.retain(|section| !section.is_empty());
     sections.join("\n")
+}
+
+fn in_words(asked: &Asked) -> String {
+    let Evaluated { rule, observed, .. } = &asked.evaluated;
+    observed.as_ref().map_or_else(|| rule.clone(), |observed| format!("{rule}, saw {observed}"))
 }
 
 fn phase(row: &Row, total_us: u32) -> String {
@@ -115,7 +123,8 @@ mod tests {
     use pulse_core::models::probe_spec::ProbeSpec;
     use pulse_core::models::run::{FailClass, Observation, Outcome, Phases};
     use pulse_core::models::scheme::Scheme;
-    use pulse_worker::judge::{Expectations, assertions};
+    use pulse_worker::judge::{Expectations, rules};
+    use pulse_worker::probes::{Notes, Sight};
 
     use super::*;
 
@@ -131,8 +140,10 @@ mod tests {
             },
             address: Some([127, 0, 0, 1].into()),
             error: Some("status 502,\nexpected any 2xx".to_owned()),
+            evidence: None,
         };
-        let expected = Expectations::of(&ProbeSpec::at("http://shop.example/"), Scheme::Http);
+        let expected =
+            Expectations::of(&ProbeSpec::at("http://shop.example/"), Scheme::Http).unwrap();
         let certificate = Certificate {
             subject: "CN=shop".to_owned(),
             issuer: "CN=us".to_owned(),
@@ -140,10 +151,11 @@ mod tests {
             not_before: DateTime::UNIX_EPOCH,
             not_after: DateTime::UNIX_EPOCH + TimeDelta::days(30),
         };
+        let sight = Sight { observation, notes: Notes::default(), ended: Ok(()) };
         Look {
             outcome: Outcome::Fail(FailClass::Status),
-            assertions: assertions(&observation, &expected),
-            observation,
+            assertions: rules(&sight, &expected),
+            observation: sight.observation,
             evidence: Evidence { certificates: vec![certificate], ..Evidence::default() },
         }
     }
@@ -169,7 +181,7 @@ fail(status)  status 502, expected any 2xx
   not after     1970-01-31T00:00:00Z
   days left     30
 
-  ✗ status: expected any 2xx, saw 502
+  ✗ status is any 2xx, saw 502
 ";
         assert_eq!(text, expected);
     }

@@ -60,13 +60,7 @@ mod tests {
     use super::*;
 
     fn seen(phases: Phases) -> Observation {
-        Observation {
-            started_at: DateTime::UNIX_EPOCH,
-            status_code: None,
-            phases,
-            address: None,
-            error: None,
-        }
+        Observation { phases, ..Observation::begun(DateTime::UNIX_EPOCH) }
     }
 
     fn whole() -> Phases {

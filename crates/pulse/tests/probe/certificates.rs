@@ -64,7 +64,7 @@ async fn a_bad_certificate_is_a_failure_and_shown_nevertheless() {
     let mut expired = params("localhost");
     (expired.not_before, expired.not_after) =
         (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 2, 3));
-    let unknown = "the certificate is self-signed or from an unknown authority";
+    let unknown = "the certificate is from an unknown authority";
     let cases = [
         (authority.issue(&expired), "localhost", "the certificate expired on 2021-02-03"),
         (
@@ -72,7 +72,11 @@ async fn a_bad_certificate_is_a_failure_and_shown_nevertheless() {
             "other.example",
             "the certificate is for another host, not for localhost",
         ),
-        (Identity::self_signed(&params("localhost")), "localhost", unknown),
+        (
+            Identity::self_signed(&params("localhost")),
+            "localhost",
+            "the certificate is self-signed",
+        ),
         (Authority::new("a stranger").issue(&params("localhost")), "localhost", unknown),
     ];
     for (identity, name, sentence) in cases {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use pulse_core::models::assertion::{Assertion, Comparison, Source};
 use pulse_core::models::check::{CheckView, METHODS, Status};
 use pulse_core::models::expected_status::ExpectedStatus;
 use pulse_core::models::probe_spec::Auth;
+use pulse_core::models::retry::{Growth, Retry};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::{
     Object, ObjectBuilder, RefOr, Schema,
-    schema::{SchemaType, Type},
+    schema::{Array, ArrayBuilder, SchemaType, Type},
 };
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
@@ -34,6 +36,26 @@ fn statuses_or_null() -> Object {
         .schema_type(SchemaType::from_iter([Type::Integer, Type::String, Type::Null]))
         .description(Some(meaning))
         .build()
+}
+
+fn growths() -> Object {
+    let meaning = "How later waits grow: not at all, or each is twice the one before.";
+    words(meaning, Growth::ALL.iter().map(|growth| growth.as_str()))
+}
+
+/// Said in words rather than as a schema: a rule may hold others to any depth.
+fn assertions() -> Array {
+    let sources = Source::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
+    let comparisons = Comparison::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
+    let meaning = format!(
+        "A test, `{{\"source\", \"property\", \"comparison\", \"target\"}}`, or rules made of others: \
+         `{{\"all\": [...]}}`, `{{\"any\": [...]}}`, `{{\"not\": {{...}}}}`. With `\"severity\": \"degraded\"` one that \
+         does not hold makes a run `ok` with the reason `degraded`, and fails nothing. Sources: {sources}. The \
+         property is a header's name, a JSONPath (RFC 9535), a phase (total, dns, connect, tls, first_byte; \
+         milliseconds) or a fact's name. Comparisons: {comparisons}."
+    );
+    let rule = ObjectBuilder::new().schema_type(Type::Object).description(Some(meaning)).build();
+    ArrayBuilder::new().items(rule).build()
 }
 
 fn method_or_null() -> Object {
@@ -87,6 +109,36 @@ impl From<Auth> for AuthShape {
     }
 }
 
+/// Looking again before a verdict, within the same run. `attempts` times the timeout, and the waits between,
+/// must be less than the interval.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Retry)]
+pub struct RetryShape {
+    /// Looks in all.
+    #[schema(minimum = 2, maximum = 10, example = 3)]
+    attempts: u32,
+    /// Milliseconds before the second look; 500 when left out.
+    #[schema(maximum = 60_000, required = false)]
+    delay_ms: u32,
+    /// How later waits grow; not at all when left out.
+    #[schema(schema_with = growths, required = false)]
+    backoff: String,
+    /// After which classes of failure; any when empty.
+    #[schema(required = false)]
+    on: Vec<String>,
+}
+
+impl From<Retry> for RetryShape {
+    fn from(retry: Retry) -> Self {
+        Self {
+            attempts: retry.attempts,
+            delay_ms: retry.delay_ms,
+            backoff: retry.backoff.as_str().to_owned(),
+            on: retry.on.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 /// A check and where it stands.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Check)]
@@ -131,6 +183,14 @@ pub struct CheckBody {
     /// Who asks; secrets are shown as `***`.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth: Option<AuthShape>,
+    /// What must hold of the answer.
+    #[schema(schema_with = assertions)]
+    assertions: Vec<Assertion>,
+    /// Whether the target is well when it is down.
+    upside_down: bool,
+    /// Whether to look again before a verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<RetryShape>,
     /// Whether it is scheduled.
     enabled: bool,
     /// Free words to filter by.
@@ -181,6 +241,9 @@ impl From<CheckView> for CheckBody {
             send: config.probe.send,
             expect: config.probe.expect,
             auth: config.probe.auth.as_ref().map(Auth::masked).map(AuthShape::from),
+            assertions: config.probe.assertions,
+            upside_down: config.probe.upside_down,
+            retry: config.probe.retry.map(RetryShape::from),
             enabled: config.enabled,
             tags: config.tags,
             regions: config.regions.iter().map(|region| region.as_str().to_owned()).collect(),
@@ -245,6 +308,14 @@ pub struct CheckInput {
     expect: Option<String>,
     /// Who asks. Its secrets are never shown again.
     auth: Option<AuthShape>,
+    /// What must hold of the answer: at most 50 tests in all.
+    #[schema(schema_with = assertions, required = false)]
+    assertions: Option<Vec<Assertion>>,
+    /// Whether the target is well when it is down: a port that should be closed, a page that should be gone.
+    #[schema(default = false)]
+    upside_down: Option<bool>,
+    /// Whether to look again before a verdict. Never when left out.
+    retry: Option<RetryShape>,
     /// Whether it is scheduled.
     #[schema(default = true)]
     enabled: Option<bool>,
@@ -296,6 +367,7 @@ mod tests {
         let config = CheckDraft::read(json!({"name": "a", "url": "http://h"})).unwrap().config;
         let config = serde_json::to_value(config).unwrap();
         let mut taken: BTreeSet<_> = config.as_object().unwrap().keys().cloned().collect();
+        taken.extend(["assertions", "upside_down", "retry"].map(str::to_owned));
         taken.extend(Scheme::ALL.iter().flat_map(|it| it.takes()).map(|field| (*field).to_owned()));
         taken.insert("webhook_secret".into());
 

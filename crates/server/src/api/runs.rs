@@ -189,6 +189,7 @@ mod tests {
             phases,
             address: Some([192, 0, 2, 7].into()),
             error: Some("status 500, expected any 2xx".into()),
+            evidence: None,
         };
 
         let shown =

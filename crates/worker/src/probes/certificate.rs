@@ -30,6 +30,11 @@ pub(super) fn read(der: &[u8]) -> Option<Certificate> {
     })
 }
 
+/// Whether it says that it was signed by whom it names. Nobody has verified that it was.
+pub(super) fn is_self_signed(der: &[u8]) -> bool {
+    X509Certificate::from_der(der).is_ok_and(|(_rest, read)| read.subject() == read.issuer())
+}
+
 fn distinguished(name: &X509Name<'_>) -> String {
     let text = name.to_string_with_registry(oid_registry());
     text.map_or_else(|_| "(unreadable)".to_owned(), |text| tame_line(&text, LONGEST_NAME))

@@ -7,17 +7,17 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use chrono::DateTime;
-use pulse_core::models::run::FailClass;
+use pulse_core::models::run::{Detail, FailClass};
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
-use super::ProbeFailure;
 use super::trace::Step;
-use crate::egress::{ResolveError, is_local_exhaustion};
+use super::{ProbeFailure, certificate};
+use crate::egress::{Presented, ResolveError, is_local_exhaustion};
 
 pub(super) fn timed_out(timeout: Duration, step: Step) -> ProbeFailure {
     let sentence = format!("timed out after {} ms while {step}", timeout.as_millis());
-    ProbeFailure::of_target(FailClass::Timeout, sentence)
+    ProbeFailure::of_target(FailClass::Timeout, sentence).with(step.detail())
 }
 
 pub(super) fn resolve(error: &ResolveError) -> ProbeFailure {
@@ -28,7 +28,15 @@ pub(super) fn resolve(error: &ResolveError) -> ProbeFailure {
     match error {
         ResolveError::CannotAsk(_) => ProbeFailure::of_worker(sentence),
         ResolveError::Forbidden => ProbeFailure::of_target(FailClass::ForbiddenAddress, sentence),
-        _ => ProbeFailure::of_target(FailClass::Dns, sentence),
+        ResolveError::NoSuchName => {
+            ProbeFailure::of_target(FailClass::Dns, sentence).with(Detail::NxDomain)
+        }
+        ResolveError::NoAddress => {
+            ProbeFailure::of_target(FailClass::Dns, sentence).with(Detail::NoRecord)
+        }
+        ResolveError::NoAnswer(_) => {
+            ProbeFailure::of_target(FailClass::Dns, sentence).with(Detail::ServFail)
+        }
     }
 }
 
@@ -44,7 +52,18 @@ pub(super) fn connect(error: &io::Error) -> ProbeFailure {
         ErrorKind::TimedOut => "the network gave up on the connection".to_owned(),
         _ => format!("no connection: {error}"),
     };
-    ProbeFailure::of_target(FailClass::Connect, sentence)
+    ProbeFailure::of_target(FailClass::Connect, sentence).with(broken(error))
+}
+
+fn broken(error: &io::Error) -> Option<Detail> {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => Some(Detail::Refused),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            Some(Detail::Reset)
+        }
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Some(Detail::Unreachable),
+        _ => None,
+    }
 }
 
 /// A connection that was there broke while something was said over it.
@@ -59,19 +78,27 @@ pub(super) fn talking(error: &io::Error) -> ProbeFailure {
         ErrorKind::UnexpectedEof => "the connection was closed before a reply came".to_owned(),
         _ => format!("the connection broke before a reply came: {error}"),
     };
-    ProbeFailure::of_target(FailClass::Connect, sentence)
+    ProbeFailure::of_target(FailClass::Connect, sentence).with(broken(error))
 }
 
 pub(super) fn exhausted(error: &io::Error) -> ProbeFailure {
     ProbeFailure::of_worker(format!("this worker has run out of something of its own: {error}"))
 }
 
-pub(super) fn tls(error: &io::Error) -> ProbeFailure {
+/// `presented` is what the server has shown by then.
+pub(super) fn tls(error: &io::Error, presented: &Presented) -> ProbeFailure {
     if is_local_exhaustion(error) {
         return exhausted(error);
     }
-    if let Some(cause) = tls_cause(error) {
-        return untrusted(cause);
+    match tls_cause(error) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
+            if presented.chain().first().is_some_and(|der| certificate::is_self_signed(der)) =>
+        {
+            let sentence = "the certificate is self-signed";
+            return ProbeFailure::of_target(FailClass::Tls, sentence).with(Detail::SelfSigned);
+        }
+        Some(cause) => return untrusted(cause),
+        None => {}
     }
     let sentence = match error.kind() {
         ErrorKind::UnexpectedEof => "the connection was closed during the TLS handshake".to_owned(),
@@ -80,7 +107,7 @@ pub(super) fn tls(error: &io::Error) -> ProbeFailure {
         }
         _ => format!("the TLS handshake failed: {error}"),
     };
-    ProbeFailure::of_target(FailClass::Tls, sentence)
+    ProbeFailure::of_target(FailClass::Tls, sentence).with(Detail::Handshake)
 }
 
 pub(super) fn tls_cause(error: &io::Error) -> Option<&rustls::Error> {
@@ -98,7 +125,26 @@ pub(super) fn untrusted(error: &rustls::Error) -> ProbeFailure {
         }
         error => format!("the TLS handshake failed: {error}"),
     };
-    ProbeFailure::of_target(FailClass::Tls, sentence)
+    let detail = match error {
+        rustls::Error::InvalidCertificate(error) => certificate_detail(error),
+        _ => Detail::Handshake,
+    };
+    ProbeFailure::of_target(FailClass::Tls, sentence).with(detail)
+}
+
+const fn certificate_detail(error: &CertificateError) -> Detail {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Detail::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            Detail::NotYetValid
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Detail::WrongHost
+        }
+        CertificateError::UnknownIssuer => Detail::UnknownCa,
+        CertificateError::Revoked => Detail::Revoked,
+        _ => Detail::Handshake,
+    }
 }
 
 fn bad_certificate(error: &CertificateError) -> String {
@@ -116,7 +162,7 @@ fn bad_certificate(error: &CertificateError) -> String {
             format!("the certificate is for another host, not for {}", expected.to_str())
         }
         CertificateError::UnknownIssuer => {
-            "the certificate is self-signed or from an unknown authority".to_owned()
+            "the certificate is from an unknown authority".to_owned()
         }
         CertificateError::Revoked => "the certificate has been revoked".to_owned(),
         error => format!("the certificate is not acceptable: {error}"),

@@ -22,12 +22,13 @@ use ::http::method::InvalidMethod;
 use ::http::uri::InvalidUri;
 use async_trait::async_trait;
 use pulse_core::models::probe_spec::ProbeSpec;
-use pulse_core::models::run::{FailClass, InconclusiveReason, Observation, Outcome};
+use pulse_core::models::run::{Detail, FailClass, InconclusiveReason, Observation, Outcome};
 use pulse_core::models::scheme::Scheme;
 use pulse_core::models::target::Target;
 use rustls::pki_types::InvalidDnsNameError;
 
 pub use notes::Notes;
+pub(crate) use notes::is_secret;
 
 use crate::egress::Egress;
 use crate::judge::Expectations;
@@ -97,9 +98,13 @@ impl Prepared {
     /// Parses everything that does not change from run to run.
     pub fn new(spec: &ProbeSpec) -> Result<Self, PrepareError> {
         let target = Target::parse(&spec.url).map_err(PrepareError::Target)?;
-        let expectations = Expectations::of(spec, target.scheme);
+        let expectations = Expectations::of(spec, target.scheme)
+            .map_err(|detail| PrepareError::Field { field: "assertions", detail })?;
         let kind = match target.scheme {
-            Scheme::Http | Scheme::Https => Kind::Http(Box::new(PreparedHttp::new(spec)?)),
+            Scheme::Http | Scheme::Https => {
+                let http = PreparedHttp::new(spec)?;
+                Kind::Http(Box::new(http.keeping_body(expectations.read_everything())))
+            }
             Scheme::Tcp => Kind::Other(Box::new(tcp::Tcp::new(target, spec)?)),
             Scheme::Tls => Kind::Other(Box::new(tls::Tls::new(target, spec)?)),
         };
@@ -169,6 +174,8 @@ pub struct Sight {
 pub struct ProbeFailure {
     /// `None` when it was this worker that could not look.
     class: Option<FailClass>,
+    /// What exactly, where there is a word for it.
+    pub(crate) detail: Option<Detail>,
     /// For the check's owner; not tamed, and without header values or bodies.
     pub(crate) sentence: String,
 }
@@ -176,12 +183,17 @@ pub struct ProbeFailure {
 impl ProbeFailure {
     /// The target is at fault.
     pub(crate) fn of_target(class: FailClass, sentence: impl Into<String>) -> Self {
-        Self { class: Some(class), sentence: sentence.into() }
+        Self { class: Some(class), detail: None, sentence: sentence.into() }
     }
 
     /// This worker ran out of something of its own.
     pub(crate) fn of_worker(sentence: impl Into<String>) -> Self {
-        Self { class: None, sentence: sentence.into() }
+        Self { class: None, detail: None, sentence: sentence.into() }
+    }
+
+    /// The same, with a finer word for it.
+    pub(crate) fn with(self, detail: impl Into<Option<Detail>>) -> Self {
+        Self { detail: detail.into(), ..self }
     }
 
     pub(crate) fn is_too_large(&self) -> bool {

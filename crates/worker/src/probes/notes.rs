@@ -3,11 +3,13 @@
 //! Picking up is cheap, because every run does it: what is there already is kept, and nothing is read
 //! or written anew before somebody asks.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::LOCATION;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, Version};
-use pulse_core::models::evidence::{Answer, Evidence};
+use pulse_core::models::evidence::{Answer, Certificate, Evidence};
 use pulse_core::models::text::{tame, tame_line};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConnection, ProtocolVersion, SupportedCipherSuite};
@@ -20,6 +22,7 @@ const LONGEST_LOCATION: usize = 2_048;
 /// Of a head this many headers are shown, and of each value so much.
 const MOST_HEADERS: usize = 40;
 const LONGEST_VALUE: usize = 200;
+const LONGEST_NAME: usize = 100;
 /// Of what came back so much is shown.
 const LONGEST_REPLY: usize = 1_024;
 const MOST_CERTIFICATES: usize = 5;
@@ -35,6 +38,11 @@ const SECRET_HEADERS: [&str; 6] = [
     "authentication-info",
     "x-api-key",
 ];
+
+/// Whether the value of a header, its name in lower case, is told to nobody.
+pub(crate) fn is_secret(name: &str) -> bool {
+    SECRET_HEADERS.contains(&name)
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -93,6 +101,40 @@ impl Notes {
         self.head.as_ref().map(|head| &head.headers)
     }
 
+    /// What came back, as far as it was kept.
+    pub(crate) fn reply(&self) -> Cow<'_, [u8]> {
+        match self.reply.pieces.as_slice() {
+            [only] => Cow::Borrowed(only),
+            pieces => Cow::Owned(pieces.concat()),
+        }
+    }
+
+    /// Bytes of what came back, as far as it was kept.
+    pub(crate) const fn reply_bytes(&self) -> u64 {
+        self.reply.bytes
+    }
+
+    pub(crate) const fn redirects(&self) -> u8 {
+        self.redirects
+    }
+
+    pub(crate) fn answers(&self) -> &[Answer] {
+        &self.answers
+    }
+
+    pub(crate) fn fact(&self, name: &str) -> Option<&str> {
+        self.facts.iter().find(|(it, _)| *it == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn tls_version(&self) -> Option<String> {
+        self.tls.and_then(|(version, _)| tls_version(version))
+    }
+
+    /// The server's own, read anew: ask once.
+    pub(crate) fn certificate(&self) -> Option<Certificate> {
+        self.presented.chain().first().and_then(|der| certificate::read(der))
+    }
+
     /// Makes of it what a person can read, tamed and bounded and without secrets.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
@@ -100,7 +142,7 @@ impl Notes {
             http_version: self.head.as_ref().and_then(|head| http_version(head.version)),
             location: self.location(),
             redirects: self.redirects,
-            tls_version: self.tls.and_then(|(version, _)| tls_version(version)),
+            tls_version: self.tls_version(),
             cipher_suite: self.tls.and_then(|(_, suite)| suite_name(suite)),
             certificates: self.certificates(),
             headers: self.headers().map(shown).unwrap_or_default(),
@@ -108,6 +150,7 @@ impl Notes {
             reply_bytes: (!self.reply.pieces.is_empty()).then_some(self.reply.bytes),
             answers: self.answers.iter().take(MOST_ANSWERS).cloned().collect(),
             facts: self.facts.iter().map(told).collect(),
+            ..Evidence::default()
         }
     }
 
@@ -117,7 +160,7 @@ impl Notes {
         Some(tame_line(&String::from_utf8_lossy(location.as_bytes()), LONGEST_LOCATION))
     }
 
-    fn certificates(&self) -> Vec<pulse_core::models::evidence::Certificate> {
+    fn certificates(&self) -> Vec<Certificate> {
         let chain = self.presented.chain().iter().take(MOST_CERTIFICATES);
         chain.filter_map(|der: &CertificateDer<'_>| certificate::read(der)).collect()
     }
@@ -136,11 +179,11 @@ impl Reply {
 
 fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
     let told = |(name, value): (&HeaderName, &http::HeaderValue)| {
-        let value = match SECRET_HEADERS.contains(&name.as_str()) {
+        let value = match is_secret(name.as_str()) {
             true => "(not kept)".to_owned(),
             false => tame_line(&String::from_utf8_lossy(value.as_bytes()), LONGEST_VALUE),
         };
-        (name.as_str().to_owned(), value)
+        (tame_line(name.as_str(), LONGEST_NAME), value)
     };
     headers.iter().take(MOST_HEADERS).map(told).collect()
 }

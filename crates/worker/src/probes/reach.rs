@@ -34,7 +34,7 @@ pub(super) async fn secure(
     trace: &mut Trace,
 ) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
     let tls = egress.secure(name, stream, trace.presented()).await;
-    let tls = Box::new(tls.map_err(|error| failures::tls(&error))?);
+    let tls = Box::new(tls.map_err(|error| failures::tls(&error, trace.presented()))?);
     trace.secured(tls.get_ref().1);
     Ok(tls)
 }

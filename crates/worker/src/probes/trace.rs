@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use http::response::Parts;
 use pulse_core::models::evidence::Answer;
-use pulse_core::models::run::{Observation, Phases};
+use pulse_core::models::run::{Detail, Observation, Phases};
 use rustls::ClientConnection;
 
 use super::notes::Notes;
@@ -22,6 +22,19 @@ pub(super) enum Step {
     Secure,
     Wait,
     Read,
+}
+
+impl Step {
+    /// The word for not getting any further.
+    pub(super) const fn detail(self) -> Detail {
+        match self {
+            Self::Resolve => Detail::WhileResolving,
+            Self::Connect => Detail::WhileConnecting,
+            Self::Secure => Detail::WhileSecuring,
+            Self::Wait => Detail::WhileWaiting,
+            Self::Read => Detail::WhileReading,
+        }
+    }
 }
 
 impl fmt::Display for Step {
@@ -49,13 +62,7 @@ pub(super) struct Trace {
 impl Trace {
     pub(super) fn begin() -> Self {
         let now = Instant::now();
-        let seen = Observation {
-            started_at: Utc::now(),
-            status_code: None,
-            phases: Phases::default(),
-            address: None,
-            error: None,
-        };
+        let seen = Observation::begun(Utc::now());
         Self { began: now, step_began: now, step: Step::Resolve, seen, notes: Notes::default() }
     }
 

@@ -8,6 +8,10 @@ use super::{
     Assertion, Comparison, Evaluated, Observed, Rule, Seen, Severity, Source, Subject, Test,
 };
 use crate::models::pattern;
+use crate::models::text::tame_line;
+
+/// Of a rule made of many, and of why it does not hold, so much is told.
+const LONGEST_TOLD: usize = 400;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -45,19 +49,27 @@ impl Compiled {
     pub fn ask(&self, seen: &dyn Seen) -> Evaluated {
         let told = self.rule.ask(seen);
         Evaluated {
-            rule: self.rule.in_words(),
-            severity: self.severity,
             observed: told.observed,
             passed: Some(told.holds),
-            sentence: (!told.holds).then_some(told.sentence),
+            sentence: (!told.holds).then(|| tame_line(&told.sentence, LONGEST_TOLD)),
+            ..self.unasked()
         }
     }
 
     /// Told without being asked, because the look did not come as far as an answer.
     #[must_use]
     pub fn unasked(&self) -> Evaluated {
-        let rule = self.rule.in_words();
+        let rule = tame_line(&self.rule.in_words(), LONGEST_TOLD);
         Evaluated { rule, severity: self.severity, observed: None, passed: None, sentence: None }
+    }
+
+    /// The test, where it is one and not made of others.
+    #[must_use]
+    pub const fn test(&self) -> Option<&Test> {
+        match &self.rule {
+            Node::Leaf(leaf) => Some(&leaf.test),
+            _ => None,
+        }
     }
 
     /// Whether any of it is about this.

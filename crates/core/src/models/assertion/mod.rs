@@ -12,12 +12,14 @@
 mod compiled;
 mod read;
 mod seen;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use serde::{Deserialize, Serialize};
 
 pub use compiled::Compiled;
-pub use seen::{Seen, Subject};
+pub use seen::{Phase, Seen, Subject};
 pub use value::{Observed, Scalar};
 
 words! {

@@ -38,7 +38,7 @@ pub struct CheckConfig {
     pub interval_seconds: u32,
     /// Failures in a row that make an outage; 1 to 100.
     pub alert_threshold: u32,
-    /// Limit of one run; less than the interval.
+    /// Limit of one look; all looks of a run, with the waits between, take less than the interval.
     pub timeout_ms: u32,
     /// Who is told; `None` for nobody.
     pub webhook_url: Option<String>,
@@ -51,6 +51,17 @@ pub struct CheckConfig {
 }
 
 impl CheckConfig {
+    /// Milliseconds that one run takes at most: its looks, and the waits between them.
+    #[must_use]
+    pub fn run_limit_ms(&self) -> u32 {
+        let (looks, waits) = match &self.probe.retry {
+            Some(retry) => (u64::from(retry.attempts), retry.delays()),
+            None => (1, 0),
+        };
+        let limit = u64::from(self.timeout_ms).saturating_mul(looks).saturating_add(waits);
+        u32::try_from(limit).unwrap_or(u32::MAX)
+    }
+
     /// Milliseconds between slots.
     #[must_use]
     pub fn interval_ms(&self) -> i64 {

@@ -6,12 +6,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{CheckConfig, CheckDraft, FieldError, Region, rules};
+use crate::models::assertion::Assertion;
 use crate::models::probe_spec::ProbeSpec;
 use crate::models::scheme::Scheme;
 use crate::models::target::Target;
 
 /// The fields of a probe that every kind has.
-const COMMON: [&str; 1] = ["url"];
+const COMMON: [&str; 4] = ["url", "assertions", "upside_down", "retry"];
 
 impl CheckDraft {
     /// Reads and checks a whole configuration. Absent and `null` fields get their defaults.
@@ -108,6 +109,7 @@ impl Reader {
             webhook_secret: self.optional("webhook_secret", rules::webhook_secret),
         };
         self.refuse_what_is_not_asked(&draft.config.probe);
+        self.refuse_what_takes_too_long(&draft.config);
         for (name, _) in std::mem::take(&mut self.fields) {
             self.errors.push(error(&format!("/{}", escape(&name)), "is not a field of a check"));
         }
@@ -128,7 +130,37 @@ impl Reader {
             send: self.optional("send", rules::body),
             expect: self.optional("expect", rules::expect),
             auth: self.optional("auth", rules::auth),
+            assertions: self.assertions(),
+            upside_down: self.or("upside_down", false, Ok).unwrap_or_default(),
+            retry: self.optional("retry", rules::retry),
             ..bare
+        }
+    }
+
+    fn assertions(&mut self) -> Vec<Assertion> {
+        let list = self.fields.remove("assertions").filter(|list| !list.is_null());
+        let read = match list {
+            None => Ok(Vec::new()),
+            Some(list) if holds_nul(&list) => {
+                Err(vec![error("/assertions", "must not contain the character U+0000")])
+            }
+            Some(list) => Assertion::read_all(&list, "/assertions"),
+        };
+        read.unwrap_or_else(|errors| {
+            self.errors.extend(errors);
+            Vec::new()
+        })
+    }
+
+    /// All looks of a run, and the waits between them, end before the next run begins.
+    fn refuse_what_takes_too_long(&mut self, config: &CheckConfig) {
+        let limit = i64::from(config.run_limit_ms());
+        if config.probe.retry.is_some() && limit >= config.interval_ms() {
+            let told = format!(
+                "must let one run end before the next begins: looks and waits may take {limit} ms of the interval's {}",
+                config.interval_ms()
+            );
+            self.errors.push(error("/retry", &told));
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::models::expected_status::ExpectedStatus;
 use crate::models::pattern;
 use crate::models::probe_spec::{Auth, MASK};
+use crate::models::retry::{LONGEST_DELAY_MS, MOST_ATTEMPTS, Retry};
 use crate::models::target::Target;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -174,6 +175,15 @@ pub(super) fn auth(auth: Auth) -> Result<Auth, String> {
         ));
     }
     Ok(auth)
+}
+
+pub(super) fn retry(retry: Retry) -> Result<Retry, String> {
+    if !(2..=MOST_ATTEMPTS).contains(&retry.attempts) || retry.delay_ms > LONGEST_DELAY_MS {
+        return Err(format!(
+            "must have 2 to {MOST_ATTEMPTS} attempts and a delay of at most {LONGEST_DELAY_MS} ms"
+        ));
+    }
+    Ok(retry)
 }
 
 pub(super) fn tags(mut tags: Vec<String>) -> Result<Vec<String>, String> {

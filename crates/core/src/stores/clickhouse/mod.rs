@@ -31,7 +31,10 @@ use crate::stores::row_binary::COLUMNS;
 use dsn::Dsn;
 
 const STORE: &str = "ClickHouse";
-const SCHEMA: &str = include_str!("../../../../../migrations/clickhouse/0001_spine.sql");
+const SCHEMA: &str = concat!(
+    include_str!("../../../../../migrations/clickhouse/0001_spine.sql"),
+    include_str!("../../../../../migrations/clickhouse/0002_evidence.sql"),
+);
 const PING: Duration = Duration::from_secs(2);
 const QUERY: Duration = Duration::from_secs(8);
 const INSERT: Duration = Duration::from_secs(30);
@@ -285,6 +288,7 @@ struct ResultRow {
     total_us: u32,
     address: String,
     error: String,
+    evidence: String,
 }
 
 impl From<ResultRow> for HistoryRow<'_> {
@@ -307,6 +311,7 @@ impl From<ResultRow> for HistoryRow<'_> {
             total_us: row.total_us,
             address: row.address.into(),
             error: row.error.into(),
+            evidence: row.evidence.into(),
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use chrono::DurationRound;
 
+use crate::models::evidence::Evidence;
 use crate::models::ids::{BatchId, CheckId, ProjectId, Region};
 use crate::models::run::{
-    FailClass, InconclusiveReason, MissedReason, Observation, Outcome, Phases, Run,
+    Detail, FailClass, InconclusiveReason, MissedReason, Observation, Outcome, Phases, Run,
 };
 use crate::models::schedule::Slot;
 use crate::ports::history::{History, MetricsOf, RunsOf, Shipment, Summary};
@@ -26,6 +27,7 @@ fn a_run(check: CheckId, slot: Slot, outcome: Outcome, total_us: u32) -> Run {
         phases: Phases { connect_us: Some(100), total_us: Some(total_us), ..Phases::default() },
         address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
         error: (outcome != Outcome::Ok).then(|| "refused".to_owned()),
+        evidence: None,
     };
     Run {
         project_id: PROJECT,
@@ -98,6 +100,16 @@ pub async fn every_kind_of_run_comes_back_as_it_was(history: &dyn History) {
     outcomes.extend(MissedReason::ALL.iter().map(|reason| Outcome::Missed(*reason)));
     let addresses = [None, "192.0.2.255".parse().ok(), "2001:db8::ffff".parse().ok()];
     let errors = [None, Some("status 502,\n expected \"200\" \\ 'ok' – not é".to_owned())];
+    let evidence = [
+        None,
+        Some(Box::new(Evidence {
+            detail: Some(Detail::Refused),
+            reply: Some("{\"a\": \"b\\n\"}".to_owned()),
+            facts: vec![("looks".to_owned(), "3".to_owned())],
+            ..Evidence::default()
+        })),
+        None,
+    ];
     // Clocks may lie.
     let started = [0, 1, -1, 4_321, -3 * DAY, 90 * DAY];
     let mut runs = Vec::new();
@@ -116,6 +128,7 @@ pub async fn every_kind_of_run_comes_back_as_it_was(history: &dyn History) {
             },
             address: addresses[number as usize % addresses.len()],
             error: errors[number as usize % errors.len()].clone(),
+            evidence: evidence[number as usize % evidence.len()].clone(),
         };
         let run = Run { attempt: 1 + number % 3, ..a_run(check, at, *outcome, 0) };
         runs.push(match outcome {

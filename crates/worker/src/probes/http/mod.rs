@@ -54,8 +54,11 @@ impl HttpProbe {
         trace: &mut Trace,
     ) -> Result<(), ProbeFailure> {
         let most = target.most_redirects();
-        let manner =
-            Manner { many_headers: target.has_many_headers(), follow: most > 0, keep_body: false };
+        let manner = Manner {
+            many_headers: target.has_many_headers(),
+            follow: most > 0,
+            keep_body: target.keeps_body(),
+        };
         let mut pointer = self.ask(egress, target.first(), run.clone(), manner, trace).await?;
         let (mut from, mut left): (Option<Hop>, u8) = (None, most);
         while let Some(pointed) = pointer {

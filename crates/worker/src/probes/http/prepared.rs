@@ -25,6 +25,8 @@ pub struct PreparedHttp {
     most_redirects: u8,
     /// Whether answers may have more headers than the usual parser takes.
     many_headers: AtomicBool,
+    /// Whether all of a body is kept, as far as it is read.
+    keeps_body: bool,
 }
 
 impl PreparedHttp {
@@ -37,7 +39,16 @@ impl PreparedHttp {
         let body = spec.body.clone().map(Bytes::from).unwrap_or_default();
         let mut first = Hop::to(&url, method, headers(spec)?, body)?;
         first.leads_on = (spec.max_redirects > 0).then(|| Box::new(url));
-        Ok(Self { first, most_redirects: spec.max_redirects, many_headers })
+        Ok(Self { first, most_redirects: spec.max_redirects, many_headers, keeps_body: false })
+    }
+
+    /// The same, and all of a body is kept, if so.
+    pub(in crate::probes) fn keeping_body(self, keeps_body: bool) -> Self {
+        Self { keeps_body, ..self }
+    }
+
+    pub(super) const fn keeps_body(&self) -> bool {
+        self.keeps_body
     }
 
     pub(super) const fn first(&self) -> &Hop {

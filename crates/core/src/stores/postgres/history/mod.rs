@@ -218,6 +218,7 @@ struct RunRow {
     total_us: i64,
     address: String,
     error: String,
+    evidence: Option<String>,
 }
 
 impl From<RunRow> for HistoryRow<'_> {
@@ -241,6 +242,7 @@ impl From<RunRow> for HistoryRow<'_> {
             total_us: us(row.total_us),
             address: row.address.into(),
             error: row.error.into(),
+            evidence: row.evidence.unwrap_or_default().into(),
         }
     }
 }
@@ -252,10 +254,11 @@ async fn insert(tx: &mut Tx, rows: &[HistoryRow<'_>]) -> StoreResult<()> {
     sqlx::query(
         "-- history.insert
          INSERT INTO runs (project_id, check_id, region, slot, slots, outcome, reason, attempt, started_at,
-                           status_code, dns_us, connect_us, tls_us, first_byte_us, total_us, address, error)
+                           status_code, dns_us, connect_us, tls_us, first_byte_us, total_us, address, error,
+                           evidence)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::int[], $6::text[], $7::text[],
                               $8::int[], $9::timestamptz[], $10::int[], $11::bigint[], $12::bigint[], $13::bigint[],
-                              $14::bigint[], $15::bigint[], $16::text[], $17::text[])
+                              $14::bigint[], $15::bigint[], $16::text[], $17::text[], $18::text[])
          ON CONFLICT DO NOTHING",
     )
     .bind(column(rows, |r| r.project_id))
@@ -275,6 +278,7 @@ async fn insert(tx: &mut Tx, rows: &[HistoryRow<'_>]) -> StoreResult<()> {
     .bind(column(rows, |r| i64::from(r.total_us)))
     .bind(column(rows, |r| &*r.address))
     .bind(column(rows, |r| &*r.error))
+    .bind(column(rows, |r| (!r.evidence.is_empty()).then_some(&*r.evidence)))
     .execute(&mut **tx)
     .await
     .map_err(error)?;

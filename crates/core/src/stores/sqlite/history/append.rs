@@ -15,8 +15,12 @@ use crate::ports::StoreResult;
 use crate::stores::history_row::HistoryRow;
 use crate::stores::row_binary::Rows;
 
-/// Rows in one statement: a megabyte of JSON at most, as long as errors are short.
+/// Rows in one statement, and bytes of what they tell and keep: megabytes of JSON at most.
 const ROWS: usize = 5_000;
+const TOLD_BYTES: usize = 1 << 20;
+
+/// Parts an error from the evidence; errors are tamed, and hold no control characters.
+pub(super) const EVIDENCE_FOLLOWS: char = '\u{1e}';
 
 /// A row and its series.
 pub(super) type Placed<'a> = (i64, HistoryRow<'a>);
@@ -38,8 +42,7 @@ pub(super) async fn arrive(tx: &mut Tx, id: BatchId) -> StoreResult<bool> {
 pub(super) async fn append(tx: &mut Tx, packed: &[u8]) -> StoreResult<()> {
     let mut packed = Rows::of(packed);
     while !packed.is_empty() {
-        let rows: Result<Vec<_>, _> = packed.by_ref().take(ROWS).collect();
-        let rows = rows.map_err(|_not_rows| unreadable("a shipment's rows"))?;
+        let rows = portion(&mut packed)?;
         let mut rows = place(tx, rows).await?;
         // In the order of the key: neighbours meet the same page.
         rows.sort_unstable_by_key(|(series, row)| (*series, row.slot));
@@ -47,6 +50,17 @@ pub(super) async fn append(tx: &mut Tx, packed: &[u8]) -> StoreResult<()> {
         sum_up(tx, &rows).await?;
     }
     Ok(())
+}
+
+fn portion<'a>(packed: &mut Rows<'a>) -> StoreResult<Vec<HistoryRow<'a>>> {
+    let (mut rows, mut told) = (Vec::new(), 0);
+    while rows.len() < ROWS && told < TOLD_BYTES {
+        let Some(row) = packed.next() else { break };
+        let row = row.map_err(|_no_row| unreadable("a shipment's rows"))?;
+        told += row.error.len() + row.evidence.len();
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 type Key<'a> = (Uuid, Uuid, &'a str);
@@ -130,8 +144,17 @@ fn columns((series, row): &Placed) -> impl serde::Serialize {
         row.first_byte_us,
         row.total_us,
         row.address.parse().ok().map(address),
-        told(&row.error, ""),
+        told(&told_and_kept(row), ""),
     )
+}
+
+/// A run that all was well with has neither, and pays for no second column: evidence stands behind the
+/// error, which holds no such sign.
+fn told_and_kept(row: &HistoryRow) -> String {
+    if row.evidence.is_empty() {
+        return row.error.to_string();
+    }
+    format!("{}{EVIDENCE_FOLLOWS}{}", row.error, row.evidence)
 }
 
 fn address(address: IpAddr) -> String {

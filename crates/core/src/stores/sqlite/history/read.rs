@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use sqlx::FromRow;
 
+use super::append::EVIDENCE_FOLLOWS;
 use super::error;
 use super::sums::SumRow;
 use crate::models::ids::{CheckId, ProjectId};
@@ -102,6 +103,8 @@ pub(super) struct RunRow {
 impl RunRow {
     pub(super) fn of(self, project: ProjectId, check: CheckId) -> HistoryRow<'static> {
         let slot = Slot(self.slot);
+        let told = self.error.unwrap_or_default();
+        let (error, evidence) = told.split_once(EVIDENCE_FOLLOWS).unwrap_or((&told, ""));
         HistoryRow {
             project_id: project.0,
             check_id: check.0,
@@ -119,7 +122,8 @@ impl RunRow {
             first_byte_us: self.first_byte_us,
             total_us: self.total_us,
             address: self.address.as_deref().and_then(address).unwrap_or_default().into(),
-            error: self.error.unwrap_or_default().into(),
+            error: error.to_owned().into(),
+            evidence: evidence.to_owned().into(),
         }
     }
 }

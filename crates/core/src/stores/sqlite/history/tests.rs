@@ -39,6 +39,7 @@ pub(super) fn a_row(check: CheckId, slot: Slot) -> HistoryRow<'static> {
         total_us: 300,
         address: "".into(),
         error: "".into(),
+        evidence: "".into(),
     }
 }
 
