@@ -74,4 +74,5 @@ keeps! {
     results_come_oldest_first_and_no_more_than_asked_for,
     results_of_all_regions_reach_the_recorder,
     workers_are_listed_until_they_leave,
+    the_result_of_a_dry_run_is_taken_once_by_who_asked,
 }

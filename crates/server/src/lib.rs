@@ -64,6 +64,8 @@ pub fn app(context: &Context, role: &'static str) -> Router {
         alerts: stores.alerts.clone(),
         history: stores.history.clone(),
         clock: stores.clock.clone(),
+        dispatch: stores.dispatch.clone(),
+        dry_runs: stores.dry_runs.clone(),
         state: stores.state_ping.clone(),
     };
     let counted = metrics.clone();

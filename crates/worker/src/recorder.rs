@@ -10,6 +10,7 @@ use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
 use pulse_core::models::job::RunResult;
 use pulse_core::ports::clock::Clock;
+use pulse_core::ports::dry_runs::DryRuns;
 use pulse_core::ports::queue::{Entry, ResultQueue};
 use pulse_core::ports::recording::{RecordStore, Recorded};
 use pulse_core::ports::{StoreError, StoreResult};
@@ -17,7 +18,7 @@ use pulse_core::runtime::loops::Pace;
 use pulse_core::runtime::telemetry::chain;
 use pulse_core::stores::Stores;
 use tokio::sync::Mutex;
-use tracing::error;
+use tracing::{error, warn};
 
 /// Results recorded in one transaction.
 const BATCH: usize = 500;
@@ -26,6 +27,7 @@ const BATCH: usize = 500;
 pub struct Recorder {
     results: Arc<dyn ResultQueue>,
     records: Arc<dyn RecordStore>,
+    dry_runs: Arc<dyn DryRuns>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     /// Read and not recorded yet, because the state store was away.
@@ -38,6 +40,8 @@ struct Held {
     entries: Vec<Entry>,
     results: Vec<RunResult>,
     unreadable: Vec<Entry>,
+    /// Of looks that no ledger knows of.
+    dry: Vec<(Entry, RunResult)>,
     /// Whether there may be more where it came from.
     full: bool,
 }
@@ -48,6 +52,9 @@ impl Held {
         let mut held = Self { full, ..Self::default() };
         for mut entry in read {
             match entry.result.take() {
+                Some(result) if result.check_id.is_of_dry_run() => {
+                    held.dry.push((entry, result));
+                }
                 Some(result) => {
                     held.results.push(result);
                     held.entries.push(entry);
@@ -59,7 +66,7 @@ impl Held {
     }
 
     fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.unreadable.is_empty()
+        self.entries.is_empty() && self.unreadable.is_empty() && self.dry.is_empty()
     }
 }
 
@@ -70,6 +77,7 @@ impl Recorder {
         Self {
             results: stores.results.clone(),
             records: stores.records.clone(),
+            dry_runs: stores.dry_runs.clone(),
             clock: stores.clock.clone(),
             metrics,
             held: Mutex::default(),
@@ -88,6 +96,10 @@ impl Recorder {
         crash_point(Point::RecorderRead);
         self.bury(&held.unreadable, "it cannot be read").await?;
         held.unreadable.clear();
+        self.answer_dry_runs(&mut held.dry).await;
+        if held.entries.is_empty() {
+            return Ok(Pace::Rest);
+        }
         self.apply(&held.entries, &held.results).await?;
         crash_point(Point::RecorderRecorded);
         self.results.ack(&held.entries).await?;
@@ -95,6 +107,17 @@ impl Recorder {
         let pace = if held.full { Pace::Again } else { Pace::Rest };
         *held = Held::default();
         Ok(pace)
+    }
+
+    /// Hands results of dry runs to who asked. One that cannot be handed over is let go: who asked has
+    /// been told so by then, and no ledger waits for it.
+    async fn answer_dry_runs(&self, dry: &mut Vec<(Entry, RunResult)>) {
+        for (entry, result) in dry.drain(..) {
+            let answered = self.dry_runs.answer(&result).await;
+            if let Err(error) = answered.and(self.results.ack(&[entry]).await) {
+                warn!(error = chain(&error), "the result of a dry run could not be handed over");
+            }
+        }
     }
 
     /// Records results; where the store refuses, halves them until the one at fault is found.

@@ -34,6 +34,23 @@ uuid_id!(
     /// A check.
     CheckId
 );
+impl CheckId {
+    /// The id of a dry run: a look for a check that nobody has saved. It goes the way of every other,
+    /// and its result to whoever asked instead of a ledger (UUID version 8, RFC 9562).
+    #[must_use]
+    pub fn of_dry_run() -> Self {
+        let mut bytes = Uuid::now_v7().into_bytes();
+        bytes[6] = (bytes[6] & 0x0f) | 0x80;
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// Whether it is one that [`of_dry_run`](Self::of_dry_run) made.
+    #[must_use]
+    pub fn is_of_dry_run(self) -> bool {
+        self.0.get_version_num() == 8
+    }
+}
+
 uuid_id!(
     /// An incident: one outage of one check.
     IncidentId
@@ -120,6 +137,13 @@ impl fmt::Display for Region {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dry_run_is_told_from_a_check_by_its_id() {
+        assert!(CheckId::of_dry_run().is_of_dry_run());
+        assert!(!CheckId::generate().is_of_dry_run());
+        assert_ne!(CheckId::of_dry_run(), CheckId::of_dry_run());
+    }
 
     #[test]
     fn a_region_is_a_short_plain_name() {

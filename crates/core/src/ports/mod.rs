@@ -5,6 +5,7 @@
 pub mod checks;
 pub mod clock;
 pub mod deliveries;
+pub mod dry_runs;
 pub mod history;
 pub mod presence;
 pub mod queue;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::ports::checks::{AlertLog, CheckStore};
 use crate::ports::clock::Clock;
 use crate::ports::deliveries::DeliveryStore;
+use crate::ports::dry_runs::DryRuns;
 use crate::ports::history::{History, HistoryOutbox};
 use crate::ports::presence::Presence;
 use crate::ports::queue::{Dispatch, ResultQueue, WorkQueue};
@@ -50,6 +51,7 @@ pub struct Stores {
     pub dispatch: Arc<dyn Dispatch>,
     pub work: Arc<dyn WorkQueue>,
     pub results: Arc<dyn ResultQueue>,
+    pub dry_runs: Arc<dyn DryRuns>,
     pub presence: Arc<dyn Presence>,
     /// What keeps the state: `postgres` or `sqlite`.
     pub state_name: &'static str,
@@ -95,9 +97,9 @@ impl<T> StateStore for T where
 }
 
 /// A queue is all of these.
-trait Queue: Dispatch + WorkQueue + ResultQueue + Presence + 'static {}
+trait Queue: Dispatch + WorkQueue + ResultQueue + Presence + DryRuns + 'static {}
 
-impl<T> Queue for T where T: Dispatch + WorkQueue + ResultQueue + Presence + 'static {}
+impl<T> Queue for T where T: Dispatch + WorkQueue + ResultQueue + Presence + DryRuns + 'static {}
 
 /// The state's side of [`Stores`].
 struct State<S> {
@@ -181,6 +183,7 @@ impl<S: StateStore> State<S> {
             dispatch: queue.clone(),
             work: queue.clone(),
             results: queue.clone(),
+            dry_runs: queue.clone(),
             presence: queue,
             state_name: self.name,
             state_ping: state,

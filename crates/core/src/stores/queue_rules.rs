@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+/// How long the result of a dry run waits for whoever asked.
+pub const KEEP_DRY_RUN: Duration = Duration::from_mins(1);
+
 use crate::ports::StoreError;
 
 /// What an operator may choose about the queue.

@@ -40,6 +40,8 @@ impl World {
             alerts: stores.alerts.clone(),
             history: stores.history.clone(),
             clock: stores.clock.clone(),
+            dispatch: stores.dispatch.clone(),
+            dry_runs: stores.dry_runs.clone(),
             state: stores.state_ping.clone(),
         };
         let (stop, stopped) = oneshot::channel::<()>();

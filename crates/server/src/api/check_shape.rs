@@ -55,7 +55,8 @@ fn assertions() -> Array {
          milliseconds) or a fact's name. Comparisons: {comparisons}."
     );
     let rule = ObjectBuilder::new().schema_type(Type::Object).description(Some(meaning)).build();
-    ArrayBuilder::new().items(rule).build()
+    let all = "What must hold of the answer: at most 50 tests in all.";
+    ArrayBuilder::new().items(rule).description(Some(all)).build()
 }
 
 fn method_or_null() -> Object {

@@ -103,7 +103,7 @@ fn created(path: &str, view: CheckView) -> Response {
         .into_response()
 }
 
-fn refuse_fields(errors: Vec<FieldError>) -> ApiError {
+pub(super) fn refuse_fields(errors: Vec<FieldError>) -> ApiError {
     ApiError::of_fields(Kind::Validation, errors)
 }
 

@@ -8,6 +8,8 @@ mod alerts;
 mod check_shape;
 mod checks;
 mod docs;
+mod dry_run;
+mod evidence;
 mod extract;
 mod layers;
 mod metrics;
@@ -26,7 +28,9 @@ use pulse_core::models::ids::{CheckId, ProjectId};
 use pulse_core::ports::Ping;
 use pulse_core::ports::checks::{AlertLog, CheckStore};
 use pulse_core::ports::clock::Clock;
+use pulse_core::ports::dry_runs::DryRuns;
 use pulse_core::ports::history::History;
+use pulse_core::ports::queue::Dispatch;
 use utoipa_axum::router::OpenApiRouter;
 
 use patience::Patience;
@@ -46,6 +50,10 @@ pub struct Api {
     pub history: Arc<dyn History>,
     /// The stores' time.
     pub clock: Arc<dyn Clock>,
+    /// The way to a worker.
+    pub dispatch: Arc<dyn Dispatch>,
+    /// And back, for looks that no ledger knows of.
+    pub dry_runs: Arc<dyn DryRuns>,
     /// Whether what keeps the checks answers.
     pub state: Arc<dyn Ping>,
 }
@@ -79,6 +87,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 fn resources() -> OpenApiRouter<Api> {
     docs::described()
         .merge(checks::routes())
+        .merge(dry_run::routes())
         .merge(runs::routes())
         .merge(metrics::routes())
         .merge(alerts::routes())

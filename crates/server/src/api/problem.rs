@@ -91,6 +91,8 @@ kinds! {
         "A fault of Pulse: report it with the `request_id`.";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "A store that Pulse needs does not answer",
         "Try again after `Retry-After` seconds; checks go on meanwhile as far as they can.";
+    NoWorker = "no-worker", SERVICE_UNAVAILABLE, "No worker looked in time",
+        "See that a worker of that region runs (`/health` names those that do), and try again.";
     Timeout = "timeout", SERVICE_UNAVAILABLE, "The request took too long",
         "It may still take effect: look before trying again, or repeat a creation with the same Idempotency-Key.";
 }
@@ -266,6 +268,8 @@ problems! {
     OnAct: BadQuery, CrossSite, NotFound, Conflict;
     /// Running a check now.
     OnRun: BadQuery, CrossSite, NotFound, Paused;
+    /// Looking for a check without saving it.
+    OnDryRun: MalformedJson, BadQuery, CrossSite, SlowBody, BodyTooLarge, UnsupportedMediaType, Validation, NoWorker;
     /// Removing a check, or sending a delivery again.
     OnRemove: BadQuery, CrossSite, NotFound;
 }

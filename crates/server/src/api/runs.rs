@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use pulse_core::models::run::{FailClass, Outcome, Phases, Run};
+use pulse_core::models::run::{Detail, FailClass, Outcome, Phases, Run};
 use pulse_core::models::schedule::Slot;
 use pulse_core::ports::history::RunsOf;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::check_shape::{words, words_or_null};
+use super::evidence::EvidenceBody;
 use super::extract::{OfCheck, Query};
 use super::page::{List, Paging, PagingParams};
 use super::problem::{ApiError, OnCheck};
@@ -26,7 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 /// How a slot ended.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Run)]
-struct RunBody {
+pub(super) struct RunBody {
     /// Computed from check, region and slot: the same whenever it is asked for.
     id: Uuid,
     /// The instant the check was due; of a row of missed slots, the first.
@@ -57,6 +58,11 @@ struct RunBody {
     address: Option<String>,
     /// What went wrong, in a sentence.
     error: Option<String>,
+    /// What exactly, within the class, where there is a word for it.
+    #[schema(schema_with = details)]
+    detail: Option<&'static str>,
+    /// What else was picked up; only of runs that were not all well, the assertions of every run that has some.
+    evidence: Option<EvidenceBody>,
     /// Where it was looked from.
     #[schema(example = "default")]
     region: String,
@@ -92,6 +98,11 @@ fn classes() -> Object {
     words_or_null(meaning, FailClass::ALL.iter().map(|class| class.as_str()))
 }
 
+fn details() -> Object {
+    let meaning = "What exactly went wrong, within the class, where there is a word for it.";
+    words_or_null(meaning, Detail::ALL.iter().map(|detail| detail.as_str()))
+}
+
 fn ms(us: Option<u32>) -> Option<f64> {
     us.map(|us| f64::from(us) / 1000.0)
 }
@@ -109,7 +120,7 @@ impl From<Phases> for PhasesBody {
 }
 
 impl From<Run> for RunBody {
-    fn from(run: Run) -> Self {
+    fn from(mut run: Run) -> Self {
         let (class, reason) = match run.outcome {
             Outcome::Ok => (None, None),
             Outcome::Fail(class) => (Some(class.as_str()), None),
@@ -135,6 +146,16 @@ impl From<Run> for RunBody {
                 .as_ref()
                 .and_then(|seen| seen.address)
                 .map(|address| address.to_string()),
+            detail: run
+                .observation
+                .as_ref()
+                .and_then(|seen| seen.evidence.as_ref()?.detail)
+                .map(Detail::as_str),
+            evidence: run
+                .observation
+                .as_mut()
+                .and_then(|seen| seen.evidence.take())
+                .map(|evidence| EvidenceBody::from(*evidence)),
             error: run.observation.and_then(|seen| seen.error),
         }
     }
@@ -203,7 +224,7 @@ mod tests {
             "phases": {
                 "dns_ms": null, "connect_ms": 1.5, "tls_ms": null, "first_byte_ms": null, "total_ms": 21.302,
             },
-            "address": "192.0.2.7", "error": "status 500, expected any 2xx", "region": "default", "attempt": 1,
+            "address": "192.0.2.7", "error": "status 500, expected any 2xx", "detail": null, "evidence": null, "region": "default", "attempt": 1,
         });
         assert_eq!(shown, expected);
     }

@@ -1,6 +1,12 @@
 //! Checks on the real store: made once, changed together, paused, run, removed.
 
+use std::time::Duration;
+
 use axum::http::HeaderValue;
+use pulse_core::models::ids::Region;
+use pulse_core::models::job::Job;
+use pulse_core::stores::Stores;
+use pulse_core::testing::a_result;
 use serde_json::{Value, json};
 
 use super::client::{Answer, telling};
@@ -266,4 +272,75 @@ async fn any_text_that_is_let_in_comes_back_as_it_was() {
     assert_eq!((&shown["body"], &shown["tags"]), (&json!("\u{1}\u{7f}\r\n"), &json!(["ä b"])));
     let found = world.client.ask("GET /checks?q=%25_").await.good(200);
     assert_eq!(found["items"].as_array().unwrap().len(), 1);
+}
+
+/// What a worker and a recorder would do about a dry run.
+async fn look_and_answer(stores: &Stores, good: bool) -> Job {
+    loop {
+        if let Some(leased) = stores.work.lease(&Region::default(), 1).await.unwrap().pop() {
+            let result = a_result(&leased.job);
+            let result = if good { result } else { result.failed() }.build();
+            stores.dry_runs.answer(&result).await.unwrap();
+            return leased.job;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_check_is_tried_out_without_being_saved() {
+    let world = World::new().await;
+    let draft = json!({"name": "a", "url": "http://shop.test/", "timeout_ms": 60_000, "interval_seconds": 90});
+
+    let asking = world.client.tell("POST /checks/test", &draft);
+    let (answer, job) = tokio::join!(asking, look_and_answer(&world.stores.stores, false));
+
+    let told = answer.good(200);
+    assert_eq!((&told["outcome"], &told["class"]), (&json!("fail"), &json!("status")));
+    assert_eq!(told["error"], "status 500, expected any 2xx");
+    assert!(job.timeout_ms < 10_000, "a request can wait for it: {}", job.timeout_ms);
+    assert_eq!(world.get("/checks").await["items"], json!([]));
+}
+
+#[tokio::test]
+async fn where_nobody_looks_a_dry_run_says_so() {
+    let world = World::new().await;
+    let draft = json!({"name": "a", "url": "http://h", "timeout_ms": 1, "regions": ["nowhere"]});
+
+    let answer = world.client.tell("POST /checks/test", &draft).await;
+
+    assert_eq!(answer.problem(503), ("no-worker".to_owned(), vec![]));
+    assert!(answer.json()["detail"].as_str().unwrap().contains("nowhere"));
+}
+
+#[tokio::test]
+async fn an_assertion_that_cannot_be_read_is_named() {
+    let world = World::new().await;
+    let broken = json!([{"source": "status", "comparison": "equals", "target": 200}, {"any": [{"source": "x"}]}]);
+
+    for path in ["/checks", "/checks/test"] {
+        let body = json!({"name": "a", "url": "http://h", "assertions": broken});
+        let answer = world.client.tell(&format!("POST {path}"), &body).await;
+        let named = vec!["/assertions/1/any/0/comparison".to_owned()];
+        assert_eq!(answer.problem(422), ("validation".to_owned(), named));
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_probe_comes_back_as_it_was_given() {
+    let world = World::new().await;
+    let given = json!({
+        "assertions": [{"any": [{"source": "latency", "comparison": "less_than", "target": 500}], "severity": "degraded"}],
+        "retry": {"attempts": 3, "delay_ms": 100, "backoff": "exponential", "on": ["connect"]},
+        "upside_down": true,
+        "auth": {"type": "basic", "username": "me", "password": "hush"},
+    });
+
+    let path = world.a_check(&given).await;
+    let shown = world.get(&path).await;
+
+    for field in ["assertions", "retry", "upside_down"] {
+        assert_eq!(shown[field], given[field]);
+    }
+    assert_eq!(shown["auth"], json!({"type": "basic", "username": "me", "password": "***"}));
 }

@@ -7,14 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pulse_core::models::alert::{Alert, AttemptView, Incident};
 use pulse_core::models::check::{Check, CheckDraft, CheckView, Status};
-use pulse_core::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId};
+use pulse_core::models::ids::{
+    AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, Region,
+};
+use pulse_core::models::job::{Job, RunResult, VersionedSpec};
 use pulse_core::models::run::Run;
 use pulse_core::models::schedule::Slot;
 use pulse_core::ports::checks::{
     AlertLog, Change, CheckFilter, CheckStore, Creation, IdempotencyKey, RunNow,
 };
 use pulse_core::ports::clock::Clock;
+use pulse_core::ports::dry_runs::DryRuns;
 use pulse_core::ports::history::{History, Metrics, MetricsOf, RunsOf, Shipment};
+use pulse_core::ports::queue::{Dispatch, Pushed};
 use pulse_core::ports::{Page, Ping, StoreError, StoreResult};
 use pulse_server::api::Api;
 use serde_json::json;
@@ -56,6 +61,8 @@ impl Fake {
             alerts: fake.clone(),
             history: fake.clone(),
             clock: fake.clone(),
+            dispatch: fake.clone(),
+            dry_runs: fake.clone(),
             state: fake,
         }
     }
@@ -216,5 +223,27 @@ impl Ping for Fake {
 impl Clock for Fake {
     fn now(&self) -> Slot {
         Slot(1_700_000_000_000)
+    }
+}
+
+#[async_trait]
+impl Dispatch for Fake {
+    async fn push(&self, _: &[Job]) -> StoreResult<Pushed> {
+        self.or(Pushed::default()).await
+    }
+
+    async fn put_specs(&self, _: &Region, _: &[VersionedSpec]) -> StoreResult<()> {
+        self.or(()).await
+    }
+}
+
+#[async_trait]
+impl DryRuns for Fake {
+    async fn answer(&self, _: &RunResult) -> StoreResult<()> {
+        self.or(()).await
+    }
+
+    async fn take(&self, _: CheckId) -> StoreResult<Option<RunResult>> {
+        self.or(None).await
     }
 }

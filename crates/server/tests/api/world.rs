@@ -25,6 +25,8 @@ impl World {
             alerts: stores.stores.alerts.clone(),
             history: stores.stores.history.clone(),
             clock: stores.stores.clock.clone(),
+            dispatch: stores.stores.dispatch.clone(),
+            dry_runs: stores.stores.dry_runs.clone(),
             state: stores.stores.state_ping.clone(),
         });
         Self { stores, client }

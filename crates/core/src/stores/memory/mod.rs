@@ -6,6 +6,7 @@
 //! waiting.
 
 mod dispatch;
+mod dry_runs;
 mod jobs;
 mod presence;
 mod results;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::models::ids::Region;
 use crate::stores::queue_rules::QueueOptions;
+use dry_runs::DryResults;
 use jobs::Jobs;
 use presence::Workers;
 use results::Results;
@@ -44,6 +46,7 @@ struct Held {
     specs: Specs,
     results: Results,
     workers: Workers,
+    dry_results: DryResults,
 }
 
 impl Memory {

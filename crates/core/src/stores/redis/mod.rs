@@ -7,6 +7,7 @@
 
 mod connection;
 mod dispatch;
+mod dry_runs;
 mod presence;
 mod regions;
 mod results;

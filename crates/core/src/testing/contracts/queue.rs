@@ -9,6 +9,7 @@ use crate::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
 use crate::models::run::{MissedReason, Outcome};
 use crate::models::schedule::Slot;
 use crate::ports::StoreError;
+use crate::ports::dry_runs::DryRuns;
 use crate::ports::presence::{Presence, WorkerReport};
 use crate::ports::queue::{Dispatch, Entry, ResultQueue, WorkQueue};
 use crate::stores::queue_rules::{LEASE_MARGIN, QueueOptions};
@@ -23,17 +24,25 @@ pub struct Queue<'a> {
     pub work: &'a dyn WorkQueue,
     pub results: &'a dyn ResultQueue,
     pub presence: &'a dyn Presence,
+    pub dry_runs: &'a dyn DryRuns,
     /// The same queue, as another recorder sees it.
     pub other: &'a dyn ResultQueue,
 }
 
 impl<'a> Queue<'a> {
     /// The queue of `adapter`; `other` is the same for another process.
-    pub fn new<A: Dispatch + WorkQueue + ResultQueue + Presence>(
+    pub fn new<A: Dispatch + WorkQueue + ResultQueue + Presence + DryRuns>(
         adapter: &'a A,
         other: &'a A,
     ) -> Self {
-        Self { dispatch: adapter, work: adapter, results: adapter, presence: adapter, other }
+        Self {
+            dispatch: adapter,
+            work: adapter,
+            results: adapter,
+            presence: adapter,
+            dry_runs: adapter,
+            other,
+        }
     }
 }
 
@@ -519,4 +528,16 @@ pub async fn workers_are_listed_until_they_leave(queue: Queue<'_>) {
 
     assert_eq!(both.len(), 2);
     assert_eq!(queue.presence.workers().await.unwrap(), [report("staying", 2)]);
+}
+
+pub async fn the_result_of_a_dry_run_is_taken_once_by_who_asked(queue: Queue<'_>) {
+    let job = Job { check_id: CheckId::of_dry_run(), ..a_job(1_000) };
+    let result = a_result(&job).failed().build();
+
+    queue.dry_runs.answer(&result).await.unwrap();
+    queue.dry_runs.answer(&result).await.unwrap();
+
+    assert_eq!(queue.dry_runs.take(CheckId::of_dry_run()).await.unwrap(), None, "another's");
+    assert_eq!(queue.dry_runs.take(job.check_id).await.unwrap(), Some(result));
+    assert_eq!(queue.dry_runs.take(job.check_id).await.unwrap(), None, "taken");
 }
