@@ -31,6 +31,7 @@ want_for_services() {
     want build-essential has cc
     want ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
     want curl has curl
+    want nginx has nginx
     want npm has npm
     want postgresql has_postgres
     want prometheus has promtool

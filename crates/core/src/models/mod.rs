@@ -45,6 +45,7 @@ pub mod evidence;
 pub mod expected_status;
 pub mod health;
 pub mod histogram;
+pub mod http_version;
 pub mod ids;
 pub mod job;
 pub mod ledger;

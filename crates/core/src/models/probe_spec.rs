@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::assertion::Assertion;
 use super::expected_status::ExpectedStatus;
+use super::http_version::HttpVersion;
 use super::retry::Retry;
 
 const GET: &str = "GET";
@@ -39,6 +40,9 @@ pub struct ProbeSpec {
     /// How many redirects are followed; 0 to 20.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_redirects: u8,
+    /// Which HTTP the request is made over.
+    #[serde(default, skip_serializing_if = "HttpVersion::is_usual")]
+    pub http_version: HttpVersion,
     /// What is said once the way is there: a text, a query, a command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send: Option<String>,
@@ -70,6 +74,7 @@ impl ProbeSpec {
             body: None,
             expected_status: None,
             max_redirects: 0,
+            http_version: HttpVersion::default(),
             send: None,
             expect: None,
             auth: None,
@@ -188,6 +193,7 @@ mod tests {
             send: Some("PING".into()),
             auth: Some(Auth::Bearer { token: "t".into() }),
             max_redirects: 2,
+            http_version: HttpVersion::Two,
             ..bare.clone()
         };
 
@@ -196,7 +202,7 @@ mod tests {
             (
                 full,
                 json!({
-                    "url": "tcp://h:1", "max_redirects": 2, "send": "PING",
+                    "url": "tcp://h:1", "max_redirects": 2, "http_version": "2", "send": "PING",
                     "auth": {"type": "bearer", "token": "t"},
                 }),
             ),

@@ -54,7 +54,8 @@ pub(super) struct Traits {
     takes: &'static [&'static str],
 }
 
-const REQUEST: &[&str] = &["method", "expected_status", "max_redirects", "headers", "body", "auth"];
+const REQUEST: &[&str] =
+    &["method", "expected_status", "max_redirects", "http_version", "headers", "body", "auth"];
 const TALK: &[&str] = &["send", "expect"];
 
 impl Scheme {

@@ -30,6 +30,7 @@ pub struct Check {
     pub expected_status: Option<ExpectedStatus>,
     #[serde(default)]
     pub max_redirects: u8,
+    pub http_version: Option<String>,
     pub interval_seconds: u64,
     pub timeout_ms: u64,
     pub alert_threshold: u64,

@@ -39,6 +39,9 @@ pub struct Probe {
     /// How many redirects to follow: 0 to 20.
     #[arg(long, value_name = "N", default_value_t = 0)]
     redirects: u8,
+    /// Which HTTP: 1.1, 2, or auto for whichever the server chooses over TLS.
+    #[arg(long, value_name = "VERSION", default_value = "1.1")]
+    http: String,
     /// For how long one look may take: 1ms to 5m.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = timeout)]
     timeout: Duration,

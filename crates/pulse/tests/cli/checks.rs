@@ -50,6 +50,7 @@ async fn every_flag_reaches_its_field() {
             "--timeout=1500ms",
             "--expect=204",
             "--method=POST",
+            "--http=auto",
             "--header=X-A: 1: 2",
             "--header",
             "X-B:",
@@ -74,6 +75,7 @@ async fn every_flag_reaches_its_field() {
         "timeout_ms",
         "expected_status",
         "method",
+        "http_version",
         "headers",
         "body",
         "alert_threshold",
@@ -83,7 +85,7 @@ async fn every_flag_reaches_its_field() {
         "enabled",
     ];
     let expected = json!([
-        "Shop", "http://shop.test/", 90, 1500, 204, "POST", {"X-A": "1: 2", "X-B": ""}, "ping", 5,
+        "Shop", "http://shop.test/", 90, 1500, 204, "POST", "auto", {"X-A": "1: 2", "X-B": ""}, "ping", 5,
         "http://w.test/", ["eu", "us"], ["a, b", "web"], false,
     ]);
     assert_eq!(some(&check, &names), expected);

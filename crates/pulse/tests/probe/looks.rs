@@ -39,6 +39,16 @@ async fn another_status_is_not_well_unless_it_is_expected() {
 }
 
 #[tokio::test]
+async fn a_server_that_speaks_another_http_than_was_wanted_is_not_well() {
+    let server = Server::answering(OK).await;
+
+    let probed = probe(&[&server.url(), "--http", "2"]).await;
+
+    let sentence = "what came back is not HTTP/2: FRAME_SIZE_ERROR";
+    probed.expect(1, "fail(protocol)", Some(sentence));
+}
+
+#[tokio::test]
 async fn a_redirect_shows_where_it_points_and_is_not_followed() {
     let elsewhere = Server::answering(OK).await;
     let moved =

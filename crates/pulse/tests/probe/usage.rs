@@ -63,6 +63,7 @@ async fn options_out_of_their_range_are_refused() {
         (["--timeout", "5"], "it must be a whole number with ms, s, m, h or d"),
         (["--interval", "25h"], "must be from 1ms to 24h"),
         (["--repeat", "0"], "0 is not in 1..=100000"),
+        (["--http", "3"], "--http: must be one of \"1.1\", \"2\", \"auto\""),
         (["--expect", "70000"], "must be a status from 100 to 599"),
     ];
     for (option, sentence) in cases {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pulse_core::models::assertion::{Assertion, Comparison, Source};
 use pulse_core::models::check::{CheckView, METHODS, Status};
 use pulse_core::models::expected_status::ExpectedStatus;
+use pulse_core::models::http_version::HttpVersion;
 use pulse_core::models::probe_spec::Auth;
 use pulse_core::models::retry::{Growth, Retry};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,20 @@ pub fn statuses() -> Object {
 
 fn methods() -> Object {
     words("The method of the request.", METHODS.into_iter())
+}
+
+fn http_versions() -> Object {
+    words("Which HTTP the request is made over, if not 1.1.", http_version_words())
+}
+
+fn http_version_or_null() -> Object {
+    let meaning = "Which HTTP the request is made over: `1.1`; `2` and nothing else, over TLS or, if the server knows \
+        beforehand, without; `auto`: over TLS whichever of the two the server chooses. 1.1 when left out.";
+    words_or_null(meaning, http_version_words())
+}
+
+fn http_version_words() -> impl Iterator<Item = &'static str> {
+    HttpVersion::ALL.iter().map(|version| version.as_str())
 }
 
 fn statuses_or_null() -> Object {
@@ -160,6 +175,10 @@ pub struct CheckBody {
     expected_status: Option<ExpectedStatus>,
     /// How many redirects are followed.
     max_redirects: u8,
+    /// Which HTTP the request is made over, if not 1.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = http_versions, required = false)]
+    http_version: Option<&'static str>,
     /// Seconds between two runs.
     interval_seconds: u32,
     /// Failures in a row that open an incident.
@@ -225,6 +244,7 @@ impl From<CheckView> for CheckBody {
     fn from(view: CheckView) -> Self {
         let CheckView { check, status, next_run_at, last_run_at } = view;
         let config = check.config;
+        let http = config.probe.http_version;
         Self {
             id: check.id.0,
             name: config.name,
@@ -232,6 +252,7 @@ impl From<CheckView> for CheckBody {
             method: config.probe.method,
             expected_status: config.probe.expected_status.clone(),
             max_redirects: config.probe.max_redirects,
+            http_version: (!http.is_usual()).then_some(http.as_str()),
             interval_seconds: config.interval_seconds,
             alert_threshold: config.alert_threshold,
             timeout_ms: config.timeout_ms,
@@ -281,6 +302,9 @@ pub struct CheckInput {
     /// How many redirects are followed; the status, the address and the phases are those of the last request.
     #[schema(minimum = 0, maximum = 20, default = 0)]
     max_redirects: Option<u8>,
+    /// Which HTTP the request is made over.
+    #[schema(schema_with = http_version_or_null, required = false)]
+    http_version: Option<String>,
     /// Seconds between two runs: one second to seven days.
     #[schema(minimum = 1, maximum = 604_800, default = 60)]
     interval_seconds: Option<u32>,

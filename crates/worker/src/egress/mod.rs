@@ -35,6 +35,7 @@ pub use client::{GuardedClient, SendError};
 pub use exhaustion::is_local_exhaustion;
 pub use names::ResolveError;
 pub use presented::Presented;
+pub use trust::Offer;
 
 use names::Names;
 use trust::Trust;
@@ -107,15 +108,17 @@ impl Egress {
     /// Verifies the server as `name` and encrypts. The error holds a [`rustls::Error`] where TLS,
     /// and not the connection, was at fault.
     ///
-    /// The chain is kept in `presented`, whether it is accepted or not; only an `Egress` that trusts no
+    /// The server chooses a protocol from `offer`, or none if it knows nothing of that. The chain is
+    /// kept in `presented`, whether it is accepted or not; only an `Egress` that trusts no
     /// authority at all keeps none.
     pub async fn secure(
         &self,
         name: ServerName<'static>,
         stream: TcpStream,
+        offer: Offer,
         presented: &Presented,
     ) -> io::Result<TlsStream<TcpStream>> {
-        TlsConnector::from(self.trust.config_keeping(presented)).connect(name, stream).await
+        TlsConnector::from(self.trust.config_keeping(offer, presented)).connect(name, stream).await
     }
 
     /// An HTTP client for calls that need no phases. `adjust` sets what is the caller's own.
@@ -124,7 +127,7 @@ impl Egress {
         adjust: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
     ) -> Result<GuardedClient, reqwest::Error> {
         let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(self.trust.config().as_ref().clone());
+            .tls_backend_preconfigured(self.trust.config(Offer::Http1).as_ref().clone());
         GuardedClient::build(adjust(builder), Arc::clone(&self.names), Arc::clone(&self.policy))
     }
 }

@@ -12,6 +12,30 @@ use super::presented::Presented;
 /// A system with fewer authorities has none worth the name: a bare container, say.
 const FEW: usize = 10;
 
+/// Which protocols a server may choose from over TLS (RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// Both, HTTP/2 rather.
+    Either,
+}
+
+impl Offer {
+    const ALL: [Self; 3] = [Self::Http1, Self::Http2, Self::Either];
+
+    fn names(self) -> Vec<Vec<u8>> {
+        let names: &[&[u8]] = match self {
+            Self::Http1 => &[b"http/1.1"],
+            Self::Http2 => &[b"h2"],
+            Self::Either => &[b"h2", b"http/1.1"],
+        };
+        names.iter().map(|name| name.to_vec()).collect()
+    }
+}
+
 /// The system's authorities, with the web's common ones added where the system has few.
 pub(super) fn system_roots() -> RootCertStore {
     let native = rustls_native_certs::load_native_certs();
@@ -30,8 +54,9 @@ pub(super) fn system_roots() -> RootCertStore {
 /// How TLS is spoken, and who says whether a certificate is good.
 #[derive(Clone)]
 pub(super) struct Trust {
-    config: Arc<ClientConfig>,
-    /// The one that `config` asks, too; `None` when there is no authority at all.
+    /// One for each [`Offer`], in the order of declaration.
+    configs: [Arc<ClientConfig>; 3],
+    /// The one that they ask, too; `None` when there is no authority at all.
     verifier: Option<Arc<WebPkiServerVerifier>>,
 }
 
@@ -53,21 +78,26 @@ impl Trust {
         let mut config = config.with_no_client_auth();
         // A resumed session shows no certificate, and the certificate is half of what is looked at.
         config.resumption = Resumption::disabled();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), verifier })
+        let configs = Offer::ALL.map(|offer| {
+            let mut config = config.clone();
+            config.alpn_protocols = offer.names();
+            Arc::new(config)
+        });
+        Ok(Self { configs, verifier })
     }
 
-    pub(super) const fn config(&self) -> &Arc<ClientConfig> {
-        &self.config
+    pub(super) const fn config(&self, offer: Offer) -> &Arc<ClientConfig> {
+        &self.configs[offer as usize]
     }
 
     /// The same trust, and what is presented is kept in `presented` before it is verified. It costs
     /// a copy of the configuration.
-    pub(super) fn config_keeping(&self, presented: &Presented) -> Arc<ClientConfig> {
+    pub(super) fn config_keeping(&self, offer: Offer, presented: &Presented) -> Arc<ClientConfig> {
+        let config = self.config(offer);
         let Some(verifier) = &self.verifier else {
-            return Arc::clone(&self.config);
+            return Arc::clone(config);
         };
-        let mut config = ClientConfig::clone(&self.config);
+        let mut config = ClientConfig::clone(config);
         let keeping = presented.before(Arc::clone(verifier));
         config.dangerous().set_certificate_verifier(Arc::new(keeping));
         Arc::new(config)

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use pulse_core::models::run::{Detail, FailClass};
-use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription, CertificateError};
 
 use super::trace::Step;
 use super::{ProbeFailure, certificate};
@@ -112,6 +112,12 @@ pub(super) fn tls(error: &io::Error, presented: &Presented) -> ProbeFailure {
 
 pub(super) fn tls_cause(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
+}
+
+/// Whether the server ended the handshake because it speaks nothing of what was offered.
+pub(super) fn is_no_common_protocol(error: &io::Error) -> bool {
+    let alert = AlertDescription::NoApplicationProtocol;
+    matches!(tls_cause(error), Some(rustls::Error::AlertReceived(told)) if *told == alert)
 }
 
 pub(super) fn untrusted(error: &rustls::Error) -> ProbeFailure {

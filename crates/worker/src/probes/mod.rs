@@ -4,14 +4,17 @@
 //! deadline holds over everything, from the name to the last byte.
 
 mod certificate;
+mod drive;
 mod failures;
 mod http;
+mod http2;
 mod notes;
 mod reach;
 mod talk;
 mod tcp;
 mod tls;
 mod trace;
+mod wire;
 
 use std::fmt;
 use std::time::Duration;

@@ -8,8 +8,8 @@ use tokio_rustls::client::TlsStream;
 use url::Host;
 
 use super::trace::Trace;
-use super::{ProbeFailure, failures};
-use crate::egress::Egress;
+use super::{ProbeFailure, failures, http2};
+use crate::egress::{Egress, Offer};
 
 /// A connection to a host, with its two phases written down.
 pub(super) async fn connect(
@@ -33,10 +33,32 @@ pub(super) async fn secure(
     stream: TcpStream,
     trace: &mut Trace,
 ) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
-    let tls = egress.secure(name, stream, trace.presented()).await;
-    let tls = Box::new(tls.map_err(|error| failures::tls(&error, trace.presented()))?);
+    secure_for(egress, name, stream, Offer::Http1, trace).await
+}
+
+/// The same, to speak one of the protocols in `offer`.
+pub(super) async fn secure_for(
+    egress: &Egress,
+    name: ServerName<'static>,
+    stream: TcpStream,
+    offer: Offer,
+    trace: &mut Trace,
+) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
+    let tls = egress.secure(name, stream, offer, trace.presented()).await;
+    let tls = tls.map_err(|error| match offer {
+        Offer::Http2 if failures::is_no_common_protocol(&error) => http2::not_spoken(),
+        _ => failures::tls(&error, trace.presented()),
+    })?;
     trace.secured(tls.get_ref().1);
-    Ok(tls)
+    if offer == Offer::Http2 && !speaks_http2(&tls) {
+        return Err(http2::not_spoken());
+    }
+    Ok(Box::new(tls))
+}
+
+/// Whether the server chose HTTP/2.
+pub(super) fn speaks_http2(tls: &TlsStream<TcpStream>) -> bool {
+    tls.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
 /// What a certificate for `host` must be for.

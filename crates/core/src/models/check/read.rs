@@ -125,6 +125,7 @@ impl Reader {
             max_redirects: self
                 .or("max_redirects", 0, rules::within(&rules::REDIRECTS, ""))
                 .unwrap_or_default(),
+            http_version: self.optional("http_version", rules::http_version).unwrap_or_default(),
             headers: self.or("headers", BTreeMap::new(), rules::headers).unwrap_or_default(),
             body: self.optional("body", rules::body),
             send: self.optional("send", rules::body),
@@ -291,6 +292,7 @@ mod tests {
     fn every_field_at_fault_is_named_at_once() {
         let body = json!({
             "name": "", "url": "example.com", "method": "BREW", "expected_status": 99, "max_redirects": 21,
+            "http_version": "3",
             "interval_seconds": 0,
             "alert_threshold": 0, "timeout_ms": -1, "webhook_url": "ftp://x", "headers": {"a b": "c"},
             "body": 7, "enabled": "yes", "tags": [""], "regions": [], "webhook_secret": "hush", "nmae": 1,
@@ -302,6 +304,7 @@ mod tests {
             "/method",
             "/expected_status",
             "/max_redirects",
+            "/http_version",
             "/headers",
             "/body",
             "/interval_seconds",
@@ -346,10 +349,12 @@ mod tests {
         let full = json!({
             "name": "a", "url": "tls://mail.example:993", "method": "POST", "expected_status": 200,
             "max_redirects": 1, "headers": {"a": "b"}, "body": "c",
+            "http_version": "2",
         });
 
         assert!(CheckDraft::read(bare).is_ok());
-        let all = ["/body", "/expected_status", "/headers", "/max_redirects", "/method"];
+        let all =
+            ["/body", "/expected_status", "/headers", "/http_version", "/max_redirects", "/method"];
         assert_eq!(faults(full), all);
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::models::expected_status::ExpectedStatus;
+use crate::models::http_version::HttpVersion;
 use crate::models::pattern;
 use crate::models::probe_spec::{Auth, MASK};
 use crate::models::retry::{LONGEST_DELAY_MS, MOST_ATTEMPTS, Retry};
@@ -85,6 +86,17 @@ pub(super) fn method(method: String) -> Result<String, String> {
 
 pub(super) fn expected_status(value: Value) -> Result<ExpectedStatus, String> {
     serde_json::from_value(value).map_err(|wrong| wrong.to_string())
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a rule takes what was read and gives what is kept"
+)]
+pub(super) fn http_version(word: String) -> Result<HttpVersion, String> {
+    HttpVersion::parse(&word).ok_or_else(|| {
+        let known: Vec<_> = HttpVersion::ALL.iter().map(|it| format!("\"{it}\"")).collect();
+        format!("must be one of {}", known.join(", "))
+    })
 }
 
 pub(super) fn within<T>(

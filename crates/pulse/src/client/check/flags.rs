@@ -36,6 +36,9 @@ pub struct Flags {
     /// How many redirects are followed: 0 to 20.
     #[arg(long, value_name = "N")]
     redirects: Option<u8>,
+    /// Which HTTP: 1.1, 2, or auto for whichever the server chooses over TLS.
+    #[arg(long, value_name = "VERSION")]
+    http: Option<String>,
     /// GET, POST, PUT, DELETE, PATCH, HEAD or OPTIONS.
     #[arg(long)]
     method: Option<String>,
@@ -98,6 +101,7 @@ impl Flags {
         set("timeout_ms", self.timeout.map(|timeout| json!(ms(timeout))));
         set("expected_status", self.expect.map(expected));
         set("max_redirects", self.redirects.map(Value::from));
+        set("http_version", self.http.map(Value::from));
         set("method", self.method.map(Value::from));
         set("headers", headers(&self.header)?);
         set("body", self.body.map(body).transpose()?);

@@ -68,6 +68,9 @@ pub fn fields(check: &Check) -> Vec<(&'static str, Cell)> {
         ("alert_threshold", Cell::of(check.alert_threshold)),
         ("webhook_url", Cell::maybe(check.webhook_url.as_ref())),
     ];
+    if let Some(version) = &check.http_version {
+        fields.push(("http_version", Cell::of(version)));
+    }
     if let Some(secret) = &check.webhook_secret {
         fields.push(("webhook_secret", Cell::of(secret)));
     }

@@ -1,33 +1,30 @@
 //! One request and its answer over a connection that is already there.
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+use std::task::Context;
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
+use pulse_core::models::http_version::HttpVersion;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::failures;
 use super::hop::Pointer;
-use super::wire::Metered;
 use crate::probes::ProbeFailure;
+use crate::probes::drive::drive;
 use crate::probes::trace::Trace;
+use crate::probes::wire::{MOST_WIRE, Metered};
 
 /// Of a body no more is read than this.
-const MOST_BODY: usize = 64 * 1024;
+pub(super) const MOST_BODY: usize = 64 * 1024;
 /// A chunk counts for no less than this, because each costs a turn of the task however small it is.
-const LEAST_CHUNK: usize = 64;
+pub(super) const LEAST_CHUNK: usize = 64;
 /// Real answers with more headers than hyper's hundred exist, and are not down.
 pub(super) const MOST_HEADERS: usize = 500;
 pub(super) const MOST_HEAD: usize = 256 * 1024;
-/// Head and body, and as much again for what frames them.
-const MOST_WIRE: usize = 512 * 1024;
 
 /// How HTTP/1.1 is spoken.
 #[derive(Clone, Debug)]
@@ -41,6 +38,7 @@ pub(super) struct Exchange {
 /// What is particular to a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
+    pub(super) version: HttpVersion,
     /// Whether there is room for more than a hundred headers.
     pub(super) many_headers: bool,
     /// Whether a redirect is followed.
@@ -67,7 +65,7 @@ impl Exchange {
         &self,
         stream: S,
         request: Request<Full<Bytes>>,
-        Manner { many_headers, follow, keep_body }: Manner,
+        Manner { many_headers, follow, keep_body, .. }: Manner,
         trace: &mut Trace,
     ) -> Result<Option<Pointer>, ProbeFailure>
     where
@@ -89,7 +87,15 @@ impl Exchange {
                 pointer => Ok(pointer),
             }
         };
-        drive(connection, talk).await
+        let mut connection = Some(connection);
+        let step = |cx: &mut Context<'_>| {
+            let running = connection.as_mut();
+            // Without shutdown, because the end of a run is a reset; see `Egress::connect`.
+            if running.is_some_and(|running| running.poll_without_shutdown(cx).is_ready()) {
+                connection = None;
+            }
+        };
+        drive(step, talk).await
     }
 }
 
@@ -118,33 +124,4 @@ async fn read_some(
         }
     }
     Ok(())
-}
-
-/// Runs `talk` to its end, and the connection under it in the same task. How the connection ends is
-/// of no interest: whatever goes wrong with it, `talk` is told.
-async fn drive<S, T>(connection: http1::Connection<S, Full<Bytes>>, talk: T) -> T::Output
-where
-    S: Read + Write + Unpin,
-    T: Future,
-{
-    let mut connection = Some(connection);
-    let mut talk = pin!(talk);
-    poll_fn(|cx| {
-        // Twice, because each may wait for what the other has just done: the first round sends the
-        // request or takes in the head, the second the body.
-        for _ in 0..2 {
-            // Without shutdown, because the end of a run is a reset; see `Egress::connect`.
-            if connection
-                .as_mut()
-                .is_some_and(|running| running.poll_without_shutdown(cx).is_ready())
-            {
-                connection = None;
-            }
-            if let Poll::Ready(ended) = talk.as_mut().poll(cx) {
-                return Poll::Ready(ended);
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }

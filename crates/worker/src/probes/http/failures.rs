@@ -7,10 +7,10 @@ use std::iter::successors;
 use pulse_core::models::run::FailClass;
 
 use super::exchange::{MOST_HEAD, MOST_HEADERS};
-use super::wire::USED_UP;
 use crate::egress::is_local_exhaustion;
 use crate::probes::ProbeFailure;
 use crate::probes::failures::{exhausted, tls_cause, untrusted};
+use crate::probes::wire::USED_UP;
 
 /// The exchange failed before there was a status.
 pub(super) fn before_head(error: &hyper::Error) -> ProbeFailure {

@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use url::{Host, Position, Url};
 
 use crate::probes::reach::server_name;
-use crate::probes::{PrepareError, ProbeFailure};
+use crate::probes::{PrepareError, ProbeFailure, http2};
 
 const PULSE_RUN: HeaderName = HeaderName::from_static("pulse-run");
 /// As long as a check's own address may be, four times over.
@@ -89,6 +89,16 @@ impl Hop {
         request
     }
 
+    /// The same and its body, in the words of HTTP/2; `None` when what it calls the host is none.
+    pub(super) fn request_in_http2(
+        &self,
+        run: Option<HeaderValue>,
+    ) -> Option<(Request<()>, Bytes)> {
+        let (head, _body) = self.request(run).into_parts();
+        let request = http2::in_its_words(head, self.server_name.is_some())?;
+        Some((request, self.body.clone()))
+    }
+
     /// The request that a redirect asks for. What proves who asks stays with the origin it was meant
     /// for, and so does the name of the host.
     pub(super) fn follow(&self, pointer: &Pointer) -> Result<Self, ProbeFailure> {
@@ -124,6 +134,10 @@ fn becomes_get(status: StatusCode, method: &Method) -> bool {
         301 | 302 => *method == Method::POST,
         _ => false,
     }
+}
+
+pub(super) fn no_host() -> ProbeFailure {
+    protocol("the host has a name that cannot be said in HTTP/2")
 }
 
 pub(super) fn too_many(most: u8) -> ProbeFailure {

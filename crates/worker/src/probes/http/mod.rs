@@ -1,4 +1,4 @@
-//! Looks at a target over HTTP/1.1: one fresh connection, one request, one answer; and the same again
+//! Looks at a target over HTTP/1.1, or HTTP/2 if the check asks for it: one fresh connection, one request, one answer; and the same again
 //! for each redirect, if the check follows them.
 //!
 //! The run's own task drives the connection, so a run costs no second task and leaves nothing behind
@@ -9,15 +9,18 @@ mod exchange;
 mod failures;
 mod hop;
 mod prepared;
-mod wire;
+mod second;
 
 use http::HeaderValue;
+use pulse_core::models::http_version::HttpVersion;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
 
 pub(super) use prepared::PreparedHttp;
 
 use super::trace::Trace;
 use super::{ProbeFailure, reach};
-use crate::egress::Egress;
+use crate::egress::{Egress, Offer};
 use exchange::{Exchange, Manner};
 use hop::{Hop, Pointer};
 
@@ -55,6 +58,7 @@ impl HttpProbe {
     ) -> Result<(), ProbeFailure> {
         let most = target.most_redirects();
         let manner = Manner {
+            version: target.version(),
             many_headers: target.has_many_headers(),
             follow: most > 0,
             keep_body: target.keeps_body(),
@@ -82,12 +86,38 @@ impl HttpProbe {
         trace: &mut Trace,
     ) -> Result<Option<Pointer>, ProbeFailure> {
         let tcp = reach::connect(egress, &hop.host, hop.port, trace).await?;
-        let request = hop.request(run);
         let Some(name) = &hop.server_name else {
-            return self.exchange.over(tcp, request, manner, trace).await;
+            if manner.version == HttpVersion::Two {
+                let request = hop.request_in_http2(run).ok_or_else(hop::no_host)?;
+                return Box::pin(second::over(tcp, request, manner, trace)).await;
+            }
+            return self.exchange.over(tcp, hop.request(run), manner, trace).await;
         };
+        let name = name.clone();
+        if manner.version != HttpVersion::One {
+            return Box::pin(self.ask_newer(egress, (hop, name, tcp), run, manner, trace)).await;
+        }
+        let request = hop.request(run);
         // Boxed, so that plain runs do not carry the size of encrypted ones.
-        let tls = Box::pin(reach::secure(egress, name.clone(), tcp, trace)).await?;
+        let tls = Box::pin(reach::secure(egress, name, tcp, trace)).await?;
         Box::pin(self.exchange.over(tls, request, manner, trace)).await
+    }
+
+    /// The same where HTTP/2 is offered over TLS.
+    async fn ask_newer(
+        &self,
+        egress: &Egress,
+        (hop, name, tcp): (&Hop, ServerName<'static>, TcpStream),
+        run: Option<HeaderValue>,
+        manner: Manner,
+        trace: &mut Trace,
+    ) -> Result<Option<Pointer>, ProbeFailure> {
+        let offer = if manner.version == HttpVersion::Two { Offer::Http2 } else { Offer::Either };
+        let tls = reach::secure_for(egress, name, tcp, offer, trace).await?;
+        if !reach::speaks_http2(&tls) {
+            return self.exchange.over(tls, hop.request(run), manner, trace).await;
+        }
+        let request = hop.request_in_http2(run).ok_or_else(hop::no_host)?;
+        second::over(tls, request, manner, trace).await
     }
 }

@@ -10,6 +10,7 @@ use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName,
     HeaderValue, USER_AGENT,
 };
+use pulse_core::models::http_version::HttpVersion;
 use pulse_core::models::probe_spec::{Auth, ProbeSpec};
 use url::Url;
 
@@ -23,6 +24,7 @@ const OURS: HeaderValue = HeaderValue::from_static(concat!("Pulse/", env!("CARGO
 pub struct PreparedHttp {
     first: Hop,
     most_redirects: u8,
+    version: HttpVersion,
     /// Whether answers may have more headers than the usual parser takes.
     many_headers: AtomicBool,
     /// Whether all of a body is kept, as far as it is read.
@@ -34,12 +36,19 @@ impl PreparedHttp {
     pub fn new(spec: &ProbeSpec) -> Result<Self, PrepareError> {
         let url = Url::parse(&spec.url).map_err(PrepareError::Url)?;
         let method: Method = spec.method.parse().map_err(PrepareError::Method)?;
-        // What changes something is not asked for twice to find out.
-        let many_headers = AtomicBool::new(!method.is_safe());
+        let version = spec.http_version;
+        // What changes something is not asked for twice to find out; over HTTP/2 there is room.
+        let has_room = !method.is_safe() || version == HttpVersion::Two;
+        let many_headers = AtomicBool::new(has_room);
         let body = spec.body.clone().map(Bytes::from).unwrap_or_default();
         let mut first = Hop::to(&url, method, headers(spec)?, body)?;
         first.leads_on = (spec.max_redirects > 0).then(|| Box::new(url));
-        Ok(Self { first, most_redirects: spec.max_redirects, many_headers, keeps_body: false })
+        if version != HttpVersion::One && first.request_in_http2(None).is_none() {
+            let detail = "have a Host that is none in HTTP/2".to_owned();
+            return Err(PrepareError::Field { field: "headers", detail });
+        }
+        let most_redirects = spec.max_redirects;
+        Ok(Self { first, most_redirects, version, many_headers, keeps_body: false })
     }
 
     /// The same, and all of a body is kept, if so.
@@ -57,6 +66,10 @@ impl PreparedHttp {
 
     pub(super) const fn most_redirects(&self) -> u8 {
         self.most_redirects
+    }
+
+    pub(super) const fn version(&self) -> HttpVersion {
+        self.version
     }
 
     pub(super) fn has_many_headers(&self) -> bool {

@@ -12,16 +12,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What reading fails with once the allowance is used up. No socket says this of itself.
 pub(super) const USED_UP: io::ErrorKind = io::ErrorKind::FileTooLarge;
 
+/// Head and body, and as much again for what frames them.
+pub(super) const MOST_WIRE: usize = 512 * 1024;
+
 /// At most `allowance` more bytes can be read from `stream`.
 #[derive(Debug)]
 pub(super) struct Metered<S> {
     stream: S,
     allowance: usize,
+    /// So many bytes are read at a stretch, and so many of them are left.
+    turn: usize,
+    left: usize,
 }
 
 impl<S> Metered<S> {
     pub(super) const fn new(stream: S, allowance: usize) -> Self {
-        Self { stream, allowance }
+        Self::in_turns(stream, allowance, usize::MAX)
+    }
+
+    /// Lets others of the same task have their turn after every `turn` bytes, so that who reads
+    /// ahead cannot heap up much before anybody looks at it.
+    pub(super) const fn in_turns(stream: S, allowance: usize, turn: usize) -> Self {
+        Self { stream, allowance, turn, left: turn }
     }
 }
 
@@ -34,6 +46,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         if self.allowance == 0 {
             return Poll::Ready(Err(USED_UP.into()));
         }
+        if self.left == 0 {
+            self.left = self.turn;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         match ready!(Pin::new(&mut self.stream).poll_read(cx, buf)) {
             // TLS without a farewell. Whether that was too early, HTTP's own framing knows.
@@ -42,6 +59,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
             Ok(()) => {
                 let read = buf.filled().len() - before;
                 self.allowance = self.allowance.saturating_sub(read);
+                self.left = self.left.saturating_sub(read);
                 Poll::Ready(Ok(()))
             }
         }

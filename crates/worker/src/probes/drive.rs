@@ -1,0 +1,24 @@
+//! Runs a conversation, and the connection under it, in one task: a run costs no second one, and
+//! leaves nothing behind when it is dropped.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+/// Runs `talk` to its end, and gives the connection its turns by `step`. How the connection ends is
+/// of no interest: whatever goes wrong with it, `talk` is told.
+pub(super) async fn drive<T: Future>(mut step: impl FnMut(&mut Context<'_>), talk: T) -> T::Output {
+    let mut talk = pin!(talk);
+    poll_fn(|cx| {
+        // Twice, because each may wait for what the other has just done: the first round sends the
+        // request or takes in the head, the second the body.
+        for _ in 0..2 {
+            step(cx);
+            if let Poll::Ready(ended) = talk.as_mut().poll(cx) {
+                return Poll::Ready(ended);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
