@@ -58,3 +58,4 @@ pub mod schedule;
 pub mod scheme;
 pub mod target;
 pub mod text;
+pub mod way;

@@ -12,6 +12,7 @@ use super::assertion::Assertion;
 use super::expected_status::ExpectedStatus;
 use super::http_version::HttpVersion;
 use super::retry::Retry;
+use super::way::{IpFamily, TlsOptions};
 
 const GET: &str = "GET";
 
@@ -52,6 +53,12 @@ pub struct ProbeSpec {
     /// Who asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// Which addresses are tried.
+    #[serde(default, skip_serializing_if = "IpFamily::is_usual")]
+    pub ip_family: IpFamily,
+    /// What is particular about TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Box<TlsOptions>>,
     /// What must hold of the answer, besides its status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assertions: Vec<Assertion>,
@@ -78,6 +85,8 @@ impl ProbeSpec {
             send: None,
             expect: None,
             auth: None,
+            ip_family: IpFamily::default(),
+            tls: None,
             assertions: Vec::new(),
             upside_down: false,
             retry: None,
@@ -90,7 +99,9 @@ impl ProbeSpec {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
         let texts = [&self.body, &self.send, &self.expect];
         let auth = self.auth.as_ref().map_or(0, Auth::text_bytes);
+        let tls = self.tls.as_ref().map_or(0, |tls| tls.text_bytes());
         self.url.len()
+            + tls
             + self.method.len()
             + headers.sum::<usize>()
             + texts.into_iter().flatten().map(String::len).sum::<usize>()

@@ -77,6 +77,12 @@ impl Scheme {
         }
     }
 
+    /// Whether the way there is encrypted, or may become so: by a redirect, or after a greeting.
+    #[must_use]
+    pub const fn may_use_tls(self) -> bool {
+        !matches!(self, Self::Tcp)
+    }
+
     /// The fields of a check, beyond those that every kind has, that mean something here. The others
     /// are refused: they would be promises that nobody keeps.
     #[must_use]

@@ -8,6 +8,7 @@ use pulse_core::models::expected_status::ExpectedStatus;
 use pulse_core::models::http_version::HttpVersion;
 use pulse_core::models::probe_spec::Auth;
 use pulse_core::models::retry::{Growth, Retry};
+use pulse_core::models::way::{IpFamily, TlsOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::{
@@ -51,6 +52,16 @@ fn statuses_or_null() -> Object {
         .schema_type(SchemaType::from_iter([Type::Integer, Type::String, Type::Null]))
         .description(Some(meaning))
         .build()
+}
+
+const FAMILIES: &str = "Which addresses are tried: `any`, of both families the first that answers; `4` or `6`, of one.";
+
+fn ip_families() -> Object {
+    words(FAMILIES, IpFamily::ALL.iter().map(|family| family.as_str()))
+}
+
+fn ip_families_or_null() -> Object {
+    words_or_null(FAMILIES, IpFamily::ALL.iter().map(|family| family.as_str()))
 }
 
 fn growths() -> Object {
@@ -122,6 +133,31 @@ impl From<Auth> for AuthShape {
             Auth::Basic { username, password } => Self::Basic { username, password },
             Auth::Bearer { token } => Self::Bearer { token },
         }
+    }
+}
+
+/// TLS as one check wants it; texts are PEM.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Tls)]
+pub struct TlsShape {
+    /// Whether the server's certificate is verified; it is, when left out.
+    #[schema(required = false)]
+    verify: bool,
+    /// The authorities that are trusted, and no others; the system's when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
+    /// Shown to servers that ask who we are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
+    /// Its key. Shown as `***`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+impl From<TlsOptions> for TlsShape {
+    fn from(options: TlsOptions) -> Self {
+        let TlsOptions { verify, ca, certificate, key } = options;
+        Self { verify, ca, certificate, key }
     }
 }
 
@@ -203,6 +239,12 @@ pub struct CheckBody {
     /// Who asks; secrets are shown as `***`.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth: Option<AuthShape>,
+    /// Which addresses are tried.
+    #[schema(schema_with = ip_families)]
+    ip_family: &'static str,
+    /// What is particular about TLS; the key is shown as `***`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsShape>,
     /// What must hold of the answer.
     #[schema(schema_with = assertions)]
     assertions: Vec<Assertion>,
@@ -263,6 +305,8 @@ impl From<CheckView> for CheckBody {
             send: config.probe.send,
             expect: config.probe.expect,
             auth: config.probe.auth.as_ref().map(Auth::masked).map(AuthShape::from),
+            ip_family: config.probe.ip_family.as_str(),
+            tls: config.probe.tls.map(|tls| TlsShape::from(tls.masked())),
             assertions: config.probe.assertions,
             upside_down: config.probe.upside_down,
             retry: config.probe.retry.map(RetryShape::from),
@@ -333,6 +377,11 @@ pub struct CheckInput {
     expect: Option<String>,
     /// Who asks. Its secrets are never shown again.
     auth: Option<AuthShape>,
+    /// Which addresses are tried: of both families, the first that answers, or of one.
+    #[schema(schema_with = ip_families_or_null, required = false)]
+    ip_family: Option<String>,
+    /// What is particular about TLS, where there may be any on the way.
+    tls: Option<TlsShape>,
     /// What must hold of the answer: at most 50 tests in all.
     #[schema(schema_with = assertions, required = false)]
     assertions: Option<Vec<Assertion>>,
@@ -392,7 +441,7 @@ mod tests {
         let config = CheckDraft::read(json!({"name": "a", "url": "http://h"})).unwrap().config;
         let config = serde_json::to_value(config).unwrap();
         let mut taken: BTreeSet<_> = config.as_object().unwrap().keys().cloned().collect();
-        taken.extend(["assertions", "upside_down", "retry"].map(str::to_owned));
+        taken.extend(["ip_family", "tls", "assertions", "upside_down", "retry"].map(str::to_owned));
         taken.extend(Scheme::ALL.iter().flat_map(|it| it.takes()).map(|field| (*field).to_owned()));
         taken.insert("webhook_secret".into());
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::slice;
 
 use pulse_core::models::address::AddressPolicy;
+use pulse_core::models::way::IpFamily;
 
 use super::names::ResolveError;
 
@@ -34,6 +35,27 @@ impl Addresses {
         let both = turns.flat_map(|turn| [v6.get(turn), v4.get(turn)]).flatten().copied();
         let chosen: Vec<_> = both.take(MOST).collect();
         (!chosen.is_empty()).then_some(Self(Inner::Several(chosen)))
+    }
+
+    /// Those of one family.
+    ///
+    /// # Errors
+    /// [`ResolveError::NoneOfFamily`] when there are none.
+    pub(super) fn of(self, family: IpFamily) -> Result<Self, ResolveError> {
+        let wanted = |address: &IpAddr| match family {
+            IpFamily::Any => true,
+            IpFamily::V4 => address.is_ipv4(),
+            IpFamily::V6 => address.is_ipv6(),
+        };
+        if family.is_usual() || self.as_slice().iter().all(wanted) {
+            return Ok(self);
+        }
+        let left: Vec<_> = self.as_slice().iter().copied().filter(wanted).collect();
+        if left.is_empty() {
+            Err(ResolveError::NoneOfFamily(family))
+        } else {
+            Ok(Self(Inner::Several(left)))
+        }
     }
 
     /// Those that may be reached.
@@ -100,6 +122,17 @@ mod tests {
         assert_eq!(both.permitted(&public).unwrap().as_slice(), [open]);
         assert!(matches!(Addresses::one(v4(1)).permitted(&public), Err(ResolveError::Forbidden)));
         assert!(Addresses::one(v4(1)).permitted(&AddressPolicy::open()).is_ok());
+    }
+
+    #[test]
+    fn a_family_leaves_the_other_out_and_nothing_left_is_told() {
+        let both = || Addresses::by_turns([v4(1), v6(1), v4(2)]).unwrap();
+
+        assert_eq!(both().of(IpFamily::V4).unwrap().as_slice(), [v4(1), v4(2)]);
+        assert_eq!(both().of(IpFamily::V6).unwrap().as_slice(), [v6(1)]);
+        assert_eq!(both().of(IpFamily::Any).unwrap(), both());
+        let why = Addresses::one(v4(1)).of(IpFamily::V6).unwrap_err();
+        assert_eq!(why.to_string(), "there is no address of IPv6");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod names;
 mod presented;
 mod race;
 mod trust;
+mod way;
 
 use std::io;
 use std::net::IpAddr;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use hickory_resolver::net::NetError;
 use pulse_core::models::address::AddressPolicy;
+use pulse_core::models::way::IpFamily;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -36,6 +38,7 @@ pub use exhaustion::is_local_exhaustion;
 pub use names::ResolveError;
 pub use presented::Presented;
 pub use trust::Offer;
+pub use way::Way;
 
 use names::Names;
 use trust::Trust;
@@ -57,6 +60,7 @@ pub struct Egress {
     names: Arc<Names>,
     trust: Trust,
     policy: Arc<AddressPolicy>,
+    family: IpFamily,
 }
 
 impl Egress {
@@ -76,7 +80,7 @@ impl Egress {
         policy: AddressPolicy,
     ) -> Result<Self, EgressError> {
         let trust = Trust::new(roots).map_err(EgressError::Tls)?;
-        Ok(Self { names: Arc::new(names), trust, policy: Arc::new(policy) })
+        Ok(Self { names: Arc::new(names), trust, policy: Arc::new(policy), family: IpFamily::Any })
     }
 
     /// The addresses of a host that may be reached, in the order in which they are worth trying. A
@@ -87,7 +91,7 @@ impl Egress {
             Host::Ipv6(address) => Addresses::one(IpAddr::V6(*address)),
             Host::Domain(name) => self.names.resolve(name).await?,
         };
-        found.permitted(&self.policy)
+        found.of(self.family)?.permitted(&self.policy)
     }
 
     /// A connection to the first of these addresses that grants one, and which one that was.
@@ -109,8 +113,7 @@ impl Egress {
     /// and not the connection, was at fault.
     ///
     /// The server chooses a protocol from `offer`, or none if it knows nothing of that. The chain is
-    /// kept in `presented`, whether it is accepted or not; only an `Egress` that trusts no
-    /// authority at all keeps none.
+    /// kept in `presented`, whether it is accepted or not.
     pub async fn secure(
         &self,
         name: ServerName<'static>,

@@ -16,6 +16,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::RecordType;
 use hickory_resolver::system_conf::read_system_conf;
+use pulse_core::models::way::IpFamily;
 use tracing::warn;
 
 use super::addresses::Addresses;
@@ -44,6 +45,9 @@ pub enum ResolveError {
     /// This worker could not ask: it knows no name server, or ran out of something of its own.
     #[error("this worker cannot resolve names")]
     CannotAsk(#[source] NetError),
+    /// There are addresses, and none of the family that the check asks for.
+    #[error("there is no address of IPv{0}")]
+    NoneOfFamily(IpFamily),
     /// There are addresses, and none that may be reached. Which they are is not told: whoever asks
     /// could map a network that is not theirs.
     #[error("the address is not one that may be reached from here")]

@@ -6,7 +6,6 @@
 use std::iter;
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
@@ -26,7 +25,7 @@ impl Presented {
         self.0.get().map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn before(&self, verifier: Arc<WebPkiServerVerifier>) -> Keeping {
+    pub(super) fn before(&self, verifier: Arc<dyn ServerCertVerifier>) -> Keeping {
         Keeping { presented: self.clone(), verifier }
     }
 }
@@ -35,7 +34,7 @@ impl Presented {
 #[derive(Debug)]
 pub(super) struct Keeping {
     presented: Presented,
-    verifier: Arc<WebPkiServerVerifier>,
+    verifier: Arc<dyn ServerCertVerifier>,
 }
 
 impl ServerCertVerifier for Keeping {

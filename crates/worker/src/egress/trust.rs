@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use tracing::{debug, warn};
 
 use super::presented::Presented;
@@ -51,39 +56,71 @@ pub(super) fn system_roots() -> RootCertStore {
     roots
 }
 
+/// Who vouches for servers.
+#[derive(Debug)]
+pub(super) enum Vouching {
+    /// Whoever the process trusts.
+    TheSystem,
+    /// These authorities and no others.
+    These(RootCertStore),
+    /// Nobody: every certificate will do.
+    Nobody,
+}
+
+type Verifier = Arc<dyn ServerCertVerifier>;
+
 /// How TLS is spoken, and who says whether a certificate is good.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Trust {
     /// One for each [`Offer`], in the order of declaration.
     configs: [Arc<ClientConfig>; 3],
-    /// The one that they ask, too; `None` when there is no authority at all.
-    verifier: Option<Arc<WebPkiServerVerifier>>,
+    /// The one that they ask, too.
+    verifier: Verifier,
 }
 
 impl Trust {
     pub(super) fn new(roots: RootCertStore) -> Result<Self, rustls::Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let roots = Arc::new(roots);
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
-                .build()
-                .ok();
-        let config =
-            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let config = match &verifier {
-            Some(verifier) => config.with_webpki_verifier(Arc::clone(verifier)),
-            // Without an authority there is no verifier to be had, but a store that trusts nobody.
-            None => config.with_root_certificates(roots),
-        };
-        let mut config = config.with_no_client_auth();
+        let asked = verifier(roots, &provider);
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&asked))
+            .with_no_client_auth();
+        Ok(Self::around(config, asked))
+    }
+
+    /// A copy of `config` for each offer, asking `verifier`.
+    fn around(mut config: ClientConfig, verifier: Verifier) -> Self {
         // A resumed session shows no certificate, and the certificate is half of what is looked at.
         config.resumption = Resumption::disabled();
+        config.dangerous().set_certificate_verifier(Arc::clone(&verifier));
         let configs = Offer::ALL.map(|offer| {
             let mut config = config.clone();
             config.alpn_protocols = offer.names();
             Arc::new(config)
         });
-        Ok(Self { configs, verifier })
+        Self { configs, verifier }
+    }
+
+    /// The same, with others to vouch for servers, and an identity to show to those that ask.
+    pub(super) fn adapted(
+        &self,
+        vouching: &Vouching,
+        identity: Option<&Arc<CertifiedKey>>,
+    ) -> Self {
+        let mut config = ClientConfig::clone(self.config(Offer::Http1));
+        if let Some(identity) = identity {
+            let shown = SingleCertAndKey::from(Arc::clone(identity));
+            config.client_auth_cert_resolver = Arc::new(shown);
+        }
+        let provider = Arc::clone(config.crypto_provider());
+        let verifier = match vouching {
+            Vouching::TheSystem => Arc::clone(&self.verifier),
+            Vouching::These(roots) => verifier(roots.clone(), &provider),
+            Vouching::Nobody => Arc::new(Blanket { accepts: true, provider }),
+        };
+        Self::around(config, verifier)
     }
 
     pub(super) const fn config(&self, offer: Offer) -> &Arc<ClientConfig> {
@@ -93,13 +130,64 @@ impl Trust {
     /// The same trust, and what is presented is kept in `presented` before it is verified. It costs
     /// a copy of the configuration.
     pub(super) fn config_keeping(&self, offer: Offer, presented: &Presented) -> Arc<ClientConfig> {
-        let config = self.config(offer);
-        let Some(verifier) = &self.verifier else {
-            return Arc::clone(config);
-        };
-        let mut config = ClientConfig::clone(config);
-        let keeping = presented.before(Arc::clone(verifier));
+        let mut config = ClientConfig::clone(self.config(offer));
+        let keeping = presented.before(Arc::clone(&self.verifier));
         config.dangerous().set_certificate_verifier(Arc::new(keeping));
         Arc::new(config)
+    }
+}
+
+fn verifier(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Verifier {
+    let provider = Arc::clone(provider);
+    let asked = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    match asked.build() {
+        Ok(verifier) => verifier,
+        // Without an authority there is none to be had.
+        Err(_no_authority) => Arc::new(Blanket { accepts: false, provider }),
+    }
+}
+
+/// Says the same of every certificate. Whoever shows one must still hold its key.
+#[derive(Debug)]
+struct Blanket {
+    accepts: bool,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Blanket {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let accepted = self.accepts.then(ServerCertVerified::assertion);
+        accepted.ok_or_else(|| CertificateError::UnknownIssuer.into())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn resolve(error: &ResolveError) -> ProbeFailure {
         ResolveError::NoSuchName => {
             ProbeFailure::of_target(FailClass::Dns, sentence).with(Detail::NxDomain)
         }
-        ResolveError::NoAddress => {
+        ResolveError::NoAddress | ResolveError::NoneOfFamily(_) => {
             ProbeFailure::of_target(FailClass::Dns, sentence).with(Detail::NoRecord)
         }
         ResolveError::NoAnswer(_) => {

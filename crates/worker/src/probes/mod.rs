@@ -33,7 +33,7 @@ use rustls::pki_types::InvalidDnsNameError;
 pub use notes::Notes;
 pub(crate) use notes::is_secret;
 
-use crate::egress::Egress;
+use crate::egress::{Egress, Way};
 use crate::judge::Expectations;
 use http::{HttpProbe, PreparedHttp};
 use trace::Trace;
@@ -89,6 +89,8 @@ trait Probe: fmt::Debug + Send + Sync {
 pub struct Prepared {
     kind: Kind,
     expectations: Expectations,
+    /// `None` where the way is that of all.
+    way: Option<Way>,
 }
 
 #[derive(Debug)]
@@ -111,7 +113,8 @@ impl Prepared {
             Scheme::Tcp => Kind::Other(Box::new(tcp::Tcp::new(target, spec)?)),
             Scheme::Tls => Kind::Other(Box::new(tls::Tls::new(target, spec)?)),
         };
-        Ok(Self { kind, expectations })
+        let way = Way::of(spec).map_err(|detail| PrepareError::Field { field: "tls", detail })?;
+        Ok(Self { kind, expectations, way })
     }
 
     /// What the look is judged by.
@@ -139,6 +142,8 @@ impl Probes {
         run: Option<HeaderValue>,
         timeout: Duration,
     ) -> Sight {
+        let own = target.way.as_ref().map(|way| egress.on(way));
+        let egress = own.as_ref().unwrap_or(egress);
         let mut trace = Trace::begin();
         let walk = self.walk(egress, target, run, &mut trace);
         let ended = tokio::time::timeout(timeout, walk).await;

@@ -14,4 +14,5 @@ mod nginx;
 mod redirects;
 mod servers;
 mod tls;
+mod way;
 mod webhook;

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::alert::Settlement;
 use pulse_core::models::run::FailClass;
@@ -30,6 +32,14 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
+    pub fn der(&self) -> CertificateDer<'static> {
+        self.0.der().clone()
+    }
+
+    pub fn pem(&self) -> String {
+        pem(self.0.der())
+    }
+
     pub fn egress(&self) -> Egress {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
@@ -48,7 +58,16 @@ pub struct Identity {
     pub key: KeyPair,
 }
 
+fn pem(der: &CertificateDer) -> String {
+    let text = STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+}
+
 impl Identity {
+    pub fn pem(&self) -> String {
+        pem(&self.certificate)
+    }
+
     pub fn acceptor(&self) -> TlsAcceptor {
         let key = PrivateKeyDer::try_from(self.key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -10,9 +10,10 @@ use crate::models::assertion::Assertion;
 use crate::models::probe_spec::ProbeSpec;
 use crate::models::scheme::Scheme;
 use crate::models::target::Target;
+use crate::models::way::TlsOptions;
 
 /// The fields of a probe that every kind has.
-const COMMON: [&str; 4] = ["url", "assertions", "upside_down", "retry"];
+const COMMON: [&str; 5] = ["url", "ip_family", "assertions", "upside_down", "retry"];
 
 impl CheckDraft {
     /// Reads and checks a whole configuration. Absent and `null` fields get their defaults.
@@ -131,6 +132,8 @@ impl Reader {
             send: self.optional("send", rules::body),
             expect: self.optional("expect", rules::expect),
             auth: self.optional("auth", rules::auth),
+            ip_family: self.optional("ip_family", rules::ip_family).unwrap_or_default(),
+            tls: self.optional("tls", |tls: TlsOptions| tls.checked()).map(Box::new),
             assertions: self.assertions(),
             upside_down: self.or("upside_down", false, Ok).unwrap_or_default(),
             retry: self.optional("retry", rules::retry),
@@ -173,9 +176,15 @@ impl Reader {
         let Ok(Value::Object(set)) = serde_json::to_value(probe) else {
             return;
         };
-        let common = |field: &str| COMMON.contains(&field) || scheme.takes().contains(&field);
-        for field in set.keys().filter(|field| !common(field)) {
-            let refusal = format!("is for {} only", Scheme::taking(field));
+        let takes = |field: &str| match field {
+            "tls" => scheme.may_use_tls(),
+            field => COMMON.contains(&field) || scheme.takes().contains(&field),
+        };
+        for field in set.keys().filter(|field| !takes(field)) {
+            let refusal = match Scheme::taking(field).as_str() {
+                "" => format!("means nothing for {scheme}"),
+                kinds => format!("is for {kinds} only"),
+            };
             self.errors.push(error(&format!("/{field}"), &refusal));
         }
     }
