@@ -7,9 +7,14 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::config::{Config, LogFormat};
 
+/// Whatever a server does in a handshake is told to the owner of its check. The library would tell of it here
+/// as well, several times a run: any target could fill the disk. `LOG_LEVEL` may say otherwise.
+const QUIET: &str = "rustls=error";
+
 /// Begins to log as `config` says. A second call changes nothing.
 pub fn init(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log_level))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)
