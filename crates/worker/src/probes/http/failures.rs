@@ -28,6 +28,10 @@ pub(super) fn before_head(error: &hyper::Error) -> ProbeFailure {
     if error.is_parse() {
         return protocol(format!("what came back is not HTTP/1.1: {error}"));
     }
+    // The connection was of no use any more when it was to be asked.
+    if error.is_canceled() {
+        return protocol("the server spoke or hung up before it was asked");
+    }
     let innermost = chain(error).last().map_or_else(String::new, ToString::to_string);
     protocol(format!("the exchange failed: {innermost}"))
 }
