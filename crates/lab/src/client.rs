@@ -35,14 +35,17 @@ pub struct NewCheck {
     pub url: String,
     /// The request's method.
     pub method: String,
-    /// The status that means ok.
-    pub expected_status: u16,
+    /// The status that means ok, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_status: Option<u16>,
     /// Seconds between two slots.
     pub interval_seconds: u32,
     /// Failures in a row that make an incident.
     pub alert_threshold: u32,
     /// Milliseconds that one attempt may take.
     pub timeout_ms: u32,
+    /// How many redirects are followed.
+    pub max_redirects: u8,
     /// Where to tell people.
     pub webhook_url: String,
     /// What to sign with.
@@ -107,6 +110,23 @@ pub struct Run {
     /// The status the target served.
     #[serde(default)]
     pub status_code: Option<u16>,
+    /// How long it took.
+    #[serde(default)]
+    pub phases: Option<Phases>,
+    /// The address that was connected to.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// What is told to the check's owner.
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// How long the parts of a run took.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Phases {
+    /// All of it, in milliseconds.
+    #[serde(default)]
+    pub total_ms: Option<f64>,
 }
 
 impl Run {
@@ -114,6 +134,24 @@ impl Run {
     #[must_use]
     pub fn slot_ms(&self) -> i64 {
         self.slot.timestamp_millis()
+    }
+
+    /// `ok`, the class of the failure, or what else became of it.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Fail => self.class.as_deref().unwrap_or("fail"),
+            Outcome::Inconclusive => "inconclusive",
+            Outcome::Missed => "missed",
+        }
+    }
+
+    /// How long it took in microseconds; `None` when nobody looked.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "runs take minutes at most")]
+    pub fn total_us(&self) -> Option<i64> {
+        self.phases?.total_ms.map(|ms| (ms * 1000.0).round() as i64)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Looks at Pulse from outside: real processes, real stores, nothing but HTTP and files.
 //!
-//! `target` is what checks look at and `sink` is where alerts go; both write down what they saw.
+//! `target` is what checks look at and `sink` is where alerts go; both write down what they saw. `hostile`
+//! are targets that mean harm.
 //! `services` and `fleet` start (and kill) private stores and the programs, and `proxy` stands
 //! between the two. `client` speaks the public API, `data` opens the files that one process keeps,
 //! `slots` looks into the state store, and `judge` holds the logs against what the API says happened.
@@ -13,6 +14,7 @@ pub mod client;
 pub mod clock;
 pub mod data;
 pub mod fleet;
+pub mod hostile;
 pub mod http1;
 pub mod journal;
 pub mod judge;

@@ -2,8 +2,8 @@
 //!
 //! `chain` says when a check was due, `hits` whether the target was hit then, `ledger` whether the
 //! runs of the API account for every slot and invent none, `outages` whether the incidents are
-//! those that the runs imply, `repeats` whether a slot was hit again for a reason, and `deliveries` whether each of their edges was told, once and in
-//! order. Nothing here reads a clock, a socket or another judge's verdict.
+//! those that the runs imply, `repeats` whether a slot was hit again for a reason, `deliveries` whether each of their edges was told, once and in
+//! order, and `verdicts` whether looks at hostile targets came to what they had to, in time. Nothing here reads a clock, a socket or another judge's verdict.
 
 pub mod chain;
 pub mod deliveries;
@@ -11,6 +11,7 @@ pub mod hits;
 pub mod ledger;
 pub mod outages;
 pub mod repeats;
+pub mod verdicts;
 
 use std::collections::HashMap;
 
@@ -122,6 +123,9 @@ pub(crate) mod fixtures {
             reason: None,
             class: None,
             status_code: (outcome == Outcome::Ok).then_some(200),
+            phases: None,
+            address: None,
+            error: None,
         }
     }
 

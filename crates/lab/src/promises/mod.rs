@@ -17,8 +17,8 @@ use crate::options::Options;
 
 pub use outcome::Outcome;
 use plays::{
-    CALM, CLICKHOUSE_AWAY, CRASHES, EDGES, EXACT, HANDOVERS, POSTGRES_DIES, Play, REDIS_DIES,
-    STOPS, STORM, ZOMBIES,
+    CALM, CLICKHOUSE_AWAY, CRASHES, EDGES, EXACT, HANDOVERS, HOSTILE, POSTGRES_DIES, Play,
+    REDIS_DIES, STOPS, STORM, ZOMBIES,
 };
 
 /// A promise, and what it stands on.
@@ -40,7 +40,7 @@ struct Proof {
 }
 
 /// A red figure that no promise names breaks all promises of its play.
-pub const PROMISES: [Promise; 12] = [
+pub const PROMISES: [Promise; 13] = [
     Promise {
         number: 1,
         says: "nothing vanishes",
@@ -190,6 +190,24 @@ pub const PROMISES: [Promise; 12] = [
         proofs: &[Proof {
             play: &EXACT,
             figures: &["sequences folded", "random sequences", "differences"],
+        }],
+    },
+    Promise {
+        number: 13,
+        says: "hostile targets hurt nobody",
+        proofs: &[Proof {
+            play: &HOSTILE,
+            figures: &[
+                "hostile: kinds",
+                "hostile: runs",
+                "hostile: runs with another outcome than due",
+                "hostile: latest verdict after its timeout (ms)",
+                "worker: memory grown by (MiB)",
+                "healthy: slots due",
+                "healthy: slots not ok",
+                "healthy: start delay p99 (ms)",
+                "processes that ended",
+            ],
         }],
     },
     Promise {

@@ -149,6 +149,17 @@ pub const CLICKHOUSE_AWAY: Play = Play {
     alone: true,
 };
 
+pub const HOSTILE: Play = Play {
+    name: "hostile",
+    show: "hostile",
+    short: "hostile",
+    ci: "--hostile 200 --healthy 50 --for 120",
+    release: "--hostile 200 --healthy 50 --for 1800",
+    seeded: false,
+    programs: Programs::Release,
+    alone: true,
+};
+
 pub const EXACT: Play = Play {
     name: "exact",
     show: "exact",

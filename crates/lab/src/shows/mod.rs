@@ -15,6 +15,7 @@ mod edges;
 mod exact;
 mod footprint;
 mod handovers;
+mod hostile;
 mod judgement;
 mod killer;
 mod kills;
@@ -44,6 +45,7 @@ pub use edges::{Edges, edges};
 pub use exact::{Exact, exact};
 pub use footprint::{Footprint, footprint};
 pub use handovers::{Handovers, handovers};
+pub use hostile::{Hostile, hostile};
 pub use kills::{Kills, kills};
 pub use moves::{Moves, moves};
 pub use postgres_dies::{PostgresDies, postgres_dies};
@@ -72,7 +74,7 @@ pub struct Show {
 }
 
 /// All shows there are.
-pub const SHOWS: [Show; 16] = [
+pub const SHOWS: [Show; 17] = [
     walk::SHOW,
     calm::SHOW,
     edges::SHOW,
@@ -85,6 +87,7 @@ pub const SHOWS: [Show; 16] = [
     redis_dies::SHOW,
     postgres_dies::SHOW,
     clickhouse_away::SHOW,
+    hostile::SHOW,
     alone::SHOW,
     crashes::SHOW,
     footprint::SHOW,
@@ -114,10 +117,11 @@ fn a_check(lab: &Lab, name: &str, interval_seconds: u32, secret: &str) -> NewChe
         name: name.to_owned(),
         url: lab.target.url(name),
         method: "GET".to_owned(),
-        expected_status: 200,
+        expected_status: Some(200),
         interval_seconds,
         alert_threshold: 3,
         timeout_ms: (interval_seconds * 400).min(2000),
+        max_redirects: 0,
         webhook_url: lab.sink.url(HOOK),
         webhook_secret: secret.to_owned(),
     }

@@ -1,0 +1,231 @@
+//! Plays one kind on a port of its own, and counts who comes.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use super::papers::Papers;
+use super::{After, Door, End, Kind, Part, Talk};
+
+/// Between two bytes of what drips: none of them is on its own too late.
+const DRIP: Duration = Duration::from_millis(100);
+/// The least that is written of a flood at a time.
+const FLOOD: usize = 16 * 1024;
+const HEAD_LIMIT: usize = 64 * 1024;
+
+/// One kind at its address. It ends when dropped.
+#[derive(Debug)]
+pub struct Server {
+    /// What it plays.
+    pub kind: &'static Kind,
+    address: SocketAddr,
+    visitors: Arc<AtomicUsize>,
+    /// Who accepts, and who keeps a queue full.
+    working: Option<AbortHandle>,
+    /// A port that nobody listens on is kept by a socket that is only bound.
+    _kept: Option<TcpSocket>,
+}
+
+impl Server {
+    pub(super) async fn open(kind: &'static Kind, papers: &Papers) -> anyhow::Result<Self> {
+        let visitors = Arc::new(AtomicUsize::new(0));
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let address = socket.local_addr()?;
+        let (mut working, mut kept) = (None, None);
+        match kind.door {
+            Door::Closed => kept = Some(socket),
+            Door::Full => working = Some(fill(socket.listen(1)?, address).await?),
+            Door::Bare(talk) => {
+                working = Some(accept(socket.listen(1024)?, Arc::clone(&visitors), talk, None));
+            }
+            Door::Secured(paper, talk) => {
+                let acceptor = papers.acceptor(paper).context("a certificate")?;
+                let listener = socket.listen(1024)?;
+                working = Some(accept(listener, Arc::clone(&visitors), talk, Some(acceptor)));
+            }
+        }
+        Ok(Self { kind, address, visitors, working, _kept: kept })
+    }
+
+    /// Where it is found, as a check is told.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.kind.scheme, self.address)
+    }
+
+    /// Whether nobody came who could have.
+    #[must_use]
+    pub fn is_lonely(&self) -> bool {
+        let lets_in = matches!(self.kind.door, Door::Bare(_) | Door::Secured(..));
+        lets_in && self.visitors.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(working) = &self.working {
+            working.abort();
+        }
+    }
+}
+
+/// Fills the queue of a listener that never accepts, and keeps it full.
+async fn fill(listener: TcpListener, address: SocketAddr) -> anyhow::Result<AbortHandle> {
+    const MORE_THAN_ENOUGH: usize = 8;
+    const SURELY_FULL: Duration = Duration::from_millis(200);
+    let mut waiting = Vec::new();
+    for _ in 0..MORE_THAN_ENOUGH {
+        // The first ones get into the queue, and stay there.
+        match tokio::time::timeout(SURELY_FULL, TcpStream::connect(address)).await {
+            Ok(connected) => waiting.push(connected?),
+            Err(_full) => {
+                let keeping = tokio::spawn(async move {
+                    let _kept = (listener, waiting);
+                    std::future::pending::<()>().await;
+                });
+                return Ok(keeping.abort_handle());
+            }
+        }
+    }
+    anyhow::bail!("the queue of {address} does not get full")
+}
+
+fn accept(
+    listener: TcpListener,
+    visitors: Arc<AtomicUsize>,
+    talk: Talk,
+    acceptor: Option<TlsAcceptor>,
+) -> AbortHandle {
+    let accepting = tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            // Only a lack of descriptors fails here; the peers that waited try again.
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            visitors.fetch_add(1, Ordering::Relaxed);
+            connections.spawn(converse(stream, talk, acceptor.clone()));
+            while connections.try_join_next().is_some() {}
+        }
+    });
+    accepting.abort_handle()
+}
+
+/// A peer that goes away is the normal end here.
+async fn converse(stream: TcpStream, talk: Talk, acceptor: Option<TlsAcceptor>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    if matches!(talk.then, End::Reset) {
+        stream.set_zero_linger()?;
+    }
+    match acceptor {
+        None => speak(stream, talk).await,
+        Some(acceptor) => speak(acceptor.accept(stream).await?, talk).await,
+    }
+}
+
+async fn speak<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, talk: Talk) -> io::Result<()> {
+    listen(&mut stream, talk.after).await?;
+    for part in talk.says {
+        say(&mut stream, *part).await?;
+    }
+    stream.flush().await?;
+    match talk.then {
+        End::Close | End::Reset => Ok(()),
+        End::Silence => {
+            let mut ignored = [0; 1024];
+            while stream.read(&mut ignored).await? > 0 {}
+            Ok(())
+        }
+        End::Flood(bytes) => {
+            let flood = bytes.repeat(FLOOD.div_ceil(bytes.len()));
+            loop {
+                stream.write_all(&flood).await?;
+            }
+        }
+        End::Drip(bytes) => {
+            for byte in bytes.iter().cycle() {
+                stream.write_all(&[*byte]).await?;
+                stream.flush().await?;
+                tokio::time::sleep(DRIP).await;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn listen(stream: &mut (impl AsyncRead + Unpin), after: After) -> io::Result<()> {
+    let mut heard = Vec::new();
+    while after != After::Nothing && heard.len() < HEAD_LIMIT {
+        if stream.read_buf(&mut heard).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if after == After::AnyWord || heard.ends_with(b"\r\n\r\n") {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn say(stream: &mut (impl AsyncWrite + Unpin), part: Part) -> io::Result<()> {
+    match part {
+        Part::Words(words) => stream.write_all(words.as_bytes()).await,
+        Part::Bytes(bytes) => stream.write_all(bytes).await,
+        Part::Many(words, times) => stream.write_all(words.repeat(times).as_bytes()).await,
+        Part::Wait(ms) => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::kinds;
+    use super::*;
+
+    async fn open(name: &str) -> Server {
+        let kind = kinds().find(|kind| kind.name == name).unwrap();
+        Server::open(kind, &Papers::issue().unwrap()).await.unwrap()
+    }
+
+    async fn asked(server: &Server) -> Vec<u8> {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut heard = vec![0; 4096];
+        let read = stream.read(&mut heard).await.unwrap();
+        heard.truncate(read);
+        heard
+    }
+
+    #[tokio::test]
+    async fn a_kind_says_what_its_row_has_and_counts_who_came() {
+        let server = open("status-99").await;
+        assert!(server.is_lonely());
+
+        assert_eq!(asked(&server).await, b"HTTP/1.1 99 Low\r\n\r\n");
+
+        assert!(!server.is_lonely());
+    }
+
+    #[tokio::test]
+    async fn nobody_gets_through_a_full_door_or_finds_one_that_is_closed() {
+        let (full, closed) = (open("queue-full").await, open("nobody-there").await);
+
+        let waited = Duration::from_millis(300);
+        let waiting = tokio::time::timeout(waited, TcpStream::connect(full.address)).await;
+        let refused = TcpStream::connect(closed.address).await;
+
+        assert!(waiting.is_err(), "{waiting:?}");
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
