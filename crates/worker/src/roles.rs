@@ -42,7 +42,8 @@ const AFTER_RUNS: Duration = Duration::from_secs(5);
 pub fn start(context: &Context, parts: &mut Parts) -> Result<(), BoxError> {
     let worker = Worker(context.clone());
     let roles = &context.config.worker_roles;
-    let egress = Egress::new(context.config.targets.clone())?;
+    let config = &context.config;
+    let egress = Egress::asking(config.name_servers.as_deref(), config.targets.clone())?;
     let prober =
         roles.contains(&Role::Prober).then(|| worker.prober(egress.clone())).transpose()?;
     if let Some(prober) = prober.clone() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub type Setting = (&'static str, Option<&'static str>);
 
 /// Every setting there is, as server and worker have them. `.env.example` lists the same, and a
 /// test holds it to that.
-pub const SETTINGS: [Setting; 20] = [
+pub const SETTINGS: [Setting; 21] = [
     ("DATABASE_URL", Some("postgres://user:password@localhost:5432/pulse?sslmode=disable")),
     ("DATABASE_POOL_SIZE", Some("10")),
     ("REDIS_URL", Some("redis://localhost:6379")),
@@ -39,6 +39,7 @@ pub const SETTINGS: [Setting; 20] = [
     ("WORKER_ROLES", Some("prober,recorder,alerter,shipper")),
     ("PRIVATE_TARGETS", Some("allow")),
     ("ALLOWED_TARGETS", None),
+    ("NAME_SERVERS", None),
 ];
 /// The one setting that is yes or no.
 pub const SWITCHES: [Setting; 1] = [("PROBE_RUN_HEADER", Some("true"))];
@@ -113,6 +114,8 @@ pub struct Config {
     pub worker_region: Region,
     pub worker_roles: BTreeSet<Role>,
     pub targets: AddressPolicy,
+    /// `None`: those of the system.
+    pub name_servers: Option<Vec<SocketAddr>>,
     pub probe_run_header: bool,
 }
 
@@ -184,6 +187,7 @@ impl Config {
             worker_region: r.text("WORKER_REGION", region),
             worker_roles: r.text("WORKER_ROLES", roles),
             targets: r.targets(),
+            name_servers: r.optional("NAME_SERVERS", name_servers),
             probe_run_header: r.one_of("PROBE_RUN_HEADER", &[("true", true), ("false", false)]),
         };
         // Jobs that pass within the process are done by nobody else.
@@ -367,6 +371,20 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     })
 }
 
+fn name_servers(text: &str) -> Result<Vec<SocketAddr>, String> {
+    const PORT: u16 = 53;
+    let server = |word: &str| {
+        let word = word.trim();
+        let with_port = || word.parse::<IpAddr>().map(|address| SocketAddr::new(address, PORT));
+        word.parse::<SocketAddr>().or_else(|_no_port| with_port())
+    };
+    let all: Result<Vec<SocketAddr>, _> = text.split(',').map(server).collect();
+    all.ok().filter(|all| all.iter().all(|server| server.port() != 0)).ok_or_else(|| {
+        "must be a list of addresses such as 10.0.0.53 or [fd00::53]:5353, parted by commas"
+            .to_owned()
+    })
+}
+
 fn roles(text: &str) -> Result<BTreeSet<Role>, String> {
     let role =
         |word: &str| match word.trim() {
@@ -448,6 +466,20 @@ mod tests {
         {
             let error = with(wrong).unwrap_err().to_string();
             assert!(error.contains("ALLOWED_TARGETS"), "{error}");
+        }
+    }
+
+    #[test]
+    fn name_servers_are_the_systems_until_others_are_named_with_a_port_or_without() {
+        let read = |text| with(&[("NAME_SERVERS", text)]).map(|config| config.name_servers);
+
+        assert_eq!(with(&[]).unwrap().name_servers, None);
+        let named = read("10.0.0.53, 127.0.0.1:5353,fd00::53,[fd00::53]:5353").unwrap().unwrap();
+        let named: Vec<_> = named.iter().map(ToString::to_string).collect();
+        assert_eq!(named, ["10.0.0.53:53", "127.0.0.1:5353", "[fd00::53]:53", "[fd00::53]:5353"]);
+        for wrong in ["dns.example", "10.0.0.53:0", "10.0.0.53:99999", "10.0.0.53,", "[fd00::53]"] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(error.contains("NAME_SERVERS must be a list of addresses"), "{wrong}: {error}");
         }
     }
 

@@ -5,7 +5,7 @@ use Part::{Bytes, Words};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 const UNTIL_CLOSED: &str = "HTTP/1.1 200 OK\r\n\r\n";
-const IN_BODY: &str = "while reading the body";
+const IN_BODY: &str = "while reading the";
 const BROKEN: &str = "the body is broken";
 const EARLY: &str = "the body ended too early";
 const NO_HTTP: &str = "not HTTP/1.1";

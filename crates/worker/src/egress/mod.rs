@@ -19,7 +19,7 @@ mod trust;
 mod way;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hickory_resolver::net::NetError;
@@ -64,12 +64,22 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// Trusts what the system trusts. Reads files, so call it before the work begins.
+    /// Trusts what the system trusts, and asks its name servers. Reads files, so call it before the work
+    /// begins.
     pub fn new(policy: AddressPolicy) -> Result<Self, EgressError> {
-        Self::with_roots(trust::system_roots(), policy)
+        Self::asking(None, policy)
     }
 
-    /// Trusts these authorities and no others.
+    /// The same, but names are asked of these servers, if there are any.
+    pub fn asking(
+        name_servers: Option<&[SocketAddr]>,
+        policy: AddressPolicy,
+    ) -> Result<Self, EgressError> {
+        let names = name_servers.map_or_else(Names::from_system, Names::asking);
+        Self::assemble(names.map_err(EgressError::Resolver)?, trust::system_roots(), policy)
+    }
+
+    /// Trusts these authorities and no others, and asks the system's name servers.
     pub fn with_roots(roots: RootCertStore, policy: AddressPolicy) -> Result<Self, EgressError> {
         Self::assemble(Names::from_system().map_err(EgressError::Resolver)?, roots, policy)
     }

@@ -1,16 +1,18 @@
 //! Names to addresses.
 //!
 //! `/etc/hosts` decides alone for the names it holds; everything else is asked of the system's name
-//! servers, both families at once, and remembered for a minute at most. Without a usable
-//! `/etc/resolv.conf` only literals, `/etc/hosts` and `localhost` resolve: a stranger's name server
+//! servers, or of those that are named instead, both families at once, and remembered for a minute at
+//! most. Without a usable `/etc/resolv.conf` only literals, `/etc/hosts` and `localhost` resolve: a stranger's name server
 //! is never asked in its place.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
@@ -66,6 +68,11 @@ impl Names {
             warn!(%error, "no name server is configured; only addresses, /etc/hosts and localhost resolve");
         });
         Self::new(Hosts::from_system(), system.ok())
+    }
+
+    /// Asks these servers and no others; `/etc/hosts` decides for the names it holds here, too.
+    pub(super) fn asking(servers: &[SocketAddr]) -> Result<Self, NetError> {
+        Self::new(Hosts::from_system(), Some((config_of(servers), ResolverOpts::default())))
     }
 
     fn new(hosts: Hosts, system: Option<(ResolverConfig, ResolverOpts)>) -> Result<Self, NetError> {
@@ -132,6 +139,15 @@ impl Names {
     }
 }
 
+fn config_of(servers: &[SocketAddr]) -> ResolverConfig {
+    let server = |address: &SocketAddr| {
+        let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
+        connections.iter_mut().for_each(|connection| connection.port = address.port());
+        NameServerConfig::new(address.ip(), true, connections)
+    };
+    ResolverConfig::from_parts(None, vec![], servers.iter().map(server).collect())
+}
+
 /// `None` when it was not waited for.
 type Answer = Option<Result<Lookup, NetError>>;
 
@@ -141,10 +157,9 @@ fn addresses(lookup: &Lookup) -> impl Iterator<Item = IpAddr> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+    use std::net::{Ipv4Addr, Ipv6Addr};
     use std::time::Instant;
 
-    use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
     use tokio::net::UdpSocket;
 
     use super::*;
@@ -198,11 +213,8 @@ pub(super) mod tests {
     }
 
     fn names_of(server: SocketAddr) -> Names {
-        let mut udp = ConnectionConfig::udp();
-        udp.port = server.port();
-        let server = NameServerConfig::new(server.ip(), true, vec![udp]);
-        let config = ResolverConfig::from_parts(None, vec![], vec![server]);
-        Names::new(Hosts::default(), Some((config, ResolverOpts::default()))).unwrap()
+        let system = (config_of(&[server]), ResolverOpts::default());
+        Names::new(Hosts::default(), Some(system)).unwrap()
     }
 
     /// Names whose server never says a word.
