@@ -44,8 +44,9 @@ pub struct NewCheck {
     pub alert_threshold: u32,
     /// Milliseconds that one attempt may take.
     pub timeout_ms: u32,
-    /// How many redirects are followed.
-    pub max_redirects: u8,
+    /// How many redirects are followed; `None` when nobody says, or where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_redirects: Option<u8>,
     /// Where to tell people.
     pub webhook_url: String,
     /// What to sign with.

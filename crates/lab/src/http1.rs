@@ -144,7 +144,11 @@ pub trait Oracle: Send + Sync + 'static {
 /// every connection, in whatever it was about to say.
 pub async fn serve<O: Oracle>(oracle: Arc<O>, port: u16) -> io::Result<(SocketAddr, AbortHandle)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    let address = listener.local_addr()?;
+    Ok((listener.local_addr()?, serve_on(oracle, listener)))
+}
+
+/// The same, wherever somebody listens already.
+pub fn serve_on<O: Oracle>(oracle: Arc<O>, listener: TcpListener) -> AbortHandle {
     let accepting = tokio::spawn(async move {
         let mut connections = JoinSet::new();
         loop {
@@ -157,7 +161,7 @@ pub async fn serve<O: Oracle>(oracle: Arc<O>, port: u16) -> io::Result<(SocketAd
             while connections.try_join_next().is_some() {}
         }
     });
-    Ok((address, accepting.abort_handle()))
+    accepting.abort_handle()
 }
 
 /// A peer that goes away in mid-sentence is a normal end here: Pulse is being killed after all.

@@ -1,7 +1,8 @@
 //! Looks at Pulse from outside: real processes, real stores, nothing but HTTP and files.
 //!
 //! `target` is what checks look at and `sink` is where alerts go; both write down what they saw. `hostile`
-//! are targets that mean harm.
+//! are targets that mean harm, `names` is a name server that changes its mind, and `guard` is where nobody
+//! may come.
 //! `services` and `fleet` start (and kill) private stores and the programs, and `proxy` stands
 //! between the two. `client` speaks the public API, `data` opens the files that one process keeps,
 //! `slots` looks into the state store, and `judge` holds the logs against what the API says happened.
@@ -14,6 +15,7 @@ pub mod client;
 pub mod clock;
 pub mod data;
 pub mod fleet;
+pub mod guard;
 pub mod hostile;
 pub mod http1;
 pub mod journal;
@@ -21,6 +23,7 @@ pub mod judge;
 pub mod lab;
 pub mod log;
 pub mod model;
+pub mod names;
 pub mod options;
 pub mod process;
 pub mod promises;

@@ -17,7 +17,7 @@ use crate::options::Options;
 
 pub use outcome::Outcome;
 use plays::{
-    CALM, CLICKHOUSE_AWAY, CRASHES, EDGES, EXACT, HANDOVERS, HOSTILE, POSTGRES_DIES, Play,
+    CALM, CLICKHOUSE_AWAY, CRASHES, EDGES, EXACT, GUARD, HANDOVERS, HOSTILE, POSTGRES_DIES, Play,
     REDIS_DIES, STOPS, STORM, ZOMBIES,
 };
 
@@ -40,7 +40,7 @@ struct Proof {
 }
 
 /// A red figure that no promise names breaks all promises of its play.
-pub const PROMISES: [Promise; 13] = [
+pub const PROMISES: [Promise; 14] = [
     Promise {
         number: 1,
         says: "nothing vanishes",
@@ -207,6 +207,28 @@ pub const PROMISES: [Promise; 13] = [
                 "healthy: slots not ok",
                 "healthy: start delay p99 (ms)",
                 "processes that ended",
+            ],
+        }],
+    },
+    Promise {
+        number: 14,
+        says: "no request reaches a forbidden address",
+        proofs: &[Proof {
+            play: &GUARD,
+            figures: &[
+                "cases in the process",
+                "forbidden: looks",
+                "allowed: looks",
+                "rebinding: looks that went well",
+                "rebinding: looks that were refused",
+                "looks with another outcome than due",
+                "looks that told a forbidden address",
+                "webhooks to forbidden / allowed / rebinding",
+                "webhooks with another end than due",
+                "cases in the library",
+                "cases in the library: differences",
+                "visitors at forbidden listeners",
+                "listeners that would have noticed",
             ],
         }],
     },

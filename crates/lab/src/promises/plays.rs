@@ -160,6 +160,17 @@ pub const HOSTILE: Play = Play {
     alone: true,
 };
 
+pub const GUARD: Play = Play {
+    name: "guard",
+    show: "guard",
+    short: "guard",
+    ci: "--cases 100000 --for 30",
+    release: "--cases 10000000 --for 600",
+    seeded: true,
+    programs: Programs::Release,
+    alone: false,
+};
+
 pub const EXACT: Play = Play {
     name: "exact",
     show: "exact",

@@ -122,7 +122,7 @@ fn definitions<'a>(
     cast.iter().enumerate().map(move |(number, server)| NewCheck {
         url: server.url(),
         expected_status: server.kind.scheme.starts_with("http").then_some(200),
-        max_redirects: if server.kind.name.starts_with("redirect-") { MOST_REDIRECTS } else { 0 },
+        max_redirects: server.kind.name.starts_with("redirect-").then_some(MOST_REDIRECTS),
         ..a_check(lab, &format!("{}-{number}", server.kind.name), interval_s, secret)
     })
 }

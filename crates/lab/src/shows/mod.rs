@@ -14,6 +14,7 @@ mod crashes;
 mod edges;
 mod exact;
 mod footprint;
+mod guard;
 mod handovers;
 mod hostile;
 mod judgement;
@@ -44,6 +45,7 @@ pub use crashes::{Crashes, crashes};
 pub use edges::{Edges, edges};
 pub use exact::{Exact, exact};
 pub use footprint::{Footprint, footprint};
+pub use guard::{Guard, guard};
 pub use handovers::{Handovers, handovers};
 pub use hostile::{Hostile, hostile};
 pub use kills::{Kills, kills};
@@ -74,7 +76,7 @@ pub struct Show {
 }
 
 /// All shows there are.
-pub const SHOWS: [Show; 17] = [
+pub const SHOWS: [Show; 18] = [
     walk::SHOW,
     calm::SHOW,
     edges::SHOW,
@@ -88,6 +90,7 @@ pub const SHOWS: [Show; 17] = [
     postgres_dies::SHOW,
     clickhouse_away::SHOW,
     hostile::SHOW,
+    guard::SHOW,
     alone::SHOW,
     crashes::SHOW,
     footprint::SHOW,
@@ -121,7 +124,7 @@ fn a_check(lab: &Lab, name: &str, interval_seconds: u32, secret: &str) -> NewChe
         interval_seconds,
         alert_threshold: 3,
         timeout_ms: (interval_seconds * 400).min(2000),
-        max_redirects: 0,
+        max_redirects: None,
         webhook_url: lab.sink.url(HOOK),
         webhook_secret: secret.to_owned(),
     }

@@ -142,7 +142,9 @@ impl Names {
 fn config_of(servers: &[SocketAddr]) -> ResolverConfig {
     let server = |address: &SocketAddr| {
         let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
-        connections.iter_mut().for_each(|connection| connection.port = address.port());
+        for connection in &mut connections {
+            connection.port = address.port();
+        }
         NameServerConfig::new(address.ip(), true, connections)
     };
     ResolverConfig::from_parts(None, vec![], servers.iter().map(server).collect())
