@@ -79,9 +79,7 @@ impl ClickHouse {
         let database = self.database.replace('`', "");
         self.execute(&self.bare, &format!("CREATE DATABASE IF NOT EXISTS `{database}`")).await?;
         let schema = SCHEMA.replace("{retention_days}", &self.retention_days.to_string());
-        for statement in
-            schema.split(';').map(without_comments).filter(|statement| !statement.is_empty())
-        {
+        for statement in statements(&schema) {
             self.execute(&self.client, &statement).await?;
         }
         Ok(())
@@ -260,9 +258,12 @@ fn is_passing(text: &str) -> bool {
     code.and_then(|rest| rest.split('.').next()).is_some_and(|code| CODES.contains(&code))
 }
 
-fn without_comments(statement: &str) -> String {
-    let lines = statement.lines().filter(|line| !line.trim_start().starts_with("--"));
-    lines.collect::<Vec<_>>().join("\n").trim().to_owned()
+/// Comments go first: their semicolons end nothing.
+fn statements(schema: &str) -> Vec<String> {
+    let code = schema.lines().filter(|line| !line.trim_start().starts_with("--"));
+    let code = code.collect::<Vec<_>>().join("\n");
+    let statements = code.split(';').map(str::trim).filter(|statement| !statement.is_empty());
+    statements.map(str::to_owned).collect()
 }
 
 #[derive(Row, Deserialize)]
@@ -359,5 +360,18 @@ impl SumRow {
             p95_ms: ms(p95),
             p99_ms: ms(p99),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_semicolon_in_a_comment_ends_no_statement() {
+        let schema = "-- a table; empty\nCREATE a\n  -- b; c\n  (b);\nALTER a;\n";
+
+        assert_eq!(statements(schema), ["CREATE a\n  (b)", "ALTER a"]);
+        assert!(statements(SCHEMA).iter().all(|it| it.starts_with(|c: char| c.is_uppercase())));
     }
 }
