@@ -35,6 +35,7 @@ want_for_services() {
     want npm has npm
     want postgresql has_postgres
     want prometheus has promtool
+    want prometheus-blackbox-exporter has prometheus-blackbox-exporter
     want python3 has python3
     want redis-server has redis-server
 }
@@ -43,11 +44,6 @@ want_for_lint() {
     want build-essential has cc
     want python3-pip has_pip
     want shellcheck has shellcheck
-}
-
-# Not part of everything: nothing but the benchmark needs it.
-want_for_bench() {
-    want prometheus-blackbox-exporter has prometheus-blackbox-exporter
 }
 
 as_root() { if ((EUID == 0)); then "$@"; else sudo "$@"; fi; }

@@ -1,8 +1,8 @@
 //! Targets that mean harm: each a kind of misbehaviour, with what a look at it must come to.
 //!
 //! A `Kind` is data: where it is found, what it says, how it ends, and the outcome. The tables are
-//! `heads` (what comes before a body), `bodies`, `redirects`, `handshakes` (TLS) and `connections`
-//! (everything below). `papers` has the certificates, and `server` plays a kind on a port of its own.
+//! `heads` (what comes before a body), `bodies`, `redirects`, `handshakes` (TLS), `connections`
+//! (everything below) and `situations` (what is met every day). `papers` has the certificates, and `server` plays a kind on a port of its own.
 //! A kind more is one more row.
 
 mod bodies;
@@ -12,6 +12,7 @@ mod heads;
 mod papers;
 mod redirects;
 mod server;
+pub mod situations;
 
 use std::path::Path;
 
@@ -127,8 +128,14 @@ const fn answer(name: &'static str, says: &'static [Part], then: End, must: Must
 
 /// Every kind.
 pub fn kinds() -> impl Iterator<Item = &'static Kind> {
-    let tables: [&'static [Kind]; 5] =
-        [heads::KINDS, bodies::KINDS, redirects::KINDS, handshakes::KINDS, connections::KINDS];
+    let tables: [&'static [Kind]; 6] = [
+        heads::KINDS,
+        bodies::KINDS,
+        redirects::KINDS,
+        handshakes::KINDS,
+        connections::KINDS,
+        situations::KINDS,
+    ];
     tables.into_iter().flatten()
 }
 
@@ -141,10 +148,18 @@ pub struct Zoo {
 impl Zoo {
     /// Opens all doors. The authority's certificate is written to `authority`, for Pulse to trust.
     pub async fn open(authority: &Path) -> anyhow::Result<Self> {
+        Self::of(kinds(), authority).await
+    }
+
+    /// The same with these kinds alone.
+    pub async fn of(
+        kinds: impl Iterator<Item = &'static Kind>,
+        authority: &Path,
+    ) -> anyhow::Result<Self> {
         let papers = Papers::issue().context("issuing certificates")?;
         papers.write_authority(authority)?;
         let mut servers = Vec::new();
-        for kind in kinds() {
+        for kind in kinds {
             let server = Server::open(kind, &papers).await;
             servers.push(server.with_context(|| format!("opening {}", kind.name))?);
         }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod alone;
+mod beside;
 mod callers;
 mod calm;
 mod clickhouse_away;
@@ -39,6 +40,7 @@ use std::collections::HashMap;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 pub use alone::{Alone, alone};
+pub use beside::{Beside, beside};
 pub use calm::{Calm, calm};
 pub use clickhouse_away::{ClickHouseAway, clickhouse_away};
 pub use crashes::{Crashes, crashes};
@@ -76,7 +78,8 @@ pub struct Show {
 }
 
 /// All shows there are.
-pub const SHOWS: [Show; 18] = [
+pub const SHOWS: [Show; 19] = [
+    beside::SHOW,
     walk::SHOW,
     calm::SHOW,
     edges::SHOW,

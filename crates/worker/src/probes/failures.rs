@@ -55,7 +55,8 @@ pub(super) fn connect(error: &io::Error) -> ProbeFailure {
     ProbeFailure::of_target(FailClass::Connect, sentence).with(broken(error))
 }
 
-fn broken(error: &io::Error) -> Option<Detail> {
+/// The finer word for a connection that was not granted, or broke.
+pub(super) fn broken(error: &io::Error) -> Option<Detail> {
     match error.kind() {
         ErrorKind::ConnectionRefused => Some(Detail::Refused),
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {

@@ -9,7 +9,7 @@ use pulse_core::models::run::FailClass;
 use super::exchange::{MOST_HEAD, MOST_HEADERS};
 use crate::egress::is_local_exhaustion;
 use crate::probes::ProbeFailure;
-use crate::probes::failures::{exhausted, tls_cause, untrusted};
+use crate::probes::failures::{broken, exhausted, tls_cause, untrusted};
 use crate::probes::wire::USED_UP;
 
 /// The exchange failed before there was a status.
@@ -49,7 +49,7 @@ fn broken_off(error: &io::Error) -> ProbeFailure {
         }
         _ => format!("the connection broke before a response came: {error}"),
     };
-    ProbeFailure::of_target(FailClass::Connect, sentence)
+    ProbeFailure::of_target(FailClass::Connect, sentence).with(broken(error))
 }
 
 /// The status was read, and the body not.
