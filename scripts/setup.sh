@@ -4,7 +4,6 @@
 #   setup.sh             everything
 #   setup.sh services    the servers that tests and a run without Docker use
 #   setup.sh lint        the linters of `make lint`
-#   setup.sh bench       services, and the peer that `make bench` measures beside Pulse
 #
 # System packages come from apt (Debian, Ubuntu; as root or with sudo). The rest is pinned by hash
 # or version and goes to ${PULSE_CACHE:-$HOME/.cache/pulse}.
@@ -138,9 +137,9 @@ main() {
     case $part in
         all) want_for_services; want_for_lint ;;
         services) want_for_services ;;
-        bench) want_for_services; want_for_bench ;;
+
         lint) want_for_lint ;;
-        *) die "unknown part '$part'; one of: services, lint, bench" ;;
+        *) die "unknown part '$part'; one of: services, lint" ;;
     esac
     install_packages
     if [[ $part != lint ]]; then install_clickhouse; fi
