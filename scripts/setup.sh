@@ -137,7 +137,6 @@ main() {
     case $part in
         all) want_for_services; want_for_lint ;;
         services) want_for_services ;;
-
         lint) want_for_lint ;;
         *) die "unknown part '$part'; one of: services, lint" ;;
     esac

@@ -30,7 +30,7 @@ pub(super) const KINDS: &[Kind] = &[
     showing("tls-expired", Paper::Expired, must(TLS, "the certificate expired on")),
     showing("tls-not-yet", Paper::Early, must(TLS, "the certificate is not valid before")),
     showing("tls-wrong-host", Paper::AnotherHost, must(TLS, "for another host")),
-    showing("tls-self-signed", Paper::SelfSigned, must(TLS, "the certificate is self-signed")),
+    showing("tls-self-signed", Paper::SelfSigned, must(TLS, "self-signed")),
     showing("tls-unknown-authority", Paper::Stranger, must(TLS, "from an unknown authority")),
     Kind {
         name: "tls-expired-handshake",

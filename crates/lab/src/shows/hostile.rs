@@ -17,6 +17,8 @@ use crate::process;
 use crate::report::Report;
 use crate::sink;
 
+/// Less than the shortest interval takes, and more than a busy machine needs for what is no timeout.
+const TIMEOUT_MS: u32 = 1400;
 /// How often each chain of redirects is followed before it is given up.
 const MOST_REDIRECTS: u8 = 3;
 /// What the worker has seen of its healthy checks before its memory is measured.
@@ -122,6 +124,7 @@ fn definitions<'a>(
     cast.iter().enumerate().map(move |(number, server)| NewCheck {
         url: server.url(),
         expected_status: server.kind.scheme.starts_with("http").then_some(200),
+        timeout_ms: TIMEOUT_MS,
         max_redirects: server.kind.name.starts_with("redirect-").then_some(MOST_REDIRECTS),
         ..a_check(lab, &format!("{}-{number}", server.kind.name), interval_s, secret)
     })
