@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help up down setup services build build-worker run run-worker test lint check
-.PHONY: promises promises-release promises-mutations bench clean wipe
+.PHONY: promises promises-release promises-mutations fuzz bench clean wipe
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,7 +44,7 @@ lint: ## Everything `check` does but the tests
 
 check: lint test ## What CI does: fmt, clippy, docs, deny, Docker and shell linters, tests
 
-promises: ## Play what each promise stands on, about 18 minutes; figures in target/promises.json (ARGS goes to pulse-lab)
+promises: ## Play what each promise stands on, about 21 minutes; figures in target/promises.json (ARGS goes to pulse-lab)
 	cargo build --release --workspace --bins
 	cargo build --workspace --bins
 	target/release/pulse-lab promises --json target/promises.json $(ARGS)
@@ -54,6 +54,9 @@ promises-release: ## The same at the length of a release, many hours
 
 promises-mutations: ## Take one mechanism after the other out of Pulse, and see its test go red (ONLY names some)
 	@scripts/mutations.sh $(ONLY)
+
+fuzz: ## Fuzz what reads what strangers write: SECONDS each, 60 when nobody says (ONLY names some targets)
+	@scripts/fuzz.sh $(or $(SECONDS),60) $(ONLY)
 
 clean: ## Delete what was built
 	cargo clean
