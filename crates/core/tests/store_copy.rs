@@ -254,6 +254,33 @@ async fn a_target_that_has_gone_on_is_not_turned_back() {
     assert!(matches!(again, Err(CopyError::GoneOn(1) | CopyError::InUse(_))), "{again:?}");
 }
 
+/// Runs the one check that is due, badly.
+async fn fail(stores: &Stores, now: Slot) -> Slot {
+    let claim = stores.schedule.claim_due(now.into(), 10).await.unwrap();
+    let job = claim.jobs()[0].clone();
+    claim.commit().await.unwrap();
+    stores.records.record(&[a_result(&job).failed().build()], now).await.unwrap();
+    job.slot
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_check_has_counted_arrives_with_it() {
+    let folder = TempDir::new().unwrap();
+    let stores = open(folder.path()).await;
+    let now = Slot::from(Utc::now());
+    let check = a_check().every(10).alerting_after(2).with("alert_window", json!(3)).build();
+    stores.checks.create(check.clone(), None, now).await.unwrap();
+    let first = fail(&stores, now).await;
+    drop(stores);
+    let t = stores_on(Profile::Scaled).await;
+
+    copy(&folder.path().join("pulse.db"), &target(&t), &|_| {}).await.unwrap();
+    fail(&t.stores, now.plus(20_000)).await;
+
+    let incidents = t.stores.alerts.incidents(PROJECT, Some(check.id), page(10)).await.unwrap();
+    assert_eq!(incidents[0].started_at, first);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn there_is_no_copy_of_nothing() {
     let t = stores_on(Profile::Scaled).await;

@@ -68,8 +68,12 @@ pub struct Check {
     pub interval_seconds: u32,
     /// Milliseconds that one attempt may take.
     pub timeout_ms: u32,
-    /// Failures in a row that make an incident.
+    /// Failures that make an incident.
     pub alert_threshold: u32,
+    /// Among how many slots they are counted; `None` for in a row.
+    pub alert_window: Option<u32>,
+    /// Good slots in a row that end it.
+    pub recovery_threshold: u32,
     /// The status that means ok.
     pub expected_status: Option<u16>,
     /// Where people are told.

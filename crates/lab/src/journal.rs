@@ -97,6 +97,8 @@ fn definition(check: &Check) -> Value {
         "interval_ms": i64::from(check.interval_seconds) * 1000,
         "timeout_ms": check.timeout_ms,
         "threshold": check.alert_threshold,
+        "window": check.alert_window,
+        "recovery": check.recovery_threshold,
         "expected_status": check.expected_status,
         "hook": hook.unwrap_or_default(),
     })

@@ -95,6 +95,7 @@ impl Verdict {
 #[derive(Debug, Deserialize)]
 pub struct Comparison {
     good: bool,
+    rules: u64,
     sequences: u64,
     random_sequences: u64,
     random_steps: u64,
@@ -108,6 +109,7 @@ pub struct Comparison {
 impl Comparison {
     /// Puts it into the report.
     pub fn tell(self, report: &mut Report) {
+        report.note("thresholds", self.rules);
         report.note("sequences folded", self.sequences);
         report.note("random sequences", self.random_sequences);
         report.note("their steps", self.random_steps);
@@ -127,11 +129,14 @@ pub async fn judge(folder: &Path) -> anyhow::Result<Verdict> {
     answer(command).await
 }
 
-/// Folds outcomes with the product's models and with this one; `trees` of random walks beside all
-/// short sequences, 16,384 of them to a tree.
-pub async fn compare(seed: u64, trees: u64) -> anyhow::Result<Comparison> {
+/// Folds outcomes with the product's models and with this one: all short sequences by `rules`
+/// different thresholds, and `trees` of random walks, 16,384 of them to a tree.
+pub async fn compare(seed: u64, trees: u64, rules: u64) -> anyhow::Result<Comparison> {
     let mut folds = Command::new(fleet::program("pulse-folds")?);
-    folds.args([seed.to_string(), trees.to_string()]).stdin(Stdio::null()).stdout(Stdio::piped());
+    folds
+        .args([seed, trees, rules].map(|number| number.to_string()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
     let mut folds = folds.kill_on_drop(true).spawn().context("starting pulse-folds")?;
     let folded = folds.stdout.take().context("it was piped")?;
     let mut command = python()?;

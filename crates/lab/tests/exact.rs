@@ -11,7 +11,7 @@ use pulse_lab::shows::{Exact, exact};
 async fn the_state_machine_is_that_of_the_model() {
     support::build_programs();
 
-    let played = exact(&Exact { trees: 4, seed: 20_261_121 }).await;
+    let played = exact(&Exact { trees: 4, rules: 4, seed: 20_261_121 }).await;
 
     support::show(played);
 }

@@ -4,7 +4,7 @@
 //! that came of it. What the methods return is all there is to tell: history, jobs, transitions.
 
 use super::check::{Check, CheckConfig};
-use super::health::{Health, State, Transition};
+use super::health::{Health, Thresholds, Transition};
 use super::ids::{CheckId, ProjectId, Region};
 use super::job::{Job, RunResult};
 use super::ledger::{Gap, Ledger};
@@ -26,8 +26,8 @@ pub struct CheckRegion {
     pub schedule: Schedule,
     /// Limit of a run, in milliseconds.
     pub timeout_ms: u32,
-    /// Failures in a row that make an outage.
-    pub threshold: u32,
+    /// What makes an outage, and what ends it.
+    pub thresholds: Thresholds,
     /// The slots.
     pub ledger: Ledger,
     /// The health.
@@ -54,7 +54,7 @@ impl CheckRegion {
             version: check.version,
             schedule: check.schedule(),
             timeout_ms: check.config.run_limit_ms(),
-            threshold: check.config.alert_threshold,
+            thresholds: check.config.thresholds(),
             ledger: Ledger::default(),
             health: Health::default(),
         };
@@ -82,7 +82,7 @@ impl CheckRegion {
     /// Takes a result: settles its slot and folds its outcome; `None` when it is stale.
     pub fn settle(&mut self, result: &RunResult) -> Option<Settled> {
         let gaps = self.ledger.settle(self.schedule, result.slot)?;
-        let transition = self.health.observe(result.slot, result.outcome, self.threshold);
+        let transition = self.health.observe(result.slot, result.outcome, self.thresholds);
         let mut runs: Vec<Run> = gaps.into_iter().map(|gap| self.missed(gap)).collect();
         runs.push(Run {
             project_id: self.project_id,
@@ -101,7 +101,7 @@ impl CheckRegion {
     pub fn reconfigure(&mut self, before: &CheckConfig, after: &Check, now: Slot) -> Option<Run> {
         self.version = after.version;
         self.timeout_ms = after.config.run_limit_ms();
-        self.threshold = after.config.alert_threshold;
+        self.thresholds = after.config.thresholds();
         self.schedule = after.schedule();
         if !after.config.enabled {
             return self.stop(MissedReason::Paused);
@@ -115,11 +115,8 @@ impl CheckRegion {
         }
         let closed = self.ledger.stop(MissedReason::Edited);
         self.ledger.make_due(now);
-        if self.health.state != State::Down {
-            // Failures of what was looked at before say nothing of what is looked at now.
-            self.health.failures = 0;
-            self.health.failing_since = None;
-        }
+        // What was counted of what was looked at before says nothing of what is looked at now.
+        self.health.begin_anew();
         closed.map(|gap| self.missed(gap))
     }
 

@@ -2,24 +2,57 @@
 //!
 //! A pure fold: the same outcomes in the same order always give the same incidents. Who stores it
 //! and who is told is decided elsewhere.
+//!
+//! Three [`Thresholds`] decide: N failing slots, in a row or among the last M where a window is set,
+//! make an outage; K good ones in a row end it. Good is what is not failing: `ok` and `degraded`.
+//!
+//! | state | what comes | makes it |
+//! | --- | --- | --- |
+//! | any but `down` | the Nth failing slot of a row, or of the window | `down`, since the first of the row, or the oldest in the window |
+//! | `pending`, `up` | else the Nth slot, counted likewise, that is failing or degraded | `degraded` |
+//! | `pending` | `ok` | `up` |
+//! | `degraded` | the Kth `ok` of a row | `up` |
+//! | `down` | the Kth good slot of a row | recovered, as of the first of that row: `up` when the last K are `ok`, else `degraded` |
+//!
+//! Nothing else moves it. Slots that nobody looked at, and looks that told nothing, neither count
+//! nor break a row, nor take a place in the window. A window begins anew after a recovery: no failing
+//! slot belongs to two outages. Whether a check is down never depends on what is degraded: read every
+//! `degraded` as `ok`, and the outages are the same.
+
+mod trail;
 
 use super::run::Outcome;
 use super::schedule::Slot;
 
+pub use trail::{Judged, Trail};
+
 words! {
     /// What is known of a check in one region.
     State {
-        /// Nobody has looked yet.
+        /// Nobody has looked yet, or too little is known.
         Pending = "pending",
-        /// The last word was good, or bad fewer times than the threshold.
+        /// Well, or not often enough unwell.
         Up = "up",
-        /// Failed at least `threshold` times in a row.
+        /// Alive, and less than well often enough.
+        Degraded = "degraded",
+        /// Failed often enough, and not well again since.
         Down = "down",
     }
 }
 
-/// The health of a check in one region.
+/// How many slots it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Failing slots that make an outage: N.
+    pub failing: u32,
+    /// Among how many of the last judged ones: M, at least N. `None` for N in a row.
+    pub window: Option<u32>,
+    /// Good slots in a row that end it: K.
+    pub recovering: u32,
+}
+
+/// The health of a check in one region.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// What is known.
     pub state: State,
@@ -27,11 +60,13 @@ pub struct Health {
     pub failures: u32,
     /// The first failing slot of that row.
     pub failing_since: Option<Slot>,
+    /// What else is counted: nothing, for a check that fails in a row and recovers at once.
+    pub trail: Trail,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { state: State::Pending, failures: 0, failing_since: None }
+        Self { state: State::Pending, failures: 0, failing_since: None, trail: Trail::default() }
     }
 }
 
@@ -40,122 +75,122 @@ impl Default for Health {
 pub enum Transition {
     /// The check went down; the outage began at `since`, the first failing slot.
     WentDown {
-        /// The first failing slot.
+        /// The first failing slot of the row, or the oldest in the window.
         since: Slot,
     },
     /// The check is well again, as of the good slot `at`.
     Recovered {
-        /// The first good slot.
+        /// The first good slot of the row that was long enough.
         at: Slot,
     },
 }
 
 impl Health {
-    /// Folds in the outcome of the next slot; `threshold` failures in a row make an outage.
+    /// Folds in the outcome of the next slot.
     ///
     /// Slots come in order, each once: the ledger sees to that.
-    pub fn observe(&mut self, slot: Slot, outcome: Outcome, threshold: u32) -> Option<Transition> {
+    pub fn observe(&mut self, slot: Slot, outcome: Outcome, by: Thresholds) -> Option<Transition> {
         match outcome {
-            Outcome::Ok | Outcome::Degraded => self.succeed(slot),
-            Outcome::Fail(_) => self.fail(slot, threshold),
+            Outcome::Ok => self.judge(slot, Judged::Ok, by),
+            Outcome::Degraded => self.judge(slot, Judged::Degraded, by),
+            Outcome::Fail(_) => self.judge(slot, Judged::Failed(slot), by),
             // We did not look, or could not tell: we learned nothing.
             Outcome::Inconclusive(_) | Outcome::Missed(_) => None,
         }
     }
 
-    fn succeed(&mut self, slot: Slot) -> Option<Transition> {
-        let was = self.state;
-        *self = Self { state: State::Up, failures: 0, failing_since: None };
-        (was == State::Down).then_some(Transition::Recovered { at: slot })
+    /// Forgets what was counted, and keeps the state: from here on something else is looked at.
+    pub fn begin_anew(&mut self) {
+        *self = Self { state: self.state, ..Self::default() };
     }
 
-    fn fail(&mut self, slot: Slot, threshold: u32) -> Option<Transition> {
-        self.failures = self.failures.saturating_add(1);
-        let since = *self.failing_since.get_or_insert(slot);
-        if self.state == State::Down || self.failures < threshold {
+    fn judge(&mut self, slot: Slot, judged: Judged, by: Thresholds) -> Option<Transition> {
+        self.count(slot, judged);
+        if self.state == State::Down {
+            return self.recover(slot, judged, by);
+        }
+        self.trail.look_back_on(judged, by.window);
+        let down = match judged {
+            Judged::Ok => {
+                self.improve(by);
+                return None;
+            }
+            Judged::Degraded => None,
+            Judged::Failed(_) => self.go_down(by),
+        };
+        if down.is_none() {
+            self.worsen(by);
+        }
+        down
+    }
+
+    /// Counts the failures in a row, and how long it has been less than well.
+    fn count(&mut self, slot: Slot, judged: Judged) {
+        if let Judged::Failed(_) = judged {
+            self.failures = self.failures.saturating_add(1);
+            self.failing_since.get_or_insert(slot);
+            return;
+        }
+        let unwell = self.unwell_in_a_row().saturating_add(1);
+        self.trail.unwell = if judged == Judged::Ok { 0 } else { unwell };
+        self.failures = 0;
+        self.failing_since = None;
+    }
+
+    fn unwell_in_a_row(&self) -> u32 {
+        self.trail.unwell.saturating_add(self.failures)
+    }
+
+    fn go_down(&mut self, by: Thresholds) -> Option<Transition> {
+        let (failing, since) = match by.window {
+            None => (self.failures, self.failing_since),
+            Some(_) => self.trail.failing(),
+        };
+        let since = since.filter(|_| failing >= by.failing)?;
+        self.state = State::Down;
+        self.trail = Trail::default();
+        Some(Transition::WentDown { since })
+    }
+
+    fn worsen(&mut self, by: Thresholds) {
+        self.trail.ok = 0;
+        let unwell = match by.window {
+            None => self.unwell_in_a_row(),
+            Some(_) => self.trail.unwell_in_window(),
+        };
+        if unwell >= by.failing {
+            self.state = State::Degraded;
+        }
+    }
+
+    fn improve(&mut self, by: Thresholds) {
+        if self.state == State::Degraded {
+            self.trail.ok = self.trail.ok.saturating_add(1);
+            if self.trail.ok < by.recovering {
+                return;
+            }
+        }
+        self.trail.ok = 0;
+        self.state = State::Up;
+    }
+
+    /// What comes while it is down: good slots until there are enough of them in a row.
+    fn recover(&mut self, slot: Slot, judged: Judged, by: Thresholds) -> Option<Transition> {
+        if let Judged::Failed(_) = judged {
+            self.trail = Trail::default();
             return None;
         }
-        self.state = State::Down;
-        Some(Transition::WentDown { since })
+        let (good, at) = self.trail.recover(slot, judged);
+        if good < by.recovering {
+            return None;
+        }
+        let ok = self.trail.ok;
+        let well = ok >= by.recovering;
+        self.state = if well { State::Up } else { State::Degraded };
+        self.trail = Trail { ok: if well { 0 } else { ok }, ..Trail::default() };
+        Some(Transition::Recovered { at })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::models::run::{FailClass, InconclusiveReason, MissedReason};
-
-    const FAIL: Outcome = Outcome::Fail(FailClass::Status);
-
-    fn fold(outcomes: &[Outcome], threshold: u32) -> (Health, Vec<Transition>) {
-        let mut health = Health::default();
-        let edges = (1_i64..)
-            .zip(outcomes)
-            .filter_map(|(slot, outcome)| health.observe(Slot(slot), *outcome, threshold))
-            .collect();
-        (health, edges)
-    }
-
-    #[test]
-    fn three_failures_in_a_row_open_one_incident_from_the_first() {
-        let (health, edges) = fold(&[Outcome::Ok, FAIL, FAIL, FAIL, FAIL, FAIL], 3);
-
-        assert_eq!(edges, vec![Transition::WentDown { since: Slot(2) }]);
-        assert_eq!(health.state, State::Down);
-    }
-
-    #[test]
-    fn the_first_good_run_resolves_it() {
-        let (health, edges) = fold(&[FAIL, Outcome::Ok, FAIL], 1);
-
-        assert_eq!(
-            edges,
-            vec![
-                Transition::WentDown { since: Slot(1) },
-                Transition::Recovered { at: Slot(2) },
-                Transition::WentDown { since: Slot(3) },
-            ]
-        );
-        assert_eq!(health.failures, 1);
-    }
-
-    #[test]
-    fn slots_nobody_saw_neither_count_nor_reset() {
-        let missed = Outcome::Missed(MissedReason::Lost);
-        let unsure = Outcome::Inconclusive(InconclusiveReason::Local);
-
-        let (_, edges) = fold(&[FAIL, missed, unsure, FAIL, missed, FAIL], 3);
-
-        assert_eq!(edges, vec![Transition::WentDown { since: Slot(1) }]);
-    }
-
-    /// A second implementation, written as a search over the whole past instead of a fold.
-    fn edges_by_looking_back(fails: &[bool], threshold: usize) -> Vec<Transition> {
-        let slot = |i: usize| Slot(i64::try_from(i + 1).unwrap());
-        let run_before = |i: usize| fails[..=i].iter().rev().take_while(|f| **f).count();
-        (0..fails.len())
-            .filter_map(|i| {
-                if fails[i] && run_before(i) == threshold {
-                    return Some(Transition::WentDown { since: slot(i + 1 - threshold) });
-                }
-                let ended_an_outage = !fails[i] && i > 0 && run_before(i - 1) >= threshold;
-                ended_an_outage.then(|| Transition::Recovered { at: slot(i) })
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_fold_equals_a_second_implementation_on_every_sequence_up_to_length_12() {
-        for length in 0..=12_usize {
-            for bits in 0..1_u32 << length {
-                let fails: Vec<bool> = (0..length).map(|i| bits >> i & 1 == 1).collect();
-                let outcomes: Vec<Outcome> =
-                    fails.iter().map(|f| if *f { FAIL } else { Outcome::Ok }).collect();
-                for threshold in 1..=4_u32 {
-                    let expected = edges_by_looking_back(&fails, threshold as usize);
-                    assert_eq!(fold(&outcomes, threshold).1, expected, "{fails:?} {threshold}");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -119,6 +119,16 @@ impl ResultBuilder {
         self
     }
 
+    /// It was alive, and slower than it should be.
+    #[must_use]
+    pub fn degraded(mut self) -> Self {
+        self.0.outcome = Outcome::Degraded;
+        if let Some(seen) = &mut self.0.observation {
+            seen.error = Some("took 900 ms, expected at most 500".into());
+        }
+        self
+    }
+
     /// Brought under this token, or as that attempt.
     #[must_use]
     pub fn under_token(mut self, token: u32) -> Self {

@@ -9,7 +9,7 @@ mod servers;
 use std::time::{Duration, Instant};
 
 pub use clock::ManualClock;
-pub use fixtures::{CheckBuilder, a_check, a_result};
+pub use fixtures::{CheckBuilder, ResultBuilder, a_check, a_result};
 pub use servers::{Profile, TestStores, scaled, stores, stores_on};
 
 /// Waits until `look` finds something, looking every few milliseconds; a minute at most.

@@ -8,7 +8,7 @@
 use std::io::{self, Write};
 
 use pulse_core::models::check_region::CheckRegion;
-use pulse_core::models::health::Health;
+use pulse_core::models::health::{Health, Thresholds};
 use pulse_core::models::ids::{CheckId, ProjectId, Region};
 use pulse_core::models::job::RunResult;
 use pulse_core::models::ledger::Ledger;
@@ -39,7 +39,9 @@ impl Forest {
             let root = Node::draw(&mut random);
             let mut record = Record::default();
             record.long(root.it.schedule.interval_ms()).long(root.phase_ms);
-            record.int(root.it.timeout_ms).int(root.it.threshold).slot(root.it.ledger.next);
+            let Thresholds { failing, window, recovering } = root.it.thresholds;
+            record.int(root.it.timeout_ms).int(failing).int(window.unwrap_or(0)).int(recovering);
+            record.slot(root.it.ledger.next);
             out.write_all(record.bytes())?;
             root.grow(out, &mut random, 1)?;
         }
@@ -76,7 +78,7 @@ impl Node {
             version: 1,
             schedule: Schedule::new(check, interval_ms),
             timeout_ms: u32::try_from(random.random_range(1..interval_ms)).unwrap_or(1),
-            threshold: random.random_range(1..=5),
+            thresholds: thresholds(random),
             ledger,
             health: Health::default(),
         };
@@ -175,10 +177,17 @@ impl Node {
     }
 }
 
+fn thresholds(random: &mut StdRng) -> Thresholds {
+    let failing = random.random_range(1..=5);
+    let window = random.random_bool(0.5).then(|| failing + random.random_range(0..=4));
+    Thresholds { failing, window, recovering: random.random_range(1..=3) }
+}
+
 fn outcome(random: &mut StdRng) -> Outcome {
     match random.random_range(0..100) {
-        0..40 => Outcome::Ok,
-        40..88 => Outcome::Fail(FailClass::Timeout),
+        0..30 => Outcome::Ok,
+        30..45 => Outcome::Degraded,
+        45..88 => Outcome::Fail(FailClass::Timeout),
         88..94 => Outcome::Inconclusive(InconclusiveReason::Local),
         _ => Outcome::Missed(MissedReason::WorkerCrash),
     }
@@ -186,9 +195,10 @@ fn outcome(random: &mut StdRng) -> Outcome {
 
 fn kind(outcome: Outcome) -> u8 {
     match outcome {
-        Outcome::Ok | Outcome::Degraded => 0,
+        Outcome::Ok => 0,
         Outcome::Fail(_) => 1,
         Outcome::Inconclusive(_) => 2,
         Outcome::Missed(_) => 3,
+        Outcome::Degraded => 4,
     }
 }

@@ -42,6 +42,7 @@ impl Record {
             State::Pending => 0,
             State::Up => 1,
             State::Down => 2,
+            State::Degraded => 3,
         };
         self.byte(state).int(health.failures).slot(health.failing_since)
     }

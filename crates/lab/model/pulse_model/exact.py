@@ -10,25 +10,27 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import Any, BinaryIO
 
-from .health import UNKNOWN, Edge, Health, Outcome, observe
+from .health import UNKNOWN, Edge, Health, Outcome, Rule, observe
 from .ledger import Gap, Ledger
 from .schedule import Grid
 
 HEALTH = "BIq"
 EDGE = "Bq"
 FOLD = Struct("<" + HEALTH + EDGE)
-TREE = Struct("<qqIIq")
+TREE = Struct("<qqIIIIq")
 STEP_FIELDS = 4
 STEP = Struct("<BBqB" + "Bqq" + "qIB" * 2 + EDGE + "qqqq" + HEALTH)
 RECORDS_AT_ONCE = 4096
 
 CLAIM, SETTLE, MAKE_DUE = range(3)
-PENDING, UP, DOWN = range(3)
 REASONS = {"lost": 1, "late": 2}
 NO_GAP = (-1, 0, 0)
 NO_EDGE = (0, -1)
 COMPLAINTS_SHOWN = 20
 OUTCOMES = tuple(Outcome)
+# In the order of the walks.
+TWO = (Outcome.OK, Outcome.FAIL)
+FOUR = (Outcome.OK, Outcome.DEGRADED, Outcome.FAIL, Outcome.MISSED)
 
 
 @dataclass(slots=True)
@@ -46,15 +48,18 @@ class Comparison:
         """Notes a difference."""
         self.differences += 1
         if len(self.complaints) < COMPLAINTS_SHOWN:
-            self.complaints.append(f"{what}: the product has {theirs}, the model {ours}")
+            numbers = tuple(map(int, ours))
+            self.complaints.append(f"{what}: the product has {theirs}, the model {numbers}")
 
 
 def compare(stream: BinaryIO) -> dict[str, Any]:
     """The verdict over everything that the product folded."""
     about = json.loads(stream.readline())
     every, walks = Comparison(), Comparison()
-    for threshold in range(1, about["thresholds"] + 1):
-        _every(stream, every, about["length"], threshold)
+    rules = [Rule(*rule) for rule in about["rules"]]
+    for letters, length in ((TWO, about["two"]), (FOUR, about["four"])):
+        for rule in rules:
+            _every(stream, every, letters, length, rule)
     for number in range(about["trees"]):
         _tree(stream, walks, f"tree {number}", about["trunk"], about["branches"])
     if stream.read(1):
@@ -62,7 +67,8 @@ def compare(stream: BinaryIO) -> dict[str, Any]:
     return {
         "good": every.differences + walks.differences == 0,
         "seed": about["seed"],
-        "sequences": about["thresholds"] * (2 ** (about["length"] + 1) - 2),
+        "rules": len(rules),
+        "sequences": every.steps,
         "random_sequences": about["trees"] * 2 ** about["branches"],
         "random_steps": walks.steps,
         "random_stale": walks.stale,
@@ -73,25 +79,30 @@ def compare(stream: BinaryIO) -> dict[str, Any]:
     }
 
 
-def _every(stream: BinaryIO, found: Comparison, length: int, threshold: int) -> None:
-    """Every sequence of good and failing slots, in the order of a walk: first good, then failing."""
-    records = _records(stream, FOLD, 2 ** (length + 1) - 2)
-    waiting = [(UNKNOWN, 1, Outcome.FAIL), (UNKNOWN, 1, Outcome.OK)]
-    for theirs in records:
+def _every(stream: BinaryIO, found: Comparison, letters: tuple[Outcome, ...], length: int, rule: Rule) -> None:
+    """Every sequence of these, in the order of a walk: each letter, and what follows it."""
+    count = sum(len(letters) ** slots for slots in range(1, length + 1))
+    backwards = letters[::-1]
+    waiting = [(UNKNOWN, 1, outcome) for outcome in backwards]
+    for theirs in _records(stream, FOLD, count):
         before, slot, outcome = waiting.pop()
-        after, edge = observe(before, slot, outcome, threshold)
+        after, edge = observe(before, slot, outcome, rule)
         ours = (*_health(after), *_edge(edge))
-        found.steps += 1
         found.edges += edge is not None
         if ours != theirs:
-            found.differs(f"threshold {threshold}, slot {slot} {outcome.name}", theirs, ours)
+            found.differs(f"{rule}, slot {slot} {outcome.name}", theirs, ours)
         if slot < length:
-            waiting += [(after, slot + 1, Outcome.FAIL), (after, slot + 1, Outcome.OK)]
+            slot += 1
+            waiting += [(after, slot, outcome) for outcome in backwards]
+    found.steps += count
 
 
 def _tree(stream: BinaryIO, found: Comparison, name: str, trunk: int, branches: int) -> None:
     """One tree of random walks; each record says how deep it is, so its parent is the last one above."""
-    interval_ms, phase_ms, timeout_ms, threshold, first_ms = TREE.unpack(_exactly(stream, TREE.size))
+    interval_ms, phase_ms, timeout_ms, failing, window, recovering, first_ms = TREE.unpack(
+        _exactly(stream, TREE.size)
+    )
+    rule = Rule(failing, window or None, recovering)
     grid = Grid(interval_ms, phase_ms)
     above: list[tuple[Ledger, Health]] = [(Ledger(first_ms), UNKNOWN)]
     for record in _records(stream, STEP, trunk + 2 ** (branches + 1) - 2):
@@ -104,7 +115,7 @@ def _tree(stream: BinaryIO, found: Comparison, name: str, trunk: int, branches: 
         elif kind == SETTLE:
             ledger, came = _settle(ledger, grid, at_ms)
             if came[0]:
-                health, edge = observe(health, at_ms, OUTCOMES[outcome], threshold)
+                health, edge = observe(health, at_ms, OUTCOMES[outcome], rule)
             else:
                 found.stale += 1
         else:
@@ -146,13 +157,17 @@ def _edge(edge: Edge | None) -> tuple[int, int]:
 
 
 def _ledger(ledger: Ledger) -> tuple[int, ...]:
-    numbers = (ledger.next_ms, ledger.under_way_ms, ledger.until_ms, ledger.last_ms)
-    return tuple(-1 if number is None else number for number in numbers)
+    return (
+        -1 if ledger.next_ms is None else ledger.next_ms,
+        -1 if ledger.under_way_ms is None else ledger.under_way_ms,
+        -1 if ledger.until_ms is None else ledger.until_ms,
+        -1 if ledger.last_ms is None else ledger.last_ms,
+    )
 
 
 def _health(health: Health) -> tuple[int, int, int]:
-    state = DOWN if health.down else UP if health.known else PENDING
-    return state, health.failures, -1 if health.since_ms is None else health.since_ms
+    failures_ms = health.failures_ms
+    return health.state, len(failures_ms), failures_ms[0] if failures_ms else -1
 
 
 def _records(stream: BinaryIO, shape: Struct, count: int) -> Iterator[tuple[int, ...]]:

@@ -4,7 +4,7 @@ Where some slots can be read in more than one way, a claim stands when one readi
 readings are walked at once, and those that a claim contradicts are dropped on the way.
 """
 
-from .health import UNKNOWN, Edge, Health, Outcome, observe
+from .health import UNKNOWN, Edge, Health, Outcome, Rule, State, observe
 from .logs import Incident
 from .readings import Reading
 
@@ -12,7 +12,7 @@ from .readings import Reading
 Way = tuple[Health, int]
 
 
-def explained(readings: list[Reading], threshold: int, claimed: list[Incident]) -> bool:
+def explained(readings: list[Reading], rule: Rule, claimed: list[Incident]) -> bool:
     """Whether some reading of the slots makes exactly these incidents, in the order of their beginnings."""
     ways: set[Way] = {(UNKNOWN, 0)}
     for reading in readings:
@@ -20,18 +20,18 @@ def explained(readings: list[Reading], threshold: int, claimed: list[Incident]) 
             way
             for before in ways
             for outcome in reading.outcomes
-            if (way := _follow(before, reading.slot_ms, outcome, threshold, claimed)) is not None
+            if (way := _follow(before, reading.slot_ms, outcome, rule, claimed)) is not None
         }
     last_ms = readings[-1].slot_ms if readings else 0
     return any(_complete(way, claimed, last_ms) for way in ways)
 
 
-def plain(readings: list[Reading], threshold: int) -> list[tuple[int, int | None]]:
+def plain(readings: list[Reading], rule: Rule) -> list[tuple[int, int | None]]:
     """The incidents when every slot that was hit counts with its first hit."""
     health, incidents = UNKNOWN, []
     for reading in readings:
         looked = reading.outcomes & {Outcome.OK, Outcome.FAIL}
-        health, edge = observe(health, reading.slot_ms, min(looked, default=Outcome.MISSED), threshold)
+        health, edge = observe(health, reading.slot_ms, min(looked, default=Outcome.MISSED), rule)
         if edge and edge.opened:
             incidents.append((edge.at_ms, None))
         elif edge:
@@ -40,13 +40,13 @@ def plain(readings: list[Reading], threshold: int) -> list[tuple[int, int | None
 
 
 def _follow(
-    way: Way, slot_ms: int, outcome: Outcome, threshold: int, claimed: list[Incident]
+    way: Way, slot_ms: int, outcome: Outcome, rule: Rule, claimed: list[Incident]
 ) -> Way | None:
     health, begun = way
-    health, edge = observe(health, slot_ms, outcome, threshold)
-    if health.down:
+    health, edge = observe(health, slot_ms, outcome, rule)
+    if health.state is State.DOWN and health.failures_ms:
         # How long a row of failures is matters no more.
-        health = Health(known=True, failures=threshold, down=True)
+        health = Health(State.DOWN)
     if edge is None:
         return health, begun
     if not _claimed(edge, begun, claimed):
@@ -64,7 +64,7 @@ def _complete(way: Way, claimed: list[Incident], last_ms: int) -> bool:
     health, begun = way
     if begun < len(claimed):
         return False
-    if not health.down:
+    if health.state is not State.DOWN:
         return True
     until_ms = claimed[-1].until_ms
     return until_ms is None or until_ms > last_ms

@@ -94,9 +94,9 @@ def _hold_incidents(slots: Slots, check: Check, read: list[Reading], log: Logs) 
             slots.double_open += 1
             slots.complaints.append(f"{check.name}: {first} and {second} are open at once")
     judged = [it for it in claimed if it.from_ms <= log.until_ms]
-    if not incidents.explained(read, check.threshold, judged):
+    if not incidents.explained(read, check.rule, judged):
         slots.unexplained += 1
-        plain = incidents.plain(read, check.threshold)
+        plain = incidents.plain(read, check.rule)
         told = [(it.from_ms, it.until_ms) for it in judged]
         slots.complaints.append(f"{check.name}: claims {told}, its hits say {plain}")
 
@@ -112,7 +112,7 @@ def _deciding(check: Check, read: list[Reading]) -> dict[tuple[str, int, str], i
             health = UNKNOWN
             continue
         outcome = next(iter(reading.outcomes)) if reading.hits else Outcome.MISSED
-        health, edge = observe(health, reading.slot_ms, outcome, check.threshold)
+        health, edge = observe(health, reading.slot_ms, outcome, check.rule)
         if edge:
             word = alerts.OPENED if edge.opened else alerts.RESOLVED
             decided[check.id, edge.at_ms, word] = reading.hits[-1].answered_us

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from .health import Outcome
+from .health import Outcome, Rule
 
 
 class Check(NamedTuple):
@@ -26,6 +26,13 @@ class Check(NamedTuple):
     threshold: int
     expected_status: int
     hook: str
+    window: int | None = None
+    recovery: int = 1
+
+    @property
+    def rule(self) -> Rule:
+        """What makes an outage, and what ends it."""
+        return Rule(self.threshold, self.window, self.recovery)
 
     @property
     def uuid(self) -> UUID:

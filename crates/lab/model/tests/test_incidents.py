@@ -2,7 +2,7 @@
 
 import unittest
 
-from pulse_model.health import Outcome
+from pulse_model.health import Outcome, Rule
 from pulse_model.incidents import explained, plain
 from pulse_model.readings import UNSEEN, Reading
 
@@ -41,7 +41,7 @@ class IncidentsTest(unittest.TestCase):
         ]
         for letters, claimed, expected in cases:
             with self.subTest(letters, claimed=claimed):
-                self.assertEqual(explained(read(letters), 3, claimed), expected)
+                self.assertEqual(explained(read(letters), Rule(3), claimed), expected)
 
     def test_a_doubtful_slot_is_read_as_the_claims_need_it_but_in_one_way_only(self):
         cases = [
@@ -60,11 +60,11 @@ class IncidentsTest(unittest.TestCase):
         ]
         for letters, claimed, expected in cases:
             with self.subTest(letters, claimed=claimed):
-                self.assertEqual(explained(read(letters), 3, claimed), expected)
+                self.assertEqual(explained(read(letters), Rule(3), claimed), expected)
 
     def test_the_plain_reading_lets_every_hit_count(self):
-        self.assertEqual(plain(read("oFffo"), 3), [(SLOTS[1], SLOTS[4])])
-        self.assertEqual(plain(read("off.f"), 3), [(SLOTS[1], None)])
+        self.assertEqual(plain(read("oFffo"), Rule(3)), [(SLOTS[1], SLOTS[4])])
+        self.assertEqual(plain(read("off.f"), Rule(3)), [(SLOTS[1], None)])
 
 
 if __name__ == "__main__":

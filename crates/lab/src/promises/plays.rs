@@ -175,7 +175,7 @@ pub const EXACT: Play = Play {
     name: "exact",
     show: "exact",
     short: "exact",
-    ci: "--trees 64",
+    ci: "--trees 56",
     release: "--trees 640",
     seeded: true,
     programs: Programs::Release,

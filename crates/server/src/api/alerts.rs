@@ -79,11 +79,11 @@ struct IncidentBody {
     id: Uuid,
     /// The check.
     check_id: Uuid,
-    /// The first failing slot.
+    /// The first failing slot: of the row, or the oldest in the check's window.
     started_at: Time,
-    /// When it was recognised: `alert_threshold` failures later.
+    /// When it was recognised: with failure number `alert_threshold`.
     opened_at: Time,
-    /// The first good slot, or when the check was paused or deleted; `null` while it lasts.
+    /// The first good slot of the row that ended it, or when the check was paused or deleted; `null` while it lasts.
     resolved_at: Option<Time>,
     /// Why it ended; `null` while it lasts.
     #[schema(schema_with = resolutions)]

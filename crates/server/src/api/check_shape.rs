@@ -22,8 +22,9 @@ use super::time::Time;
 
 /// The schema of a status.
 pub fn statuses() -> Object {
-    let meaning = "`pending`: not looked at yet; `up`: well in every region that has looked; `down`: \
-        in at least one region; `paused`: a person said so.";
+    let meaning = "`pending`: not looked at yet; `up`: well in every region that has looked; \
+        `degraded`: alive, and less than well in at least one region; `down`: in at least one region; \
+        `paused`: a person said so.";
     words(meaning, Status::ALL.iter().map(|status| status.as_str()))
 }
 
@@ -217,8 +218,12 @@ pub struct CheckBody {
     http_version: Option<&'static str>,
     /// Seconds between two runs.
     interval_seconds: u32,
-    /// Failures in a row that open an incident.
+    /// Failures that open an incident.
     alert_threshold: u32,
+    /// Among how many of the last runs they are counted; `null` for in a row.
+    alert_window: Option<u32>,
+    /// Good runs in a row that resolve it.
+    recovery_threshold: u32,
     /// Limit of one run, in milliseconds.
     timeout_ms: u32,
     /// Who is told; `null` for nobody.
@@ -297,6 +302,8 @@ impl From<CheckView> for CheckBody {
             http_version: (!http.is_usual()).then_some(http.as_str()),
             interval_seconds: config.interval_seconds,
             alert_threshold: config.alert_threshold,
+            alert_window: config.alert_window,
+            recovery_threshold: config.recovery_threshold,
             timeout_ms: config.timeout_ms,
             webhook_url: config.webhook_url,
             webhook_secret: None,
@@ -352,9 +359,15 @@ pub struct CheckInput {
     /// Seconds between two runs: one second to seven days.
     #[schema(minimum = 1, maximum = 604_800, default = 60)]
     interval_seconds: Option<u32>,
-    /// Failures in a row that open an incident.
+    /// Failures that open an incident.
     #[schema(minimum = 1, maximum = 100, default = 3)]
     alert_threshold: Option<u32>,
+    /// Among how many of the last runs they are counted, at least `alert_threshold`. In a row when left out.
+    #[schema(minimum = 1, maximum = 100, example = 5)]
+    alert_window: Option<u32>,
+    /// Good runs in a row that resolve it, as of the first of them.
+    #[schema(minimum = 1, maximum = 100, default = 1)]
+    recovery_threshold: Option<u32>,
     /// Limit of one run, at most five minutes and less than the interval. 10 s when left out, or four fifths of an interval
     /// that leaves no room for it.
     #[schema(minimum = 1, maximum = 300_000, example = 10_000)]

@@ -16,7 +16,8 @@ use super::world::World;
 fn the_readme_body() -> Value {
     json!({
         "name": "Google Homepage", "url": "https://www.google.com", "method": "GET", "expected_status": 200,
-        "interval_seconds": 60, "alert_threshold": 3, "timeout_ms": 10000,
+        "interval_seconds": 60, "alert_threshold": 3, "alert_window": 5, "recovery_threshold": 2,
+        "timeout_ms": 10000,
         "webhook_url": "https://your-webhook-url.com/alerts",
     })
 }

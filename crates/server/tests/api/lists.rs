@@ -1,5 +1,6 @@
 //! Lists of checks on the real store: pages and filters.
 
+use pulse_core::testing::ResultBuilder;
 use serde_json::{Value, json};
 
 use super::world::{World, each, walk};
@@ -101,4 +102,22 @@ async fn a_check_that_fails_is_listed_as_down() {
 
     assert_eq!(names(&world, "status=down").await, ["ill"]);
     assert!(names(&world, "status=up").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_check_that_is_alive_and_less_than_well_is_listed_as_degraded() {
+    let world = World::new().await;
+    let check = world.a_check(&json!({"name": "slow", "alert_threshold": 1})).await;
+
+    world.later_as(0, ResultBuilder::degraded).await;
+
+    assert_eq!(names(&world, "status=degraded").await, ["slow"]);
+    assert!(names(&world, "status=down").await.is_empty());
+    assert_eq!(world.get(&check).await["status"], "degraded");
+    let run = &world.get(&format!("{check}/runs")).await["items"][0];
+    let told = ["outcome", "class", "reason"].map(|field| run[field].clone());
+    assert_eq!(told, [json!("ok"), json!(null), json!("degraded")]);
+    let figures = world.get(&format!("{check}/metrics")).await;
+    assert_eq!((&figures["failures"], &figures["uptime"]), (&json!(0), &json!(1.0)), "{figures}");
+    assert_eq!(world.get(&format!("{check}/incidents")).await["items"], json!([]));
 }

@@ -75,6 +75,7 @@ async fn configuring(j: &mut Journey) {
             "name": name, "url": format!("http://h{place}.test/?q=%20{place}"), "tags": ["all", format!("t{place}")],
             "headers": {"X-Odd": "väl,ue"}, "method": "POST", "body": "{\"a\": \"b\u{1F600}\"}",
             "regions": ["eu", "us"], "interval_seconds": 60, "timeout_ms": 1500, "alert_threshold": 2,
+            "alert_window": 3, "recovery_threshold": 2,
         }))
         .await;
     }
@@ -159,7 +160,7 @@ async fn watching(j: &mut Journey) {
     for query in ["window=1h&interval=1m", "window=24h&interval=1h", "window=7d&interval=1d", ""] {
         j.get(&format!("{check}/metrics?{query}")).await;
     }
-    for query in ["status=up", "status=down", "status=pending&limit=2"] {
+    for query in ["status=up", "status=degraded", "status=down", "status=pending&limit=2"] {
         j.walk(&format!("/checks?{query}")).await;
     }
     j.call(&format!("PATCH {check}"), Some(json!({"enabled": false}))).await;

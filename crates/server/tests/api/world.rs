@@ -2,7 +2,7 @@
 
 use pulse_core::models::alert::{AttemptReport, LeasedDelivery, Settlement};
 use pulse_core::models::job::Job;
-use pulse_core::testing::{Profile, TestStores, a_result, stores_on};
+use pulse_core::testing::{Profile, ResultBuilder, TestStores, a_result, stores_on};
 use pulse_server::api::Api;
 use serde_json::{Value, json};
 
@@ -43,14 +43,20 @@ impl World {
 
     /// Moves on by `ms`, and runs what is due then, well or not.
     pub async fn later(&self, ms: i64, good: bool) -> Vec<Job> {
+        self.later_as(ms, |result| if good { result } else { result.failed() }).await
+    }
+
+    /// Moves on by `ms`, and runs what is due then, as `end` says.
+    pub async fn later_as(
+        &self,
+        ms: i64,
+        end: impl Fn(ResultBuilder) -> ResultBuilder,
+    ) -> Vec<Job> {
         let now = self.stores.clock.advance(ms);
         let claim = self.stores.stores.schedule.claim_due(now.into(), 100).await.unwrap();
         let jobs = claim.jobs().to_vec();
         claim.commit().await.unwrap();
-        let results: Vec<_> = jobs
-            .iter()
-            .map(|job| if good { a_result(job) } else { a_result(job).failed() }.build())
-            .collect();
+        let results: Vec<_> = jobs.iter().map(|job| end(a_result(job)).build()).collect();
         self.stores.stores.records.record(&results, now).await.unwrap();
         self.ship().await;
         jobs

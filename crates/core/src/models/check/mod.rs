@@ -9,12 +9,14 @@ mod rules;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::health::Thresholds;
 use super::ids::{CheckId, ProjectId, Region};
 use super::probe_spec::ProbeSpec;
 use super::schedule::{Schedule, Slot};
 
 pub use rules::{
-    DEFAULT_INTERVAL_SECONDS, DEFAULT_THRESHOLD, DEFAULT_TIMEOUT_MS, METHODS, default_timeout_ms,
+    DEFAULT_INTERVAL_SECONDS, DEFAULT_RECOVERY, DEFAULT_THRESHOLD, DEFAULT_TIMEOUT_MS, METHODS,
+    default_timeout_ms,
 };
 
 /// One thing wrong with a request, and where.
@@ -36,8 +38,15 @@ pub struct CheckConfig {
     pub probe: ProbeSpec,
     /// 1 to 604,800.
     pub interval_seconds: u32,
-    /// Failures in a row that make an outage; 1 to 100.
+    /// Failures that make an outage, in a row or within the window; 1 to 100.
     pub alert_threshold: u32,
+    /// Among how many of the last judged slots they are counted, `alert_threshold` to 100; `None`
+    /// for in a row.
+    #[serde(default)]
+    pub alert_window: Option<u32>,
+    /// Good slots in a row that end it; 1 to 100. One ended it for checks of earlier versions.
+    #[serde(default = "rules::default_recovery")]
+    pub recovery_threshold: u32,
     /// Limit of one look; all looks of a run, with the waits between, take less than the interval.
     pub timeout_ms: u32,
     /// Who is told; `None` for nobody.
@@ -66,6 +75,16 @@ impl CheckConfig {
     #[must_use]
     pub fn interval_ms(&self) -> i64 {
         i64::from(self.interval_seconds) * 1000
+    }
+
+    /// What makes an outage, and what ends it.
+    #[must_use]
+    pub const fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            failing: self.alert_threshold,
+            window: self.alert_window,
+            recovering: self.recovery_threshold,
+        }
     }
 
     /// Whether going from `self` to `other` changes what is looked at or when, so that a run under
@@ -122,6 +141,8 @@ words! {
         Pending = "pending",
         /// Well in every region that has looked.
         Up = "up",
+        /// Alive in every region that has looked, and less than well in at least one.
+        Degraded = "degraded",
         /// Down in at least one region.
         Down = "down",
         /// Not scheduled, because a person said so.

@@ -83,15 +83,24 @@ impl Reader {
             rules::within(&rules::INTERVALS, " (one second to seven days)"),
         );
         let interval = interval_seconds.unwrap_or(*rules::INTERVALS.end());
+        let alert_threshold = self.or(
+            "alert_threshold",
+            rules::DEFAULT_THRESHOLD,
+            rules::within(&rules::THRESHOLDS, ""),
+        );
+        let threshold = alert_threshold.unwrap_or(*rules::THRESHOLDS.start());
         let draft = CheckDraft {
             config: CheckConfig {
                 name: name.unwrap_or_default(),
                 probe,
                 interval_seconds: interval,
-                alert_threshold: self
+                alert_threshold: threshold,
+                alert_window: self
+                    .optional("alert_window", |window| rules::window(threshold, window)),
+                recovery_threshold: self
                     .or(
-                        "alert_threshold",
-                        rules::DEFAULT_THRESHOLD,
+                        "recovery_threshold",
+                        rules::DEFAULT_RECOVERY,
                         rules::within(&rules::THRESHOLDS, ""),
                     )
                     .unwrap_or_default(),
@@ -303,7 +312,7 @@ mod tests {
             "name": "", "url": "example.com", "method": "BREW", "expected_status": 99, "max_redirects": 21,
             "http_version": "3",
             "interval_seconds": 0,
-            "alert_threshold": 0, "timeout_ms": -1, "webhook_url": "ftp://x", "headers": {"a b": "c"},
+            "alert_threshold": 0, "alert_window": 101, "recovery_threshold": 0, "timeout_ms": -1, "webhook_url": "ftp://x", "headers": {"a b": "c"},
             "body": 7, "enabled": "yes", "tags": [""], "regions": [], "webhook_secret": "hush", "nmae": 1,
         });
 
@@ -318,6 +327,8 @@ mod tests {
             "/body",
             "/interval_seconds",
             "/alert_threshold",
+            "/alert_window",
+            "/recovery_threshold",
             "/timeout_ms",
             "/webhook_url",
             "/enabled",
@@ -400,6 +411,35 @@ mod tests {
         assert!(CheckDraft::read(body(9_999)).is_ok());
         assert_eq!(faults(body(10_000)), ["/timeout_ms"]);
         assert_eq!(faults(body(10_001)), ["/timeout_ms"]);
+    }
+
+    #[test]
+    fn a_window_has_room_for_the_failures_it_waits_for() {
+        let body = |threshold, window| json!({"name": "a", "url": "http://h", "alert_threshold": threshold, "alert_window": window});
+
+        let row = CheckDraft::read(body(json!(3), Value::Null)).unwrap().config;
+        let window = CheckDraft::read(body(json!(3), json!(3))).unwrap().config;
+
+        assert_eq!((row.alert_window, row.recovery_threshold), (None, 1));
+        assert_eq!(window.alert_window, Some(3));
+        assert_eq!(faults(body(json!(3), json!(2))), ["/alert_window"]);
+        assert_eq!(faults(body(json!(3), json!(101))), ["/alert_window"]);
+        assert_eq!(faults(body(json!(101), json!(100))), ["/alert_threshold"]);
+        let raised = CheckDraft::patch(&window, json!({"alert_threshold": 4})).unwrap_err();
+        assert_eq!(raised[0].pointer, "/alert_window");
+        assert_eq!(raised[0].detail, "must be from 4 (the alert_threshold) to 100");
+    }
+
+    #[test]
+    fn a_check_of_an_earlier_version_goes_on_as_it_was() {
+        let config = CheckDraft::read(json!({"name": "a", "url": "http://h"})).unwrap().config;
+        let mut stored = serde_json::to_value(&config).unwrap();
+        stored
+            .as_object_mut()
+            .unwrap()
+            .retain(|name, _| !["alert_window", "recovery_threshold"].contains(&name.as_str()));
+
+        assert_eq!(serde_json::from_value::<CheckConfig>(stored).unwrap(), config);
     }
 
     #[test]

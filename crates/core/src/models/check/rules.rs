@@ -15,8 +15,10 @@ use serde_json::Value;
 
 /// Seconds between runs when nobody says otherwise.
 pub const DEFAULT_INTERVAL_SECONDS: u32 = 60;
-/// Failures in a row when nobody says otherwise.
+/// Failures that make an outage when nobody says otherwise.
 pub const DEFAULT_THRESHOLD: u32 = 3;
+/// Good slots in a row that end it when nobody says otherwise.
+pub const DEFAULT_RECOVERY: u32 = 1;
 /// Limit of a run when nobody says otherwise and the interval leaves room for it.
 pub const DEFAULT_TIMEOUT_MS: u32 = 10_000;
 /// The methods a check may use.
@@ -45,6 +47,11 @@ const RESERVED_HEADERS: [&str; 8] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+/// For serde, which wants a function.
+pub(super) const fn default_recovery() -> u32 {
+    DEFAULT_RECOVERY
+}
 
 /// The limit that fits an interval: 10 s, or four fifths of a shorter interval.
 #[must_use]
@@ -113,6 +120,14 @@ where
         }
         Err(format!("must be from {} to {}{unit}", range.start(), range.end()))
     }
+}
+
+pub(super) fn window(threshold: u32, window: u32) -> Result<u32, String> {
+    let most = *THRESHOLDS.end();
+    if (threshold..=most).contains(&window) {
+        return Ok(window);
+    }
+    Err(format!("must be from {threshold} (the alert_threshold) to {most}"))
 }
 
 pub(super) fn timeout(interval_seconds: u32, timeout_ms: u32) -> Result<u32, String> {

@@ -150,6 +150,8 @@ pub const TABLES: [Table; 8] = [
             ("interval_ms", Plain),
             ("timeout_ms", Plain),
             ("threshold", Plain),
+            ("alert_window", Plain),
+            ("recovery", Plain),
             ("next_slot", Plain),
             ("out_slot", Plain),
             ("out_until", Plain),
@@ -157,6 +159,7 @@ pub const TABLES: [Table; 8] = [
             ("state", Plain),
             ("failures", Plain),
             ("failing_since", Plain),
+            ("trail", Plain),
         ],
     },
 ];

@@ -11,7 +11,9 @@ use crate::models::check_region::CheckRegion;
 use crate::models::ids::{CheckId, Region};
 use crate::models::schedule::Reach;
 use crate::ports::StoreResult;
-use crate::stores::sql::rows::{RegionRow, narrow, read_all, region_columns};
+use crate::stores::sql::rows::{
+    RegionRow, narrow, read_all, recovery, region_columns, small, trail_text,
+};
 
 /// Adds regions to a check.
 pub(super) async fn insert(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()> {
@@ -19,8 +21,9 @@ pub(super) async fn insert(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()>
         sqlx::query(
             "-- check_regions.insert
              INSERT INTO check_regions
-                 (check_id, region, project_id, version, interval_ms, timeout_ms, threshold, next_slot)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                 (check_id, region, project_id, version, interval_ms, timeout_ms,
+                  threshold, alert_window, recovery, next_slot)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(row.check_id.0)
         .bind(row.region.as_str())
@@ -28,7 +31,9 @@ pub(super) async fn insert(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()>
         .bind(row.version)
         .bind(narrow(row.schedule.interval_ms()))
         .bind(narrow(row.timeout_ms.into()))
-        .bind(i16::try_from(row.threshold).unwrap_or(i16::MAX))
+        .bind(small(row.thresholds.failing))
+        .bind(row.thresholds.window.map(small))
+        .bind(recovery(row.thresholds))
         .bind(row.ledger.next.map(|slot| slot.0))
         .execute(&mut **tx)
         .await
@@ -40,14 +45,17 @@ pub(super) async fn insert(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()>
 pub(super) async fn reconfigure(tx: &mut Tx, like: &CheckRegion) -> StoreResult<()> {
     sqlx::query(
         "-- check_regions.reconfigure
-         UPDATE check_regions SET version = $2, interval_ms = $3, timeout_ms = $4, threshold = $5
+         UPDATE check_regions SET version = $2, interval_ms = $3, timeout_ms = $4,
+             threshold = $5, alert_window = $6, recovery = $7
          WHERE check_id = $1",
     )
     .bind(like.check_id.0)
     .bind(like.version)
     .bind(narrow(like.schedule.interval_ms()))
     .bind(narrow(like.timeout_ms.into()))
-    .bind(i16::try_from(like.threshold).unwrap_or(i16::MAX))
+    .bind(small(like.thresholds.failing))
+    .bind(like.thresholds.window.map(small))
+    .bind(recovery(like.thresholds))
     .execute(&mut **tx)
     .await
     .map_err(error)?;
@@ -152,10 +160,11 @@ pub(super) async fn save(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()> {
         "-- check_regions.save
          UPDATE check_regions AS r SET
              next_slot = n.next_slot, out_slot = n.out_slot, out_until = n.out_until, last_slot = n.last_slot,
-             state = n.state, failures = n.failures, failing_since = n.failing_since
+             state = n.state, failures = n.failures, failing_since = n.failing_since, trail = n.trail
          FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                     $7::text[], $8::int[], $9::bigint[])
-              AS n (check_id, region, next_slot, out_slot, out_until, last_slot, state, failures, failing_since)
+                     $7::text[], $8::int[], $9::bigint[], $10::text[])
+              AS n (check_id, region, next_slot, out_slot, out_until, last_slot,
+                    state, failures, failing_since, trail)
          WHERE r.check_id = n.check_id AND r.region = n.region",
     )
     .bind(&c.check_id)
@@ -167,6 +176,7 @@ pub(super) async fn save(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()> {
     .bind(&c.state)
     .bind(&c.failures)
     .bind(&c.since)
+    .bind(&c.trail)
     .execute(&mut **tx)
     .await
     .map_err(error)?;
@@ -187,6 +197,7 @@ struct Columns<'a> {
     state: Vec<&'static str>,
     failures: Vec<i32>,
     since: Vec<Option<i64>>,
+    trail: Vec<Option<String>>,
 }
 
 impl<'a> Columns<'a> {
@@ -201,6 +212,7 @@ impl<'a> Columns<'a> {
             state: Vec::with_capacity(n),
             failures: Vec::with_capacity(n),
             since: Vec::with_capacity(n),
+            trail: Vec::with_capacity(n),
         }
     }
 
@@ -214,5 +226,6 @@ impl<'a> Columns<'a> {
         self.state.push(row.health.state.as_str());
         self.failures.push(i32::try_from(row.health.failures).unwrap_or(i32::MAX));
         self.since.push(row.health.failing_since.map(|s| s.0));
+        self.trail.push(trail_text(&row.health.trail));
     }
 }

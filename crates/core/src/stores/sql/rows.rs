@@ -12,7 +12,7 @@ use crate::models::alert::{
 };
 use crate::models::check::{Check, CheckConfig, CheckView, Status};
 use crate::models::check_region::CheckRegion;
-use crate::models::health::{Health, State};
+use crate::models::health::{Health, State, Thresholds, Trail};
 use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
 use crate::models::ledger::{Ledger, Outstanding};
 use crate::models::schedule::{Schedule, Slot};
@@ -118,8 +118,9 @@ impl TryFrom<ViewRow> for CheckView {
 /// a statement prepared by this one returns.
 macro_rules! region_columns {
     () => {
-        "check_id, region, project_id, version, interval_ms, timeout_ms, threshold,
-         next_slot, out_slot, out_until, last_slot, state, failures, failing_since"
+        "check_id, region, project_id, version, interval_ms, timeout_ms,
+         threshold, alert_window, recovery, next_slot, out_slot, out_until, last_slot,
+         state, failures, failing_since, trail"
     };
 }
 pub(in crate::stores) use region_columns;
@@ -133,6 +134,8 @@ pub struct RegionRow {
     interval_ms: i32,
     timeout_ms: i32,
     threshold: i16,
+    alert_window: Option<i16>,
+    recovery: Option<i16>,
     next_slot: Option<i64>,
     out_slot: Option<i64>,
     out_until: Option<i64>,
@@ -140,6 +143,7 @@ pub struct RegionRow {
     state: String,
     failures: i32,
     failing_since: Option<i64>,
+    trail: Option<String>,
 }
 
 impl TryFrom<RegionRow> for CheckRegion {
@@ -155,7 +159,11 @@ impl TryFrom<RegionRow> for CheckRegion {
             version: row.version,
             schedule: Schedule::new(check_id, row.interval_ms.into()),
             timeout_ms: u32::try_from(row.timeout_ms).unwrap_or_default(),
-            threshold: u32::try_from(row.threshold).unwrap_or(1),
+            thresholds: Thresholds {
+                failing: u32::try_from(row.threshold).unwrap_or(1),
+                window: row.alert_window.and_then(|window| u32::try_from(window).ok()),
+                recovering: row.recovery.map_or(1, |slots| slots.unsigned_abs().into()),
+            },
             ledger: Ledger {
                 next: row.next_slot.map(Slot),
                 outstanding: outstanding
@@ -166,9 +174,31 @@ impl TryFrom<RegionRow> for CheckRegion {
                 state: State::parse(&row.state).ok_or(Unreadable("a state of health"))?,
                 failures: u32::try_from(row.failures).unwrap_or_default(),
                 failing_since: row.failing_since.map(Slot),
+                trail: row.trail.as_deref().map(trail).unwrap_or_default(),
             },
         })
     }
+}
+
+/// What another version counts and this one cannot read is counted anew: better than a row that stops
+/// every claim it is part of.
+fn trail(text: &str) -> Trail {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// A trail as its column holds it: nothing where there is none, as for most checks.
+pub fn trail_text(trail: &Trail) -> Option<String> {
+    (*trail != Trail::default()).then(|| serde_json::to_string(trail).unwrap_or_default())
+}
+
+/// Nothing for the usual one.
+pub fn recovery(thresholds: Thresholds) -> Option<i16> {
+    (thresholds.recovering != 1).then(|| small(thresholds.recovering))
+}
+
+/// Thresholds and windows end at 100.
+pub fn small(count: u32) -> i16 {
+    i16::try_from(count).unwrap_or(i16::MAX)
 }
 
 /// Intervals and timeouts end at seven days: 604,800,000 ms.

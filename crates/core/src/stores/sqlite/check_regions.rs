@@ -12,15 +12,18 @@ use crate::models::check_region::CheckRegion;
 use crate::models::ids::{CheckId, Region};
 use crate::models::schedule::Reach;
 use crate::ports::StoreResult;
-use crate::stores::sql::rows::{RegionRow, narrow, read_all, region_columns};
+use crate::stores::sql::rows::{
+    RegionRow, narrow, read_all, recovery, region_columns, small, trail_text,
+};
 
 pub(super) async fn insert(tx: &mut Tx, regions: &[CheckRegion]) -> StoreResult<()> {
     for row in regions {
         sqlx::query(
             "-- check_regions.insert
              INSERT INTO check_regions
-                 (check_id, region, project_id, version, interval_ms, timeout_ms, threshold, next_slot)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 (check_id, region, project_id, version, interval_ms, timeout_ms,
+                  threshold, alert_window, recovery, next_slot)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )
         .bind(row.check_id.0)
         .bind(row.region.as_str())
@@ -28,7 +31,9 @@ pub(super) async fn insert(tx: &mut Tx, regions: &[CheckRegion]) -> StoreResult<
         .bind(row.version)
         .bind(narrow(row.schedule.interval_ms()))
         .bind(narrow(row.timeout_ms.into()))
-        .bind(row.threshold)
+        .bind(small(row.thresholds.failing))
+        .bind(row.thresholds.window.map(small))
+        .bind(recovery(row.thresholds))
         .bind(row.ledger.next.map(|slot| slot.0))
         .execute(&mut **tx)
         .await
@@ -40,14 +45,17 @@ pub(super) async fn insert(tx: &mut Tx, regions: &[CheckRegion]) -> StoreResult<
 pub(super) async fn reconfigure(tx: &mut Tx, like: &CheckRegion) -> StoreResult<()> {
     sqlx::query(
         "-- check_regions.reconfigure
-         UPDATE check_regions SET version = ?2, interval_ms = ?3, timeout_ms = ?4, threshold = ?5
+         UPDATE check_regions SET version = ?2, interval_ms = ?3, timeout_ms = ?4,
+             threshold = ?5, alert_window = ?6, recovery = ?7
          WHERE check_id = ?1",
     )
     .bind(like.check_id.0)
     .bind(like.version)
     .bind(narrow(like.schedule.interval_ms()))
     .bind(narrow(like.timeout_ms.into()))
-    .bind(like.threshold)
+    .bind(small(like.thresholds.failing))
+    .bind(like.thresholds.window.map(small))
+    .bind(recovery(like.thresholds))
     .execute(&mut **tx)
     .await
     .map_err(error)?;
@@ -123,6 +131,7 @@ pub(super) async fn save(tx: &mut Tx, regions: &[CheckRegion]) -> StoreResult<()
             json!(row.health.state.as_str()),
             json!(row.health.failures),
             json!(row.health.failing_since.map(|slot| slot.0)),
+            json!(trail_text(&row.health.trail)),
         ]
     });
     let done = sqlx::query(
@@ -130,7 +139,7 @@ pub(super) async fn save(tx: &mut Tx, regions: &[CheckRegion]) -> StoreResult<()
          UPDATE check_regions AS r SET
              next_slot = n.value ->> 2, out_slot = n.value ->> 3, out_until = n.value ->> 4,
              last_slot = n.value ->> 5, state = n.value ->> 6, failures = n.value ->> 7,
-             failing_since = n.value ->> 8
+             failing_since = n.value ->> 8, trail = n.value ->> 9
          FROM jsonb_each(?1) AS n
          WHERE r.check_id = unhex(n.value ->> 0) AND r.region = n.value ->> 1",
     )

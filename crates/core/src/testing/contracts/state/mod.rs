@@ -4,12 +4,14 @@
 
 mod checks;
 mod deliveries;
+mod health;
 mod incidents;
 mod ledger;
 mod outbox;
 
 pub use checks::*;
 pub use deliveries::*;
+pub use health::*;
 pub use incidents::*;
 pub use ledger::*;
 pub use outbox::*;
@@ -17,10 +19,11 @@ pub use outbox::*;
 use serde_json::Value;
 
 use crate::models::alert::{AlertKind, AttemptReport, Incident, LeasedDelivery, Settlement};
-use crate::models::check::{Check, CheckDraft};
+use crate::models::check::{Check, CheckDraft, Status};
 use crate::models::ids::{CheckId, ProjectId};
 use crate::models::job::{Job, RunResult};
 use crate::models::run::Run;
+use crate::models::schedule::Slot;
 use crate::ports::Page;
 use crate::ports::checks::{Change, Creation};
 use crate::ports::clock::Clock;
@@ -66,11 +69,33 @@ impl TestStores {
 
     /// Runs the one check for its slot, with this outcome, and moves on to its next slot.
     async fn run(&self, ok: bool) -> Job {
+        self.run_as(if ok { 'o' } else { 'f' }).await
+    }
+
+    /// As [`Self::run`]: `o`k, `d`egraded or `f`ailed.
+    async fn run_as(&self, outcome: char) -> Job {
         let job = self.claim_one().await;
-        let result = if ok { a_result(&job) } else { a_result(&job).failed() };
+        let result = match outcome {
+            'f' => a_result(&job).failed(),
+            'd' => a_result(&job).degraded(),
+            _ => a_result(&job),
+        };
         self.record(&[result.build()]).await;
         self.move_to_next_slot(job.check_id).await;
         job
+    }
+
+    /// Runs the one check for a slot with each of these outcomes; the slots.
+    async fn run_all(&self, outcomes: &str) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        for outcome in outcomes.chars() {
+            slots.push(self.run_as(outcome).await.slot);
+        }
+        slots
+    }
+
+    async fn status(&self, check: CheckId) -> Status {
+        self.stores.checks.get(PROJECT, check).await.unwrap().unwrap().status
     }
 
     async fn move_to_next_slot(&self, check: CheckId) {

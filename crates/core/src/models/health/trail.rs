@@ -1,0 +1,91 @@
+//! What health counts beside failures in a row.
+//!
+//! Nothing at all for most checks most of the time: a check that fails in a row, recovers at once and
+//! is never degraded leaves no trail, and its row in a store no text to write.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::schedule::Slot;
+
+/// A slot that says something of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Judged {
+    /// All well.
+    #[serde(rename = "o")]
+    Ok,
+    /// Alive, and less than well.
+    #[serde(rename = "d")]
+    Degraded,
+    /// Failing; an outage may have begun with it.
+    #[serde(rename = "f")]
+    Failed(Slot),
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Trail {
+    /// Slots in a row that were failing or degraded, up to the last degraded one. The failures in a
+    /// row come on top.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unwell: u32,
+    /// While degraded or down: `ok` slots in a row.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ok: u32,
+    /// While down: good slots in a row.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub good: u32,
+    /// While down: the first good slot of that row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub good_since: Option<Slot>,
+    /// Where a window is set, and not while down: what lies in it, oldest first, from the first slot
+    /// on that was not `ok`. So it is empty while all is well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub window: Vec<Judged>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Trail {
+    /// Takes a slot into the window of this size, and lets go of what it leaves behind.
+    pub(super) fn look_back_on(&mut self, judged: Judged, size: Option<u32>) {
+        let Some(size) = size else {
+            self.window.clear();
+            return;
+        };
+        self.window.push(judged);
+        let over = self.window.len().saturating_sub(size as usize);
+        self.window.drain(..over);
+        let well = self.window.iter().take_while(|it| **it == Judged::Ok).count();
+        self.window.drain(..well);
+    }
+
+    /// How many slots of the window are failing, and the oldest of them.
+    pub(super) fn failing(&self) -> (u32, Option<Slot>) {
+        let mut failing = self.window.iter().filter_map(|it| match it {
+            Judged::Failed(slot) => Some(*slot),
+            Judged::Ok | Judged::Degraded => None,
+        });
+        let oldest = failing.next();
+        (u32::from(oldest.is_some()).saturating_add(count(failing)), oldest)
+    }
+
+    /// How many slots of the window are failing or degraded.
+    pub(super) fn unwell_in_window(&self) -> u32 {
+        count(self.window.iter().filter(|it| **it != Judged::Ok))
+    }
+
+    /// Takes a good slot while the check is down: how many there are in a row, and the first.
+    pub(super) fn recover(&mut self, slot: Slot, judged: Judged) -> (u32, Slot) {
+        self.good = self.good.saturating_add(1);
+        self.ok = if judged == Judged::Ok { self.ok.saturating_add(1) } else { 0 };
+        (self.good, *self.good_since.get_or_insert(slot))
+    }
+}
+
+fn count(slots: impl Iterator) -> u32 {
+    u32::try_from(slots.count()).unwrap_or(u32::MAX)
+}
