@@ -34,6 +34,8 @@ pub struct Check {
     pub interval_seconds: u64,
     pub timeout_ms: u64,
     pub alert_threshold: u64,
+    pub alert_window: Option<u64>,
+    pub recovery_threshold: Option<u64>,
     pub webhook_url: Option<String>,
     pub webhook_secret: Option<String>,
     #[serde(default)]

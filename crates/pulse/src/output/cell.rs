@@ -60,7 +60,7 @@ fn tone_of(word: &str) -> Tone {
     match word {
         "up" | "ok" | "delivered" | "recovered" | "met" | "stretch" => Tone::Good,
         "down" | "fail" | "dead" | "open" | "opened" => Tone::Bad,
-        "pending" | "inconclusive" | "missed" => Tone::Doubtful,
+        "pending" | "degraded" | "inconclusive" | "missed" => Tone::Doubtful,
         "paused" | "deleted" | "edited" => Tone::Quiet,
         _ => Tone::Plain,
     }

@@ -56,6 +56,8 @@ async fn every_flag_reaches_its_field() {
             "X-B:",
             "--body=ping",
             "--threshold=5",
+            "--window=9",
+            "--recover=2",
             "--webhook=http://w.test/",
             "--webhook-secret",
             secret,
@@ -79,13 +81,15 @@ async fn every_flag_reaches_its_field() {
         "headers",
         "body",
         "alert_threshold",
+        "alert_window",
+        "recovery_threshold",
         "webhook_url",
         "regions",
         "tags",
         "enabled",
     ];
     let expected = json!([
-        "Shop", "http://shop.test/", 90, 1500, 204, "POST", "auto", {"X-A": "1: 2", "X-B": ""}, "ping", 5,
+        "Shop", "http://shop.test/", 90, 1500, 204, "POST", "auto", {"X-A": "1: 2", "X-B": ""}, "ping", 5, 9, 2,
         "http://w.test/", ["eu", "us"], ["a, b", "web"], false,
     ]);
     assert_eq!(some(&check, &names), expected);

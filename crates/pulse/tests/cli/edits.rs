@@ -58,6 +58,8 @@ async fn what_was_set_can_be_taken_back() {
             "--header=X-A: 1",
             "--body=b",
             "--threshold=9",
+            "--window=9",
+            "--recover=2",
             "--webhook=http://w.test/",
             "--region=eu",
             "--tag=web",
@@ -70,7 +72,7 @@ async fn what_was_set_can_be_taken_back() {
             "check",
             "edit",
             &id,
-            "--reset=interval,timeout,method,header,body,threshold",
+            "--reset=interval,timeout,method,header,body,threshold,window,recover",
             "--reset=webhook",
             "--reset=region",
             "--reset=tag",
@@ -86,11 +88,13 @@ async fn what_was_set_can_be_taken_back() {
         "headers",
         "body",
         "alert_threshold",
+        "alert_window",
+        "recovery_threshold",
         "webhook_url",
         "regions",
         "tags",
     ];
-    let defaults = json!([60, 10_000, null, "GET", {}, null, 3, null, ["default"], []]);
+    let defaults = json!([60, 10_000, null, "GET", {}, null, 3, null, 1, null, ["default"], []]);
     assert_eq!(some(&world.check(&id).await, &names), defaults);
 }
 

@@ -91,6 +91,7 @@ pub fn a_check() -> Value {
     json!({
         "id": ID, "name": "shop", "url": "http://shop.test/", "status": "up", "method": "GET",
         "expected_status": null, "interval_seconds": 60, "timeout_ms": 1000, "alert_threshold": 3,
+        "alert_window": null, "recovery_threshold": 1,
         "webhook_url": null, "headers": {}, "body": null, "enabled": true, "tags": [],
         "regions": ["default"], "next_run_at": null, "last_run_at": null, "version": 1,
         "created_at": "2026-11-21T07:28:00.000Z", "updated_at": "2026-11-21T07:28:00.000Z",

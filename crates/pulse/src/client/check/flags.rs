@@ -48,9 +48,15 @@ pub struct Flags {
     /// Sent with each run. `@FILE` reads it, `@-` from the standard input.
     #[arg(long)]
     body: Option<String>,
-    /// Failures in a row that open an incident.
+    /// Failures that open an incident: 1 to 100.
     #[arg(long, value_name = "N")]
     threshold: Option<u32>,
+    /// Among how many of the last runs they are counted; in a row when left out.
+    #[arg(long, value_name = "N")]
+    window: Option<u32>,
+    /// Good runs in a row that resolve it: 1 to 100.
+    #[arg(long, value_name = "N")]
+    recover: Option<u32>,
     /// Who is told of incidents.
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
@@ -106,6 +112,8 @@ impl Flags {
         set("headers", headers(&self.header)?);
         set("body", self.body.map(body).transpose()?);
         set("alert_threshold", self.threshold.map(Value::from));
+        set("alert_window", self.window.map(Value::from));
+        set("recovery_threshold", self.recover.map(Value::from));
         set("webhook_url", self.webhook.map(Value::from));
         set("webhook_secret", secret(self.webhook_secret, self.webhook_secret_file.as_deref())?);
         set("regions", listed(self.region));

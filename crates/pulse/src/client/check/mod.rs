@@ -73,6 +73,7 @@ pub struct Which {
 enum Status {
     Pending,
     Up,
+    Degraded,
     Down,
     Paused,
 }

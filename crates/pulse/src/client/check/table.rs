@@ -66,6 +66,8 @@ pub fn fields(check: &Check) -> Vec<(&'static str, Cell)> {
         ("interval", Cell::of(every(check))),
         ("timeout", Cell::of(duration::show(check.timeout_ms))),
         ("alert_threshold", Cell::of(check.alert_threshold)),
+        ("alert_window", Cell::maybe(check.alert_window)),
+        ("recovery_threshold", Cell::maybe(check.recovery_threshold)),
         ("webhook_url", Cell::maybe(check.webhook_url.as_ref())),
     ];
     if let Some(version) = &check.http_version {
