@@ -26,7 +26,9 @@ words! {
         Status = "status",
         /// Answered, and not as was asserted.
         Assertion = "assertion",
-        /// What came back was no HTTP, or ended too early.
+        /// Answered, and said no: a log-in, a query or a service that is not well.
+        Refused = "refused",
+        /// What came back was not in the protocol that was asked, or ended too early.
         Protocol = "protocol",
         /// The answer's head was larger than a probe reads.
         TooLarge = "too_large",

@@ -14,6 +14,12 @@ words! {
         Tcp = "tcp",
         /// A connection and a TLS handshake, with the certificate verified.
         Tls = "tls",
+        /// A command to Redis or Valkey.
+        Redis = "redis",
+        /// The same in TLS.
+        Rediss = "rediss",
+        /// A log-in at PostgreSQL, and a query.
+        Postgres = "postgres",
     }
 }
 
@@ -41,6 +47,17 @@ pub(super) enum Port {
     Never,
 }
 
+/// Whether a look logs in, with a name and a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LogIn {
+    /// It does not: `auth`, where it is taken, goes with a request.
+    Never,
+    /// If there is an `auth`.
+    IfTold,
+    /// There must be an `auth`.
+    Always,
+}
+
 /// What is particular to a kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Traits {
@@ -50,6 +67,7 @@ pub(super) struct Traits {
     pub(super) path: Path,
     /// The keys that a query may have. Not asked where the path is the web's.
     pub(super) query: &'static [&'static str],
+    pub(super) log_in: LogIn,
     /// See [`Scheme::takes`].
     takes: &'static [&'static str],
 }
@@ -57,6 +75,7 @@ pub(super) struct Traits {
 const REQUEST: &[&str] =
     &["method", "expected_status", "max_redirects", "http_version", "headers", "body", "auth"];
 const TALK: &[&str] = &["send", "expect"];
+const ASK: &[&str] = &["send", "expect", "auth"];
 
 impl Scheme {
     /// The row of each kind.
@@ -66,7 +85,22 @@ impl Scheme {
             can_lack_host: false,
             path: Path::None,
             query: &[],
+            log_in: LogIn::Never,
             takes: &[],
+        };
+        let redis = Traits {
+            port: Port::Usually(6379),
+            path: Path::Optional,
+            log_in: LogIn::IfTold,
+            takes: ASK,
+            ..bare
+        };
+        let database = Traits {
+            path: Path::Optional,
+            query: &["sslmode"],
+            log_in: LogIn::Always,
+            takes: ASK,
+            ..bare
         };
         let web = Traits { path: Path::Web, takes: REQUEST, ..bare };
         match self {
@@ -74,13 +108,15 @@ impl Scheme {
             Self::Https => Traits { port: Port::Usually(443), ..web },
             Self::Tcp => Traits { takes: TALK, ..bare },
             Self::Tls => Traits { port: Port::Usually(443), takes: TALK, ..bare },
+            Self::Redis | Self::Rediss => redis,
+            Self::Postgres => Traits { port: Port::Usually(5432), ..database },
         }
     }
 
     /// Whether the way there is encrypted, or may become so: by a redirect, or after a greeting.
     #[must_use]
     pub const fn may_use_tls(self) -> bool {
-        !matches!(self, Self::Tcp)
+        !matches!(self, Self::Tcp | Self::Redis)
     }
 
     /// The fields of a check, beyond those that every kind has, that mean something here. The others

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use super::particulars;
 use super::scheme::{Path, Port, Scheme};
 
 const LONGEST: usize = 2048;
@@ -58,6 +59,7 @@ impl Target {
             Path::Web => (String::new(), BTreeMap::new()),
             path => (path_of(&url, scheme, path)?, words_of(&url, traits.query)?),
         };
+        particulars::check_words(scheme, &path, &query)?;
         let port = port_of(scheme, traits.port, &url, text)?;
         let host = url.host().filter(|_| names_host).map(|host| host.to_owned());
         Ok(Self { scheme, host, port, path, query })
@@ -146,6 +148,9 @@ mod tests {
             ("tls://[::1]:993", Scheme::Tls, "[::1]", 993),
             ("tls://shop.example", Scheme::Tls, "shop.example", 443),
             ("tls://shop.example:443", Scheme::Tls, "shop.example", 443),
+            ("redis://cache.example", Scheme::Redis, "cache.example", 6379),
+            ("rediss://cache.example:6380/1", Scheme::Rediss, "cache.example", 6380),
+            ("postgres://db.example/shop?sslmode=require", Scheme::Postgres, "db.example", 5432),
         ] {
             assert_eq!(read(text), (scheme, host.to_owned(), port), "{text}");
         }
@@ -172,7 +177,7 @@ mod tests {
     #[test]
     fn what_cannot_be_looked_at_says_why() {
         for (text, reason) in [
-            ("shop.example:80", "begins with http://, https://, tcp:// or tls://"),
+            ("shop.example:80", "begins with http://, https://, tcp://, tls://,"),
             ("gopher://shop.example", "begins with http://"),
             ("tcp://shop.example", "must name a port"),
             ("tcp://:80", "host"),
@@ -181,6 +186,10 @@ mod tests {
             ("tcp://h:80/path", "must end with the port"),
             ("tls://h:443?x", "nothing after the question mark"),
             ("tcp://user@h:80", "credentials"),
+            ("redis://h/shop", "by its number"),
+            ("postgres://user:hush@h/shop", "credentials"),
+            ("postgres://h/shop?sslmode=maybe", "one of disable, prefer, require"),
+            ("postgres://h/shop?user=me", "must say sslmode after the question mark"),
             ("tls://[::1", "not a URL"),
             ("tcp://a b:80", "not a URL"),
         ] {

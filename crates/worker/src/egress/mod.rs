@@ -134,6 +134,18 @@ impl Egress {
         TlsConnector::from(self.trust.config_keeping(offer, presented)).connect(name, stream).await
     }
 
+    /// Encrypts without verifying who the server is, for where a connection in the clear would do as
+    /// well. The chain is kept in `presented`.
+    pub async fn secure_unverified(
+        &self,
+        name: ServerName<'static>,
+        stream: TcpStream,
+        presented: &Presented,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let config = self.trust.config_accepting(presented);
+        TlsConnector::from(config).connect(name, stream).await
+    }
+
     /// An HTTP client for calls that need no phases. `adjust` sets what is the caller's own.
     pub fn client(
         &self,

@@ -26,16 +26,19 @@ pub enum Offer {
     Http2,
     /// Both, HTTP/2 rather.
     Either,
+    /// Nothing is said about it: servers that know a word for what they speak refuse all others.
+    Nothing,
 }
 
 impl Offer {
-    const ALL: [Self; 3] = [Self::Http1, Self::Http2, Self::Either];
+    const ALL: [Self; 4] = [Self::Http1, Self::Http2, Self::Either, Self::Nothing];
 
     fn names(self) -> Vec<Vec<u8>> {
         let names: &[&[u8]] = match self {
             Self::Http1 => &[b"http/1.1"],
             Self::Http2 => &[b"h2"],
             Self::Either => &[b"h2", b"http/1.1"],
+            Self::Nothing => &[],
         };
         names.iter().map(|name| name.to_vec()).collect()
     }
@@ -73,7 +76,7 @@ type Verifier = Arc<dyn ServerCertVerifier>;
 #[derive(Clone, Debug)]
 pub(super) struct Trust {
     /// One for each [`Offer`], in the order of declaration.
-    configs: [Arc<ClientConfig>; 3],
+    configs: [Arc<ClientConfig>; 4],
     /// The one that they ask, too.
     verifier: Verifier,
 }
@@ -132,6 +135,15 @@ impl Trust {
     pub(super) fn config_keeping(&self, offer: Offer, presented: &Presented) -> Arc<ClientConfig> {
         let mut config = ClientConfig::clone(self.config(offer));
         let keeping = presented.before(Arc::clone(&self.verifier));
+        config.dangerous().set_certificate_verifier(Arc::new(keeping));
+        Arc::new(config)
+    }
+
+    /// No trust, nothing offered: any certificate is accepted, and kept in `presented`.
+    pub(super) fn config_accepting(&self, presented: &Presented) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(self.config(Offer::Nothing));
+        let provider = Arc::clone(config.crypto_provider());
+        let keeping = presented.before(Arc::new(Blanket { accepts: true, provider }));
         config.dangerous().set_certificate_verifier(Arc::new(keeping));
         Arc::new(config)
     }

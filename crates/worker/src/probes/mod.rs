@@ -3,13 +3,17 @@
 //! A probe tells what it saw and, if the look ended early, why. It does not judge: see `judge`. One
 //! deadline holds over everything, from the name to the last byte.
 
+mod bounded;
 mod certificate;
 mod drive;
 mod failures;
 mod http;
 mod http2;
+mod log_in;
 mod notes;
+mod postgres;
 mod reach;
+mod redis;
 mod talk;
 mod tcp;
 mod tls;
@@ -24,6 +28,7 @@ use ::http::header::{InvalidHeaderName, InvalidHeaderValue};
 use ::http::method::InvalidMethod;
 use ::http::uri::InvalidUri;
 use async_trait::async_trait;
+use pulse_core::models::particulars;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{Detail, FailClass, InconclusiveReason, Observation, Outcome};
 use pulse_core::models::scheme::Scheme;
@@ -103,6 +108,8 @@ impl Prepared {
     /// Parses everything that does not change from run to run.
     pub fn new(spec: &ProbeSpec) -> Result<Self, PrepareError> {
         let target = Target::parse(&spec.url).map_err(PrepareError::Target)?;
+        particulars::check_spec(target.scheme, spec)
+            .map_err(|(field, detail)| PrepareError::Field { field, detail })?;
         let expectations = Expectations::of(spec, target.scheme)
             .map_err(|detail| PrepareError::Field { field: "assertions", detail })?;
         let kind = match target.scheme {
@@ -112,6 +119,10 @@ impl Prepared {
             }
             Scheme::Tcp => Kind::Other(Box::new(tcp::Tcp::new(target, spec)?)),
             Scheme::Tls => Kind::Other(Box::new(tls::Tls::new(target, spec)?)),
+            Scheme::Postgres => Kind::Other(Box::new(postgres::Postgres::new(target, spec)?)),
+            Scheme::Redis | Scheme::Rediss => {
+                Kind::Other(Box::new(redis::Redis::new(target, spec)?))
+            }
         };
         let way = Way::of(spec).map_err(|detail| PrepareError::Field { field: "tls", detail })?;
         Ok(Self { kind, expectations, way })
@@ -144,7 +155,7 @@ impl Probes {
     ) -> Sight {
         let own = target.way.as_ref().map(|way| egress.on(way));
         let egress = own.as_ref().unwrap_or(egress);
-        let mut trace = Trace::begin();
+        let mut trace = Trace::begin(timeout);
         let walk = self.walk(egress, target, run, &mut trace);
         let ended = tokio::time::timeout(timeout, walk).await;
         let ended = ended.unwrap_or_else(|_| Err(failures::timed_out(timeout, trace.step())));

@@ -2,14 +2,23 @@
 
 use std::net::IpAddr;
 
+use pulse_core::models::particulars::SslMode;
+use pulse_core::models::run::FailClass;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
+use super::bounded::Bounded;
 use super::trace::Trace;
 use super::{ProbeFailure, failures, http2};
 use crate::egress::{Egress, Offer};
+
+/// A connection, encrypted or not.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 /// A connection to a host, with its two phases written down.
 pub(super) async fn connect(
@@ -26,7 +35,7 @@ pub(super) async fn connect(
     Ok(stream)
 }
 
-/// Encrypts a connection, with the server verified as `name` and the phase written down.
+/// Encrypts a connection for HTTP, with the server verified as `name` and the phase written down.
 pub(super) async fn secure(
     egress: &Egress,
     name: ServerName<'static>,
@@ -59,6 +68,48 @@ pub(super) async fn secure_for(
 /// Whether the server chose HTTP/2.
 pub(super) fn speaks_http2(tls: &TlsStream<TcpStream>) -> bool {
     tls.get_ref().1.alpn_protocol() == Some(b"h2")
+}
+
+/// Encrypts a connection over which something else may have been said, and is.
+pub(super) async fn encrypt(
+    egress: &Egress,
+    name: ServerName<'static>,
+    stream: TcpStream,
+    trace: &mut Trace,
+) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
+    trace.securing();
+    secure_for(egress, name, stream, Offer::Nothing, trace).await
+}
+
+/// Encrypts a connection to a database that offers it. Whom a certificate is for matters only where
+/// TLS is required; that it did not is told.
+pub(super) async fn encrypt_by(
+    mode: SslMode,
+    egress: &Egress,
+    name: ServerName<'static>,
+    stream: TcpStream,
+    trace: &mut Trace,
+) -> Result<Box<dyn Duplex>, ProbeFailure> {
+    if mode == SslMode::Require {
+        return Ok(encrypt(egress, name, stream, trace).await?);
+    }
+    trace.securing();
+    let tls = egress.secure_unverified(name, stream, trace.presented()).await;
+    let tls = Box::new(tls.map_err(|error| failures::tls(&error, trace.presented()))?);
+    trace.secured(tls.get_ref().1);
+    trace.tell("certificate", "not verified");
+    Ok(tls)
+}
+
+/// The connection on which TLS can begin: with what came before it in hand, somebody in between could
+/// pass it off for what came inside.
+pub(super) fn bare(server: Bounded<TcpStream>) -> Result<TcpStream, ProbeFailure> {
+    let sentence = "the server said more than it was asked before TLS began";
+    server.into_stream().ok_or_else(|| ProbeFailure::of_target(FailClass::Protocol, sentence))
+}
+
+pub(super) fn no_tls() -> ProbeFailure {
+    ProbeFailure::of_target(FailClass::Tls, "the server offers no TLS")
 }
 
 /// What a certificate for `host` must be for.

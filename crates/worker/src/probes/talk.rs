@@ -12,6 +12,7 @@ use super::{PrepareError, ProbeFailure, failures};
 
 /// Of a reply no more is read than this.
 pub(super) const MOST_REPLY: usize = 64 * 1024;
+const NOT_IN_WHAT_IS_READ: &str = "what was expected is not in the first 64 KiB of the reply";
 const AT_ONCE: usize = 4 * 1024;
 /// A piece counts for no less than this: the reply is searched anew after each, however small it is.
 const LEAST_PIECE: usize = 64;
@@ -45,6 +46,15 @@ impl Talk {
         self.expect.as_ref().is_none_or(|expect| expect.is_match(reply))
     }
 
+    /// Whether `reply` will do; what of it was not read cannot tell.
+    pub(super) fn verdict(&self, reply: &[u8], is_whole: bool) -> Result<(), ProbeFailure> {
+        match (self.is_met_by(reply), is_whole) {
+            (true, _) => Ok(()),
+            (false, true) => Err(unmet("what was expected is not in the reply")),
+            (false, false) => Err(unmet(NOT_IN_WHAT_IS_READ)),
+        }
+    }
+
     /// Says it over `stream`, and reads until what was expected has come.
     pub(super) async fn over<S>(&self, mut stream: S, trace: &mut Trace) -> Result<(), ProbeFailure>
     where
@@ -74,7 +84,7 @@ impl Talk {
                 return Ok(());
             }
         }
-        Err(unmet("what was expected is not in the first 64 KiB of the reply"))
+        Err(unmet(NOT_IN_WHAT_IS_READ))
     }
 }
 

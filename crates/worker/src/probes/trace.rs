@@ -52,6 +52,8 @@ impl fmt::Display for Step {
 /// Written by a run as it goes, so that what it saw outlives it when the deadline cuts it off.
 #[derive(Debug)]
 pub(super) struct Trace {
+    /// When the look began, and how long it may take; whatever is begun again.
+    allowed: (Instant, Duration),
     began: Instant,
     step_began: Instant,
     step: Step,
@@ -60,15 +62,31 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    pub(super) fn begin() -> Self {
+    /// `timeout` is what the caller allows. Nothing here ends by it.
+    pub(super) fn begin(timeout: Duration) -> Self {
         let now = Instant::now();
         let seen = Observation::begun(Utc::now());
-        Self { began: now, step_began: now, step: Step::Resolve, seen, notes: Notes::default() }
+        let allowed = (now, timeout);
+        Self {
+            allowed,
+            began: now,
+            step_began: now,
+            step: Step::Resolve,
+            seen,
+            notes: Notes::default(),
+        }
     }
 
     /// Forgets what was seen so far: the look begins anew.
     pub(super) fn begin_again(&mut self) {
-        *self = Self::begin();
+        let allowed = self.allowed;
+        *self = Self { allowed, ..Self::begin(allowed.1) };
+    }
+
+    /// How much of the timeout is left, for those who can be told.
+    pub(super) fn left(&self) -> Duration {
+        let (since, timeout) = self.allowed;
+        timeout.saturating_sub(since.elapsed())
     }
 
     /// The look goes on elsewhere: what was seen so far is not what the target is judged by. The clock
@@ -99,6 +117,11 @@ impl Trace {
     /// Where to keep the chain that the server presents.
     pub(super) const fn presented(&self) -> &Presented {
         self.notes.presented()
+    }
+
+    /// The TLS handshake begins now, after something else.
+    pub(super) fn securing(&mut self) {
+        self.next(Step::Secure);
     }
 
     pub(super) fn secured(&mut self, connection: &ClientConnection) {

@@ -4,14 +4,18 @@
 
 mod closely;
 mod connecting;
+mod daemon;
 mod guard;
+mod hostile;
 mod http;
 mod http2;
 mod http2_hostile;
 mod limits;
 mod looking;
 mod nginx;
+mod postgres;
 mod redirects;
+mod redis;
 mod servers;
 mod tls;
 mod way;

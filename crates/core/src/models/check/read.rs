@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{CheckConfig, CheckDraft, FieldError, Region, rules};
 use crate::models::assertion::Assertion;
+use crate::models::particulars;
 use crate::models::probe_spec::ProbeSpec;
 use crate::models::scheme::Scheme;
 use crate::models::target::Target;
@@ -195,6 +196,9 @@ impl Reader {
                 kinds => format!("is for {kinds} only"),
             };
             self.errors.push(error(&format!("/{field}"), &refusal));
+        }
+        if let Err((field, detail)) = particulars::check_spec(scheme, probe) {
+            self.errors.push(error(&format!("/{field}"), &detail));
         }
     }
 
@@ -389,13 +393,27 @@ mod tests {
 
         assert!(on("tcp://h:1", json!({"send": "PING\r\n", "expect": "PONG"})).is_ok());
         assert!(on("https://h", basic("me", "hush")).is_ok());
+        assert!(on("redis://h/1", basic("", "hush")).is_ok());
         for (url, fields, pointer, detail) in [
-            ("http://h", json!({"send": "x"}), "/send", "is for tcp, tls only"),
+            (
+                "http://h",
+                json!({"send": "x"}),
+                "/send",
+                "is for tcp, tls, redis, rediss, postgres only",
+            ),
             ("tcp://h:1", json!({"expect": "("}), "/expect", "not a regular expression"),
-            ("tcp://h:1", basic("me", "hush"), "/auth", "is for http, https only"),
+            (
+                "tcp://h:1",
+                basic("me", "hush"),
+                "/auth",
+                "is for http, https, redis, rediss, postgres only",
+            ),
             ("http://h", basic("m:e", "hush"), "/auth", "colon"),
             ("http://h", basic("me", "***"), "/auth", "the secret itself"),
             ("http://h", json!({"auth": {"type": "magic"}}), "/auth", "unknown variant"),
+            ("redis://h", json!({"auth": {"type": "bearer", "token": "t"}}), "/auth", "basic"),
+            ("redis://h", json!({"send": "GET 'a"}), "/send", "quotation mark"),
+            ("postgres://h/shop", json!({}), "/auth", "is required"),
         ] {
             let error = on(url, fields).expect_err(detail);
             assert_eq!(error.pointer, pointer);
