@@ -34,7 +34,7 @@ if [[ ${1:-} == --inside ]]; then
 fi
 
 [[ ${PULSE_BIN_DIR:-} ]] || {
-    scripts/setup.sh services
+    scripts/setup.sh tests
     cargo build --release --package pulse
 }
 

@@ -3,6 +3,7 @@
 #
 #   setup.sh             everything
 #   setup.sh services    the servers that tests and a run without Docker use
+#   setup.sh tests       services, and the servers that tests of probes start
 #   setup.sh lint        the linters of `make lint`
 #
 # System packages come from apt (Debian, Ubuntu; as root or with sudo). The rest is pinned by hash
@@ -24,6 +25,10 @@ missing=()
 want() { "${@:2}" || missing+=("$1"); }
 
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb; }
+# Debian puts it where only root looks for programs.
+has_mariadb() { has mariadbd || test -x /usr/sbin/mariadbd; }
+# The system's own Python: another one in PATH knows nothing of its packages.
+has_aiosmtpd() { /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null; }
 has_pip() { python3 -m pip --version >/dev/null 2>&1; }
 
 want_for_services() {
@@ -34,9 +39,15 @@ want_for_services() {
     want npm has npm
     want postgresql has_postgres
     want prometheus has promtool
-    want prometheus-blackbox-exporter has prometheus-blackbox-exporter
     want python3 has python3
     want redis-server has redis-server
+}
+
+# Targets that no store of Pulse is: the tests of the probes start them by themselves.
+want_for_probes() {
+    want prometheus-blackbox-exporter has prometheus-blackbox-exporter
+    want mariadb-server has_mariadb
+    want python3-aiosmtpd has_aiosmtpd
 }
 
 want_for_lint() {
@@ -56,7 +67,7 @@ install_packages() {
     apt_get update --quiet
     apt_get install --yes --no-install-recommends "${missing[@]}"
     [[ ! -d /run/systemd/system ]] || say "at the next boot the system will start servers of its own, which" \
-        "Pulse does not need: systemctl disable postgresql redis-server prometheus"
+        "Pulse does not need: systemctl disable postgresql redis-server prometheus mariadb"
 }
 
 apt_get() {
@@ -135,10 +146,11 @@ main() {
     local part=${1:-all}
     require_rust
     case $part in
-        all) want_for_services; want_for_lint ;;
+        all) want_for_services; want_for_probes; want_for_lint ;;
         services) want_for_services ;;
+        tests) want_for_services; want_for_probes ;;
         lint) want_for_lint ;;
-        *) die "unknown part '$part'; one of: services, lint" ;;
+        *) die "unknown part '$part'; one of: services, tests, lint" ;;
     esac
     install_packages
     if [[ $part != lint ]]; then install_clickhouse; fi

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 servers_are_given() { [[ ${DATABASE_URL:-} && ${REDIS_URL:-} && ${CLICKHOUSE_DSN:-} ]]; }
 
 bring_up_private_servers() {
-    scripts/setup.sh services
+    scripts/setup.sh tests
     dir=$(mktemp -d "${TMPDIR:-/tmp}/pulse-test.XXXXXX")
     # Undisturbed: a second Ctrl-C must not leave half of them running.
     trap 'trap "" HUP INT TERM; scripts/services.sh destroy "$dir"' EXIT

@@ -58,7 +58,7 @@ pub(super) fn check_words(
 ) -> Result<(), String> {
     match scheme {
         Scheme::Redis | Scheme::Rediss => redis_database(path).map(|_number| ()),
-        Scheme::Postgres => SslMode::of(query).map(|_mode| ()),
+        Scheme::Postgres | Scheme::Mysql => SslMode::of(query).map(|_mode| ()),
         _ => Ok(()),
     }
 }

@@ -20,6 +20,8 @@ words! {
         Rediss = "rediss",
         /// A log-in at PostgreSQL, and a query.
         Postgres = "postgres",
+        /// A log-in at MySQL or MariaDB, and a query.
+        Mysql = "mysql",
     }
 }
 
@@ -110,6 +112,7 @@ impl Scheme {
             Self::Tls => Traits { port: Port::Usually(443), takes: TALK, ..bare },
             Self::Redis | Self::Rediss => redis,
             Self::Postgres => Traits { port: Port::Usually(5432), ..database },
+            Self::Mysql => Traits { port: Port::Usually(3306), ..database },
         }
     }
 

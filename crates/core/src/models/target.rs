@@ -75,10 +75,8 @@ fn in_words_of_the_web(scheme: Scheme, host: &str, rest: &str) -> Result<Url, St
 
 fn port_of(scheme: Scheme, usual: Port, url: &Url, text: &str) -> Result<u16, String> {
     // The parser leaves out a port that is the usual one of the scheme it was told.
-    let named = match scheme.is_web() {
-        true => url.port(),
-        false => Url::parse(text).ok().and_then(|url| url.port()),
-    };
+    let named =
+        if scheme.is_web() { url.port() } else { Url::parse(text).ok().and_then(|url| url.port()) };
     match (named, usual) {
         (Some(0), _) => Err("must not name port 0".into()),
         (Some(_), Port::Never) => Err("must not name a port".into()),
@@ -151,6 +149,7 @@ mod tests {
             ("redis://cache.example", Scheme::Redis, "cache.example", 6379),
             ("rediss://cache.example:6380/1", Scheme::Rediss, "cache.example", 6380),
             ("postgres://db.example/shop?sslmode=require", Scheme::Postgres, "db.example", 5432),
+            ("mysql://db.example/shop", Scheme::Mysql, "db.example", 3306),
         ] {
             assert_eq!(read(text), (scheme, host.to_owned(), port), "{text}");
         }

@@ -10,6 +10,7 @@ mod failures;
 mod http;
 mod http2;
 mod log_in;
+mod mysql;
 mod notes;
 mod postgres;
 mod reach;
@@ -119,6 +120,7 @@ impl Prepared {
             }
             Scheme::Tcp => Kind::Other(Box::new(tcp::Tcp::new(target, spec)?)),
             Scheme::Tls => Kind::Other(Box::new(tls::Tls::new(target, spec)?)),
+            Scheme::Mysql => Kind::Other(Box::new(mysql::Mysql::new(target, spec)?)),
             Scheme::Postgres => Kind::Other(Box::new(postgres::Postgres::new(target, spec)?)),
             Scheme::Redis | Scheme::Rediss => {
                 Kind::Other(Box::new(redis::Redis::new(target, spec)?))

@@ -129,9 +129,10 @@ impl Trace {
         self.notes.secured(connection);
     }
 
-    /// The request goes out now.
+    /// The request goes out now. Where several do, the last is the one that is timed.
     pub(super) fn asked(&mut self) {
         self.next(Step::Wait);
+        self.seen.phases.first_byte_us = None;
     }
 
     /// The head of a response over HTTP has come.
@@ -141,7 +142,7 @@ impl Trace {
         self.notes.answered(head);
     }
 
-    /// The first of an answer has come; only the first time counts.
+    /// The first of an answer has come; only the first time after a request counts.
     pub(super) fn replied(&mut self) {
         if self.seen.phases.first_byte_us.is_none() {
             self.seen.phases.first_byte_us = Some(self.next(Step::Read));

@@ -12,6 +12,7 @@ mod http2;
 mod http2_hostile;
 mod limits;
 mod looking;
+mod mysql;
 mod nginx;
 mod postgres;
 mod redirects;

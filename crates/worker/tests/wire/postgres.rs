@@ -41,14 +41,14 @@ const ROLES: &str = "
     GRANT SELECT, INSERT ON fruit TO scrammer;
 ";
 
-struct Postgres {
-    server: Daemon,
+pub struct Postgres {
+    pub server: Daemon,
     authority: Authority,
     _files: Files,
 }
 
 /// One for all tests that run at the same time; gone with the last of them.
-fn postgres() -> Arc<Postgres> {
+pub fn postgres() -> Arc<Postgres> {
     static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap();
     if let Some(running) = shared.upgrade() {
@@ -90,7 +90,7 @@ impl Postgres {
         Self { server, authority, _files: files }
     }
 
-    fn egress(&self) -> Egress {
+    pub fn egress(&self) -> Egress {
         self.authority.egress()
     }
 
@@ -264,7 +264,7 @@ async fn a_query_that_lasts_is_given_up_here_and_ended_there() {
 
     let sentence = Look::with(spec).within(600).expect_fail(FailClass::Timeout).await;
 
-    assert_eq!(sentence, "timed out after 600 ms while reading the answer");
+    assert_eq!(sentence, "timed out after 600 ms while waiting for the first byte");
     let sleeping = "SELECT count(*) FROM pg_stat_activity \
                     WHERE usename = 'scrammer' AND query LIKE '%slow%'";
     let began = Instant::now();

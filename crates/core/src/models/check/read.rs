@@ -399,14 +399,14 @@ mod tests {
                 "http://h",
                 json!({"send": "x"}),
                 "/send",
-                "is for tcp, tls, redis, rediss, postgres only",
+                "is for tcp, tls, redis, rediss, postgres, mysql only",
             ),
             ("tcp://h:1", json!({"expect": "("}), "/expect", "not a regular expression"),
             (
                 "tcp://h:1",
                 basic("me", "hush"),
                 "/auth",
-                "is for http, https, redis, rediss, postgres only",
+                "is for http, https, redis, rediss, postgres, mysql only",
             ),
             ("http://h", basic("m:e", "hush"), "/auth", "colon"),
             ("http://h", basic("me", "***"), "/auth", "the secret itself"),
@@ -414,6 +414,7 @@ mod tests {
             ("redis://h", json!({"auth": {"type": "bearer", "token": "t"}}), "/auth", "basic"),
             ("redis://h", json!({"send": "GET 'a"}), "/send", "quotation mark"),
             ("postgres://h/shop", json!({}), "/auth", "is required"),
+            ("mysql://h/shop", json!({}), "/auth", "is required"),
         ] {
             let error = on(url, fields).expect_err(detail);
             assert_eq!(error.pointer, pointer);

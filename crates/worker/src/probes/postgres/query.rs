@@ -42,6 +42,7 @@ pub(super) async fn ask<S: Duplex>(
     query: &str,
     trace: &mut Trace,
 ) -> Result<Rows, ProbeFailure> {
+    trace.asked();
     server.say(&question(query, trace.left()).map_err(|_nul| unsayable())?).await?;
     let mut rows = Rows::default();
     loop {

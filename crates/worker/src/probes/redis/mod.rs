@@ -72,6 +72,7 @@ impl Redis {
             server.say(&command(&["SELECT", &self.database.to_string()])).await?;
             agreed(&mut server, "the database", trace).await?;
         }
+        trace.asked();
         server.say(&self.command).await?;
         server.allow(MOST_REPLY);
         let reply = reply::read(&mut server, trace).await?;
