@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use super::command_line;
 use super::probe_spec::{Auth, ProbeSpec};
 use super::scheme::{LogIn, Scheme};
+use super::target::Target;
+
+const STARTTLS: &str = "starttls";
 
 words! {
     /// Whether a connection to a database is encrypted.
@@ -30,6 +33,50 @@ impl SslMode {
     /// What is wrong with it, for the person who wrote it.
     pub fn of(query: &BTreeMap<String, String>) -> Result<Self, String> {
         Ok(word(query, "sslmode", Self::ALL, Self::as_str)?.unwrap_or(Self::Prefer))
+    }
+}
+
+words! {
+    /// Whether a session with a mail server goes on in TLS.
+    StartTls {
+        /// Where the server offers it.
+        Offered = "offered",
+        /// Always: a server that does not offer it fails.
+        Required = "required",
+        /// Never.
+        Never = "never",
+    }
+}
+
+impl StartTls {
+    /// What the query of a URL says; `offered` when it says nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the person who wrote it.
+    pub fn of(query: &BTreeMap<String, String>) -> Result<Self, String> {
+        Ok(word(query, STARTTLS, Self::ALL, Self::as_str)?.unwrap_or(Self::Offered))
+    }
+}
+
+words! {
+    /// What is spoken in the clear until TLS begins.
+    Prelude {
+        /// That of mail servers among each other (RFC 3207).
+        Smtp = "smtp",
+        /// That of mail programs and their server (RFC 9051).
+        Imap = "imap",
+        /// That of PostgreSQL.
+        Postgres = "postgres",
+    }
+}
+
+impl Prelude {
+    /// What the query of a URL says; `None` when TLS begins at once.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the person who wrote it.
+    pub fn of(query: &BTreeMap<String, String>) -> Result<Option<Self>, String> {
+        word(query, STARTTLS, Self::ALL, Self::as_str)
     }
 }
 
@@ -59,6 +106,8 @@ pub(super) fn check_words(
     match scheme {
         Scheme::Redis | Scheme::Rediss => redis_database(path).map(|_number| ()),
         Scheme::Postgres | Scheme::Mysql => SslMode::of(query).map(|_mode| ()),
+        Scheme::Smtp => StartTls::of(query).map(|_choice| ()),
+        Scheme::Tls => Prelude::of(query).map(|_prelude| ()),
         _ => Ok(()),
     }
 }
@@ -72,7 +121,18 @@ pub fn check_spec(scheme: Scheme, spec: &ProbeSpec) -> Result<(), (&'static str,
     if let (Scheme::Redis | Scheme::Rediss, Some(send)) = (scheme, &spec.send) {
         command_line::split(send).map_err(|detail| ("send", detail.to_owned()))?;
     }
+    let asks_nothing = spec.send.is_none() && spec.expect.is_some();
+    if matches!(scheme, Scheme::Postgres | Scheme::Mysql) && asks_nothing {
+        return Err(("expect", "needs a query in `send`, to look through its rows".to_owned()));
+    }
+    if scheme == Scheme::Smtp && spec.auth.is_some() && says_never(&spec.url) {
+        return Err(("auth", "needs TLS: the address says starttls=never".to_owned()));
+    }
     Ok(())
+}
+
+fn says_never(url: &str) -> bool {
+    Target::parse(url).is_ok_and(|target| StartTls::of(&target.query) == Ok(StartTls::Never))
 }
 
 fn check_log_in(scheme: Scheme, auth: Option<&Auth>) -> Result<(), &'static str> {
@@ -115,6 +175,30 @@ mod tests {
         }
         let refusal = Err("must say one of disable, prefer, require for sslmode".to_owned());
         assert_eq!((of("sslmode=verify-full"), of("sslmode=")), (refusal.clone(), refusal));
+    }
+
+    #[test]
+    fn what_comes_before_tls_is_one_of_the_words_of_its_kind() {
+        let query = |word: &str| BTreeMap::from([("starttls".to_owned(), word.to_owned())]);
+
+        assert_eq!(StartTls::of(&BTreeMap::new()), Ok(StartTls::Offered));
+        assert_eq!(StartTls::of(&query("required")), Ok(StartTls::Required));
+        assert_eq!(Prelude::of(&BTreeMap::new()), Ok(None));
+        assert_eq!(Prelude::of(&query("imap")), Ok(Some(Prelude::Imap)));
+        let refused = "must say one of offered, required, never for starttls".to_owned();
+        assert_eq!(StartTls::of(&query("smtp")), Err(refused));
+        let refused = "must say one of smtp, imap, postgres for starttls".to_owned();
+        assert_eq!(Prelude::of(&query("required")), Err(refused));
+    }
+
+    #[test]
+    fn a_log_in_by_mail_needs_tls() {
+        let auth = Some(Auth::Basic { username: "me".into(), password: "hush".into() });
+        let spec = |url: &str| ProbeSpec { auth: auth.clone(), ..ProbeSpec::at(url) };
+
+        assert_eq!(check_spec(Scheme::Smtp, &spec("smtp://h")), Ok(()));
+        let refused = check_spec(Scheme::Smtp, &spec("smtp://h?starttls=never")).unwrap_err();
+        assert_eq!(refused, ("auth", "needs TLS: the address says starttls=never".to_owned()));
     }
 
     #[test]

@@ -22,6 +22,8 @@ words! {
         Postgres = "postgres",
         /// A log-in at MySQL or MariaDB, and a query.
         Mysql = "mysql",
+        /// The beginning of a session with a mail server.
+        Smtp = "smtp",
     }
 }
 
@@ -109,10 +111,19 @@ impl Scheme {
             Self::Http => Traits { port: Port::Usually(80), ..web },
             Self::Https => Traits { port: Port::Usually(443), ..web },
             Self::Tcp => Traits { takes: TALK, ..bare },
-            Self::Tls => Traits { port: Port::Usually(443), takes: TALK, ..bare },
+            Self::Tls => {
+                Traits { port: Port::Usually(443), query: &["starttls"], takes: TALK, ..bare }
+            }
             Self::Redis | Self::Rediss => redis,
             Self::Postgres => Traits { port: Port::Usually(5432), ..database },
             Self::Mysql => Traits { port: Port::Usually(3306), ..database },
+            Self::Smtp => Traits {
+                port: Port::Usually(25),
+                query: &["starttls"],
+                log_in: LogIn::IfTold,
+                takes: &["auth"],
+                ..bare
+            },
         }
     }
 

@@ -150,6 +150,8 @@ mod tests {
             ("rediss://cache.example:6380/1", Scheme::Rediss, "cache.example", 6380),
             ("postgres://db.example/shop?sslmode=require", Scheme::Postgres, "db.example", 5432),
             ("mysql://db.example/shop", Scheme::Mysql, "db.example", 3306),
+            ("smtp://mail.example?starttls=never", Scheme::Smtp, "mail.example", 25),
+            ("tls://mail.example:143?starttls=imap", Scheme::Tls, "mail.example", 143),
         ] {
             assert_eq!(read(text), (scheme, host.to_owned(), port), "{text}");
         }
@@ -183,7 +185,10 @@ mod tests {
             ("tcp://h:0", "port 0"),
             ("tcp://h:99999", "not a URL"),
             ("tcp://h:80/path", "must end with the port"),
-            ("tls://h:443?x", "nothing after the question mark"),
+            ("tls://h:443?x", "starttls after the question mark"),
+            ("tcp://h:443?x", "nothing after the question mark"),
+            ("tls://h:443?starttls=required", "one of smtp, imap, postgres"),
+            ("smtp://h/path", "must end with the port"),
             ("tcp://user@h:80", "credentials"),
             ("redis://h/shop", "by its number"),
             ("postgres://user:hush@h/shop", "credentials"),

@@ -15,6 +15,8 @@ mod notes;
 mod postgres;
 mod reach;
 mod redis;
+mod smtp;
+mod starttls;
 mod talk;
 mod tcp;
 mod tls;
@@ -125,6 +127,7 @@ impl Prepared {
             Scheme::Redis | Scheme::Rediss => {
                 Kind::Other(Box::new(redis::Redis::new(target, spec)?))
             }
+            Scheme::Smtp => Kind::Other(Box::new(smtp::Smtp::new(target, spec)?)),
         };
         let way = Way::of(spec).map_err(|detail| PrepareError::Field { field: "tls", detail })?;
         Ok(Self { kind, expectations, way })

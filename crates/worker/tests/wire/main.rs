@@ -18,6 +18,8 @@ mod postgres;
 mod redirects;
 mod redis;
 mod servers;
+mod smtp;
+mod starttls;
 mod tls;
 mod way;
 mod webhook;

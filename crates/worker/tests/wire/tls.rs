@@ -69,6 +69,11 @@ impl Identity {
     }
 
     pub fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor_of(b"http/1.1")
+    }
+
+    /// For those who speak this inside, and for those who do not say what they speak.
+    pub fn acceptor_of(&self, protocol: &[u8]) -> TlsAcceptor {
         let key = PrivateKeyDer::try_from(self.key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -77,7 +82,7 @@ impl Identity {
             .with_no_client_auth()
             .with_single_cert(vec![self.certificate.clone()], key)
             .unwrap();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         TlsAcceptor::from(Arc::new(config))
     }
 

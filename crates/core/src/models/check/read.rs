@@ -406,7 +406,7 @@ mod tests {
                 "tcp://h:1",
                 basic("me", "hush"),
                 "/auth",
-                "is for http, https, redis, rediss, postgres, mysql only",
+                "is for http, https, redis, rediss, postgres, mysql, smtp only",
             ),
             ("http://h", basic("m:e", "hush"), "/auth", "colon"),
             ("http://h", basic("me", "***"), "/auth", "the secret itself"),
@@ -415,6 +415,14 @@ mod tests {
             ("redis://h", json!({"send": "GET 'a"}), "/send", "quotation mark"),
             ("postgres://h/shop", json!({}), "/auth", "is required"),
             ("mysql://h/shop", json!({}), "/auth", "is required"),
+            (
+                "mysql://h",
+                json!({"expect": "1", "auth": basic("me", "")["auth"]}),
+                "/expect",
+                "needs a query",
+            ),
+            ("smtp://h?starttls=never", basic("me", "hush"), "/auth", "needs TLS"),
+            ("smtp://h", json!({"expect": "220"}), "/expect", "is for tcp"),
         ] {
             let error = on(url, fields).expect_err(detail);
             assert_eq!(error.pointer, pointer);

@@ -1,0 +1,153 @@
+//! Looks at a mail server: is greeted, goes on in TLS where that is to be had, logs in if there is a
+//! log-in, and leaves without having sent anything.
+
+mod dialogue;
+
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use pulse_core::models::particulars::StartTls;
+use pulse_core::models::probe_spec::ProbeSpec;
+use pulse_core::models::run::FailClass;
+use pulse_core::models::target::Target;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use url::Host;
+
+use self::dialogue::{MOST, Reply, agreed, agreed_in_secret, introduce};
+use super::bounded::Bounded;
+use super::log_in::LogIn;
+use super::reach::Duplex;
+use super::trace::Trace;
+use super::{PrepareError, Probe, ProbeFailure, failures, reach};
+use crate::egress::Egress;
+
+/// Whom to meet, and how far to go.
+#[derive(Debug)]
+pub(super) struct Smtp {
+    name: ServerName<'static>,
+    host: Host<String>,
+    port: u16,
+    starttls: StartTls,
+    log_in: Option<LogIn>,
+}
+
+impl Smtp {
+    pub(super) fn new(target: Target, spec: &ProbeSpec) -> Result<Self, PrepareError> {
+        let host = target.host.ok_or(PrepareError::Address)?;
+        Ok(Self {
+            name: reach::server_name(&host)?,
+            host,
+            port: target.port,
+            starttls: StartTls::of(&target.query).map_err(PrepareError::Target)?,
+            log_in: LogIn::of(spec),
+        })
+    }
+
+    /// What is left to do when the way is as it shall be.
+    async fn finish<S: Duplex>(
+        &self,
+        mut server: Bounded<S>,
+        offers: &Reply,
+        encrypted: bool,
+        trace: &mut Trace,
+    ) -> Result<(), ProbeFailure> {
+        trace.tell("tls", if encrypted { "yes" } else { "no" });
+        if let Some(log_in) = &self.log_in {
+            if !encrypted {
+                return Err(no_starttls("without which nobody logs in"));
+            }
+            authenticate(&mut server, log_in, offers, trace).await?;
+        }
+        server.say(b"NOOP\r\n").await?;
+        agreed(&mut server, "NOOP", trace).await?;
+        // Whether the farewell arrives changes nothing.
+        let _gone = server.say(b"QUIT\r\n").await;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Probe for Smtp {
+    async fn walk(&self, egress: &Egress, trace: &mut Trace) -> Result<(), ProbeFailure> {
+        let stream = reach::connect(egress, &self.host, self.port, trace).await?;
+        let own = stream.local_addr().map_err(|error| failures::talking(&error))?;
+        let mut server = Bounded::new(stream, MOST);
+        let offers = greeted(&mut server, own, trace).await?;
+        match (self.starttls, offers.offer(STARTTLS).is_some()) {
+            (StartTls::Never, _) | (StartTls::Offered, false) => {
+                self.finish(server, &offers, false, trace).await
+            }
+            (StartTls::Required, false) => Err(no_starttls("which is required")),
+            (StartTls::Offered | StartTls::Required, true) => {
+                let stream = turn_to_tls(server, trace).await?;
+                let stream = reach::encrypt(egress, self.name.clone(), stream, trace).await?;
+                let mut server = Bounded::new(stream, MOST);
+                // What was offered in the clear may have been somebody else's offer.
+                let offers = introduce(&mut server, own, trace).await?;
+                self.finish(server, &offers, true, trace).await
+            }
+        }
+    }
+}
+
+const STARTTLS: &str = "STARTTLS";
+
+/// The plain beginning of a session, up to where TLS begins.
+pub(super) async fn begin_tls(
+    stream: TcpStream,
+    trace: &mut Trace,
+) -> Result<TcpStream, ProbeFailure> {
+    let own = stream.local_addr().map_err(|error| failures::talking(&error))?;
+    let mut server = Bounded::new(stream, MOST);
+    let offers = greeted(&mut server, own, trace).await?;
+    match offers.offer(STARTTLS) {
+        Some(_) => turn_to_tls(server, trace).await,
+        None => Err(no_starttls("which is required")),
+    }
+}
+
+/// Is greeted, and hears what the server offers.
+async fn greeted(
+    server: &mut Bounded<TcpStream>,
+    own: SocketAddr,
+    trace: &mut Trace,
+) -> Result<Reply, ProbeFailure> {
+    trace.asked();
+    let greeting = agreed(server, "the session", trace).await?;
+    trace.tell("code", greeting.code.to_string());
+    trace.tell("greeting", greeting.first());
+    introduce(server, own, trace).await
+}
+
+async fn turn_to_tls(
+    mut server: Bounded<TcpStream>,
+    trace: &mut Trace,
+) -> Result<TcpStream, ProbeFailure> {
+    server.say(b"STARTTLS\r\n").await?;
+    agreed(&mut server, STARTTLS, trace).await?;
+    reach::bare(server)
+}
+
+/// AUTH PLAIN (RFC 4616), the whole of it at once.
+async fn authenticate<S: Duplex>(
+    server: &mut Bounded<S>,
+    who: &LogIn,
+    offers: &Reply,
+    trace: &mut Trace,
+) -> Result<(), ProbeFailure> {
+    let offered = offers.offer("AUTH").unwrap_or_default();
+    if !offered.split([' ', '=']).any(|method| method == "PLAIN") {
+        let sentence = "the server offers no log-in of the kind PLAIN";
+        return Err(ProbeFailure::of_target(FailClass::Refused, sentence));
+    }
+    let said = STANDARD.encode(format!("\0{}\0{}", who.username, who.password));
+    server.say(format!("AUTH PLAIN {said}\r\n").as_bytes()).await?;
+    agreed_in_secret(server, "the log-in", &said, trace).await.map(|_reply| ())
+}
+
+fn no_starttls(so: &str) -> ProbeFailure {
+    ProbeFailure::of_target(FailClass::Tls, format!("the server offers no STARTTLS, {so}"))
+}
