@@ -1,5 +1,7 @@
 //! What goes wrong, how it is told, and how the process ends.
 
+use pulse_core::models::scheme::Scheme;
+
 use crate::binary::Pulse;
 use crate::world::World;
 
@@ -33,7 +35,7 @@ async fn what_the_server_refuses_is_told_field_by_field_and_ends_with_2() {
     let two =
         world.pulse.bad(2, &["check", "add", "shop.test", "--timeout", "2m", "--name", ""]).await;
 
-    let of_url = "url must be an absolute URL that begins with http://, https://, tcp:// or tls://";
+    let of_url = format!("url must be an absolute URL that begins with {}", Scheme::known());
     assert_eq!(one, format!("pulse: {of_url}.\n"));
     let lines: Vec<_> = two.lines().collect();
     assert_eq!(lines[0], "pulse: Some fields are not right:");

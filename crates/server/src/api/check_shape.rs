@@ -341,7 +341,8 @@ pub struct CheckInput {
     /// What people call it.
     #[schema(min_length = 1, max_length = 200, example = "Google Homepage")]
     name: String,
-    /// What to look at: `http://`, `https://`, `tcp://host:port` or `tls://host:port`, no credentials.
+    /// What to look at: `http://`, `https://`, `tcp://host:port`, `tls://host:port`, `redis://host/0`, `rediss://host/0`,
+    /// `postgres://host/database`, `mysql://host/database` or `smtp://host`, no credentials.
     #[schema(max_length = 2048, example = "https://www.google.com")]
     url: String,
     /// The method of the request; GET when left out.
@@ -382,13 +383,16 @@ pub struct CheckInput {
     headers: Option<BTreeMap<String, String>>,
     /// Sent with each run: at most 64 KiB.
     body: Option<String>,
-    /// What is said once the way is there: at most 64 KiB. For tcp and tls.
+    /// What is said once the way is there: at most 64 KiB. A text for tcp and tls, a command for redis and rediss, a query
+    /// for postgres and mysql.
     #[schema(max_length = 65_536, example = "PING\r\n")]
     send: Option<String>,
-    /// A regular expression that must be found in the first 64 KiB of what comes back; it is read no further. For tcp and tls.
+    /// A regular expression that must be found in the first 64 KiB of what comes back; it is read no further. For all
+    /// that take `send`.
     #[schema(max_length = 1024, example = "^\\+PONG")]
     expect: Option<String>,
-    /// Who asks. Its secrets are never shown again.
+    /// Who asks, or who logs in: a name and a password for redis, rediss, postgres, mysql and smtp. Its secrets are never shown
+    /// again.
     auth: Option<AuthShape>,
     /// Which addresses are tried: of both families, the first that answers, or of one.
     #[schema(schema_with = ip_families_or_null, required = false)]
