@@ -7,6 +7,7 @@ mod completions;
 mod doctor;
 mod duration;
 mod exit;
+mod given;
 mod output;
 mod probe;
 mod store;

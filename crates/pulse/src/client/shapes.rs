@@ -50,6 +50,9 @@ pub struct Check {
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// Fields that have no place of their own here.
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, Value>,
 }
 
 /// How a slot ended.

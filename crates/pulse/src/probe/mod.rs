@@ -36,9 +36,9 @@ pub struct Probe {
     /// The status that is expected, or several: 200, 2xx, 200-204,301 [default: any 2xx].
     #[arg(long, value_name = "STATUS")]
     expect: Option<String>,
-    /// How many redirects to follow: 0 to 20.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    redirects: u8,
+    /// How many redirects to follow: 0 to 20 [default: 0].
+    #[arg(long, value_name = "N")]
+    redirects: Option<u8>,
     /// Which HTTP: 1.1, 2, or auto for whichever the server chooses over TLS.
     #[arg(long, value_name = "VERSION", default_value = "1.1")]
     http: String,
@@ -57,6 +57,10 @@ pub struct Probe {
     /// Sent with the request; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// Any field of a check as the API takes it: 'assertions=[...]', ip_family=4, 'tls={"verify":false}'. Repeated for
+    /// several; NAME=@FILE reads it.
+    #[arg(long = "field", value_name = "NAME=JSON")]
+    fields: Vec<String>,
     /// Sent as the request's body.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     body: Option<String>,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Probe;
 use crate::exit::Told;
+use crate::given::field;
 
 /// The longest interval there is, so that a check's timeout is bounded by its own limit only.
 const INTERVAL_SECONDS: u32 = 604_800;
@@ -21,7 +22,7 @@ pub struct Target {
 impl Target {
     /// What the API refuses as a check is refused here, in the same words.
     pub fn read(probe: &Probe) -> Result<Self, Told> {
-        let draft = CheckDraft::read(json!({
+        let mut asked = json!({
             "name": "probe",
             "url": probe.target,
             "method": probe.method,
@@ -32,7 +33,13 @@ impl Target {
             "timeout_ms": u64::try_from(probe.timeout.as_millis()).unwrap_or(u64::MAX),
             "headers": headers(&probe.headers)?,
             "body": probe.body,
-        }));
+        });
+        for given in &probe.fields {
+            let (name, value) =
+                field(given).map_err(|error| Told::wrong(format!("--field: {error}")))?;
+            asked[name] = value;
+        }
+        let draft = CheckDraft::read(asked);
         let draft = draft.map_err(|errors| refused(&errors))?;
         let prepared = Prepared::new(&draft.config.probe);
         let prepared = prepared.map_err(|error| Told::wrong(format!("URL: {error}")))?;

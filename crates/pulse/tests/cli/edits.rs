@@ -132,3 +132,24 @@ async fn a_check_can_be_renamed_and_paused_by_an_edit() {
 
     assert_eq!(some(&world.check(&id).await, &["name", "status"]), json!(["b", "paused"]));
 }
+
+#[tokio::test]
+async fn fields_without_an_option_of_their_own_are_set_shown_and_set_back() {
+    let world = World::new().await;
+    let id = world
+        .a_check(&[
+            "--name=Shop",
+            "--field=upside_down=true",
+            r#"--field=tls={"verify": false}"#,
+            r#"--field=retry={"attempts": 2}"#,
+        ])
+        .await;
+
+    let shown = world.pulse.good(&["check", "show", &id]).await;
+    world.pulse.json(&["check", "edit", &id, "--field", "tls=null"]).await;
+    let after = world.check(&id).await;
+
+    assert!(shown.contains("(certificate not verified)"), "{shown}");
+    assert!(shown.contains("upside_down\ttrue"), "{shown}");
+    assert_eq!((&after["tls"], &after["upside_down"]), (&json!(null), &json!(true)));
+}

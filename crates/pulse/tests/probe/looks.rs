@@ -17,7 +17,7 @@ async fn a_good_answer_is_told_line_by_line() {
         (probed.told("status"), probed.told("http_version")),
         (Some("200"), Some("HTTP/1.1"))
     );
-    assert_eq!(probed.told("assertion"), Some("passed\tstatus: expected any 2xx, saw 200"));
+    assert_eq!(probed.told("assertion"), Some("passed\tstatus is any 2xx, saw 200"));
     assert_eq!((probed.told("dns"), probed.told("tls")), (None, None), "a literal, and no TLS");
     let parts = ["connect", "first_byte", "body"].map(|name| probed.milliseconds(name));
     let total = probed.milliseconds("total");
@@ -33,9 +33,9 @@ async fn another_status_is_not_well_unless_it_is_expected() {
     let well = probe(&[&server.url(), "--expect", "502"]).await;
 
     let unwell = unwell.expect(1, "fail(status)", Some("status 502, expected any 2xx"));
-    assert_eq!(unwell.told("assertion"), Some("failed\tstatus: expected any 2xx, saw 502"));
+    assert_eq!(unwell.told("assertion"), Some("failed\tstatus is any 2xx, saw 502"));
     let well = well.expect(0, "ok", None);
-    assert_eq!(well.told("assertion"), Some("passed\tstatus: expected 502, saw 502"));
+    assert_eq!(well.told("assertion"), Some("passed\tstatus is 502, saw 502"));
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn what_cannot_be_reached_is_a_result() {
     assert_eq!((refused.told("address"), refused.told("connect")), (None, None));
     assert_eq!(
         refused.told("assertion"),
-        Some("unknown\tstatus: expected any 2xx, saw none"),
+        Some("unknown\tstatus is any 2xx"),
         "nothing was seen that could tell"
     );
     unknown.expect(1, "fail(dns)", Some("the name does not exist"));
@@ -138,6 +138,7 @@ async fn json_has_every_field_and_null_for_what_was_not_seen() {
         "outcome": "fail",
         "reason": "status",
         "error": "status 502, expected any 2xx",
+        "detail": null,
         "status": 502,
         "http_version": "HTTP/1.1",
         "address": "127.0.0.1",
@@ -146,7 +147,26 @@ async fn json_has_every_field_and_null_for_what_was_not_seen() {
         "location": null,
         "assertions": [{
             "source": "status", "comparison": "is_any", "target": "2xx", "observed": "502", "passed": false,
+            "rule": "status is any 2xx", "severity": "fail",
         }],
     });
     assert_eq!(object, expected);
+}
+
+#[tokio::test]
+async fn a_field_of_a_check_is_taken_as_the_api_takes_it() {
+    let server = Server::answering(OK).await;
+    let asserts = |target: u64| {
+        let rule = json!([{"source": "size", "comparison": "equals", "target": target}]);
+        format!("assertions={rule}")
+    };
+
+    let held = probe(&[&server.url(), "--field", &asserts(2)]).await;
+    let broken = probe(&[&server.url(), "--field", &asserts(3), "--field", "ip_family=4"]).await;
+    let no_field = probe(&[&server.url(), "--field", "colour=red"]).await;
+
+    let held = held.expect(0, "ok", None);
+    assert!(held.stdout.contains("passed\tsize equals 2 bytes, saw 2"), "{held:?}");
+    broken.expect(1, "fail(assertion)", Some("size 2 bytes, expected 3 bytes"));
+    assert!(no_field.stderr.contains("is not a field of a check"), "{no_field:?}");
 }

@@ -96,15 +96,19 @@ pub(super) fn expected_status(value: Value) -> Result<ExpectedStatus, String> {
     serde_json::from_value(value).map_err(|wrong| wrong.to_string())
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a rule takes what was read and gives what is kept"
-)]
-pub(super) fn http_version(word: String) -> Result<HttpVersion, String> {
-    HttpVersion::parse(&word).ok_or_else(|| {
+pub(super) fn http_version(word: Value) -> Result<HttpVersion, String> {
+    HttpVersion::parse(&plain(word)).ok_or_else(|| {
         let known: Vec<_> = HttpVersion::ALL.iter().map(|it| format!("\"{it}\"")).collect();
         format!("must be one of {}", known.join(", "))
     })
+}
+
+/// A word that looks like a number may be written as one.
+fn plain(word: Value) -> String {
+    match word {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
 }
 
 pub(super) fn within<T>(
@@ -205,14 +209,10 @@ pub(super) fn auth(auth: Auth) -> Result<Auth, String> {
     Ok(auth)
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a rule takes what was read and gives what is kept"
-)]
-pub(super) fn ip_family(word: String) -> Result<IpFamily, String> {
+pub(super) fn ip_family(word: Value) -> Result<IpFamily, String> {
     let known =
         || IpFamily::ALL.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(", ");
-    IpFamily::parse(&word).ok_or_else(|| format!("must be one of {}", known()))
+    IpFamily::parse(&plain(word)).ok_or_else(|| format!("must be one of {}", known()))
 }
 
 pub(super) fn retry(retry: Retry) -> Result<Retry, String> {

@@ -3,8 +3,6 @@
 //! What may be secret, a webhook's secret, a header or a body, can come from a file or the standard
 //! input: the command line is for every user of the machine to read.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,9 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::duration;
 use crate::exit::Told;
-
-/// No server takes more.
-const MOST_BYTES: u64 = 1024 * 1024;
+use crate::given::{field, read};
 
 /// What a check is to be. Ranges are the server's to judge.
 #[derive(Args, Debug)]
@@ -72,6 +68,10 @@ pub struct Flags {
     /// A word to filter by; repeated for several.
     #[arg(long)]
     tag: Vec<String>,
+    /// Any field as the API takes it, in JSON or as plain text: 'assertions=[...]', upside_down=true. Repeated for several;
+    /// NAME=@FILE reads it, NAME=@- from the standard input, NAME=null sets it back.
+    #[arg(long, value_name = "NAME=JSON")]
+    field: Vec<String>,
     /// Do not run it until it is resumed.
     #[arg(long)]
     paused: bool,
@@ -119,6 +119,10 @@ impl Flags {
         set("regions", listed(self.region));
         set("tags", listed(self.tag));
         set("enabled", self.paused.then_some(Value::Bool(false)));
+        for given in &self.field {
+            let (name, value) = field(given)?;
+            set(&name, Some(value));
+        }
         Ok(fields)
     }
 }
@@ -168,25 +172,6 @@ fn body(given: String) -> anyhow::Result<Value> {
 fn secret(given: Option<String>, file: Option<&Path>) -> anyhow::Result<Option<Value>> {
     let read = file.map(|file| read(file).map(|text| text.trim().to_owned())).transpose()?;
     Ok(read.or(given).map(Value::from))
-}
-
-/// The text of a file, or the standard input for `-`.
-fn read(file: &Path) -> anyhow::Result<String> {
-    let wrong = |why: &dyn std::fmt::Display| {
-        Told::wrong(format!("{} cannot be read: {why}", file.display()))
-    };
-    let input: Box<dyn Read> = if file == Path::new("-") {
-        Box::new(io::stdin())
-    } else {
-        Box::new(File::open(file).map_err(|error| wrong(&error))?)
-    };
-    let mut text = String::new();
-    let mut limited = input.take(MOST_BYTES + 1);
-    limited.read_to_string(&mut text).map_err(|error| wrong(&error))?;
-    if text.len() as u64 > MOST_BYTES {
-        return Err(wrong(&"it is larger than 1 MiB").into());
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ fn row(check: &Check, status: &str) -> Vec<Cell> {
         Cell::maybe(check.last_run_at.map(time)),
         Cell::maybe(check.last_run_at.map(ago)),
         Cell::of(&check.name),
-        Cell::of(&check.url),
+        Cell::of(address(check)),
         Cell::of(check.tags.join(",")),
     ]
 }
@@ -52,13 +52,31 @@ fn every(check: &Check) -> String {
     duration::show(check.interval_seconds.saturating_mul(1_000))
 }
 
+/// Whether a field that this version has no place for says anything.
+fn is_telling(name: &str, value: &Value) -> bool {
+    let is_usual = match value {
+        Value::Null | Value::Bool(_) => value == &Value::Bool(false) || value.is_null(),
+        Value::Array(items) => items.is_empty(),
+        Value::String(text) => name == "ip_family" && text == "any",
+        _ => false,
+    };
+    !is_usual && name != "enabled"
+}
+
+/// The address, and whether its certificate goes unverified: nobody should have to look for that.
+fn address(check: &Check) -> String {
+    let verifies =
+        check.rest.get("tls").and_then(|tls| tls.get("verify")) != Some(&Value::Bool(false));
+    if verifies { check.url.clone() } else { format!("{} (certificate not verified)", check.url) }
+}
+
 /// Everything about a check, under the API's names.
-pub fn fields(check: &Check) -> Vec<(&'static str, Cell)> {
+pub fn fields(check: &Check) -> Vec<(&str, Cell)> {
     let expected = check.expected_status.as_ref().map_or("any 2xx".to_owned(), ToString::to_string);
     let mut fields = vec![
         ("id", Cell::of(check.id)),
         ("name", Cell::of(&check.name)),
-        ("url", Cell::of(&check.url)),
+        ("url", Cell::of(address(check))),
         ("status", Cell::word(&check.status)),
         ("method", Cell::of(&check.method)),
         ("expected_status", Cell::of(expected)),
@@ -78,6 +96,9 @@ pub fn fields(check: &Check) -> Vec<(&'static str, Cell)> {
     }
     for (name, value) in &check.headers {
         fields.push(("header", Cell::of(format!("{name}: {value}"))));
+    }
+    for (name, value) in check.rest.iter().filter(|(name, value)| is_telling(name, value)) {
+        fields.push((name.as_str(), Cell::of(value)));
     }
     fields.extend([
         ("body", Cell::maybe(check.body.as_ref())),
