@@ -215,10 +215,12 @@ mod tests {
         let mut sealed = seal(&[run.clone(), run.clone()]);
         // A row ended with its error then: the length of the evidence, which is none, was not there.
         let row = (sealed.len() - 1) / 2;
-        (sealed.remove(2 * row), sealed.remove(row));
+        for end in [2 * row, row] {
+            sealed.remove(end);
+        }
         sealed[0] = 1;
 
-        let rows = open(&[sealed, seal(&[run.clone()])]).unwrap();
+        let rows = open(&[sealed, seal(std::slice::from_ref(&run))]).unwrap();
 
         let back: Vec<_> = Rows::of(&rows).map(|row| row.unwrap().into_run().unwrap()).collect();
         assert_eq!(back, [run.clone(), run.clone(), run]);

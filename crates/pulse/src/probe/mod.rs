@@ -57,7 +57,7 @@ pub struct Probe {
     /// Sent with the request; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
-    /// Any field of a check as the API takes it: 'assertions=[...]', ip_family=4, 'tls={"verify":false}'. Repeated for
+    /// Any field of a check as the API takes it: `assertions=[...]`, `ip_family=4`, `tls={"verify":false}`. Repeated for
     /// several; NAME=@FILE reads it.
     #[arg(long = "field", value_name = "NAME=JSON")]
     fields: Vec<String>,

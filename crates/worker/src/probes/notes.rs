@@ -179,9 +179,10 @@ impl Reply {
 
 fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
     let told = |(name, value): (&HeaderName, &http::HeaderValue)| {
-        let value = match is_secret(name.as_str()) {
-            true => "(not kept)".to_owned(),
-            false => tame_line(&String::from_utf8_lossy(value.as_bytes()), LONGEST_VALUE),
+        let value = if is_secret(name.as_str()) {
+            "(not kept)".to_owned()
+        } else {
+            tame_line(&String::from_utf8_lossy(value.as_bytes()), LONGEST_VALUE)
         };
         (tame_line(name.as_str(), LONGEST_NAME), value)
     };

@@ -45,8 +45,8 @@ impl Seen for Saw {
     }
 }
 
-fn ask(rule: Value) -> Evaluated {
-    let read = Assertion::read_all(&json!([rule]), "/assertions").unwrap();
+fn ask(rule: impl Into<Value>) -> Evaluated {
+    let read = Assertion::read_all(&json!([rule.into()]), "/assertions").unwrap();
     Compiled::new(&read[0]).unwrap().ask(&Saw::default())
 }
 

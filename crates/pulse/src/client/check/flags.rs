@@ -68,7 +68,7 @@ pub struct Flags {
     /// A word to filter by; repeated for several.
     #[arg(long)]
     tag: Vec<String>,
-    /// Any field as the API takes it, in JSON or as plain text: 'assertions=[...]', upside_down=true. Repeated for several;
+    /// Any field as the API takes it, in JSON or as plain text: `assertions=[...]`, `upside_down=true`. Repeated for several;
     /// NAME=@FILE reads it, NAME=@- from the standard input, NAME=null sets it back.
     #[arg(long, value_name = "NAME=JSON")]
     field: Vec<String>,
