@@ -12,6 +12,8 @@ use super::scheme::{LogIn, Scheme};
 use super::target::Target;
 
 const STARTTLS: &str = "starttls";
+/// What a datagram over IPv4 has room for.
+const MOST_DATAGRAM_BYTES: usize = 65_507;
 
 words! {
     /// Whether a connection to a database is encrypted.
@@ -120,6 +122,11 @@ pub fn check_spec(scheme: Scheme, spec: &ProbeSpec) -> Result<(), (&'static str,
     check_log_in(scheme, spec.auth.as_ref()).map_err(|detail| ("auth", detail.to_owned()))?;
     if let (Scheme::Redis | Scheme::Rediss, Some(send)) = (scheme, &spec.send) {
         command_line::split(send).map_err(|detail| ("send", detail.to_owned()))?;
+    }
+    let bytes = spec.send.as_ref().map_or(0, String::len);
+    if scheme == Scheme::Udp && bytes > MOST_DATAGRAM_BYTES {
+        let refusal = format!("must fit into a datagram: {MOST_DATAGRAM_BYTES} bytes at most");
+        return Err(("send", refusal));
     }
     let asks_nothing = spec.send.is_none() && spec.expect.is_some();
     if matches!(scheme, Scheme::Postgres | Scheme::Mysql) && asks_nothing {

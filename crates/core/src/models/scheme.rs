@@ -24,6 +24,8 @@ words! {
         Mysql = "mysql",
         /// The beginning of a session with a mail server.
         Smtp = "smtp",
+        /// A datagram, and one back if that is expected.
+        Udp = "udp",
     }
 }
 
@@ -110,7 +112,7 @@ impl Scheme {
         match self {
             Self::Http => Traits { port: Port::Usually(80), ..web },
             Self::Https => Traits { port: Port::Usually(443), ..web },
-            Self::Tcp => Traits { takes: TALK, ..bare },
+            Self::Tcp | Self::Udp => Traits { takes: TALK, ..bare },
             Self::Tls => {
                 Traits { port: Port::Usually(443), query: &["starttls"], takes: TALK, ..bare }
             }
@@ -130,7 +132,7 @@ impl Scheme {
     /// Whether the way there is encrypted, or may become so: by a redirect, or after a greeting.
     #[must_use]
     pub const fn may_use_tls(self) -> bool {
-        !matches!(self, Self::Tcp | Self::Redis)
+        !matches!(self, Self::Tcp | Self::Redis | Self::Udp)
     }
 
     /// The fields of a check, beyond those that every kind has, that mean something here. The others

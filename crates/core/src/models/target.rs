@@ -48,7 +48,8 @@ impl Target {
         };
         let traits = scheme.traits();
         let names_host = !(rest.is_empty() || rest.starts_with(['/', '?', '#', ':']));
-        if !names_host && !traits.can_lack_host {
+        // Without a host there is nothing that a port could be of.
+        if !names_host && (!traits.can_lack_host || rest.starts_with(':')) {
             return Err("must name a host".into());
         }
         let url = in_words_of_the_web(scheme, if names_host { "" } else { NO_HOST }, rest)?;
@@ -98,7 +99,8 @@ fn path_of(url: &Url, scheme: Scheme, shape: Path) -> Result<String, String> {
     }
     match shape {
         Path::None if !path.is_empty() => {
-            Err("must end with the port: nothing is asked for".into())
+            let last = if scheme.traits().port == Port::Never { "host" } else { "port" };
+            Err(format!("must end with the {last}: nothing is asked for"))
         }
         Path::Needed(what) if path.is_empty() => {
             Err(format!("must name {what}, as in {scheme}://host/{}", what.replace(' ', "-")))
@@ -152,6 +154,7 @@ mod tests {
             ("mysql://db.example/shop", Scheme::Mysql, "db.example", 3306),
             ("smtp://mail.example?starttls=never", Scheme::Smtp, "mail.example", 25),
             ("tls://mail.example:143?starttls=imap", Scheme::Tls, "mail.example", 143),
+            ("udp://[::1]:514", Scheme::Udp, "[::1]", 514),
         ] {
             assert_eq!(read(text), (scheme, host.to_owned(), port), "{text}");
         }
@@ -168,7 +171,11 @@ mod tests {
                 "%3127.0.0.1",
                 "127\u{3002}0.0.1",
             ] {
-                let target = Target::parse(&format!("{scheme}://{host}:81"));
+                let traits = scheme.traits();
+                let port = if traits.port == Port::Never { "" } else { ":81" };
+                let path =
+                    if matches!(traits.path, Path::Needed(_)) { "/shop.example" } else { "" };
+                let target = Target::parse(&format!("{scheme}://{host}{port}{path}"));
                 let localhost = Host::Ipv4(std::net::Ipv4Addr::LOCALHOST);
                 assert_eq!(target.map(|it| it.host), Ok(Some(localhost)), "{scheme}://{host}");
             }
@@ -196,6 +203,7 @@ mod tests {
             ("postgres://h/shop?user=me", "must say sslmode after the question mark"),
             ("tls://[::1", "not a URL"),
             ("tcp://a b:80", "not a URL"),
+            ("udp://h", "must name a port"),
         ] {
             let error = Target::parse(text).expect_err(text);
             assert!(error.contains(reason), "{text}: {error}");

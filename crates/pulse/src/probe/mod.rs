@@ -30,7 +30,8 @@ const INTERVALS: (Duration, Duration) = (Duration::from_millis(1), Duration::fro
 /// What to look at, and how.
 #[derive(Args, Debug)]
 pub struct Probe {
-    /// What to look at: http://, https://, tcp://host:port or tls://host:port.
+    /// What to look at; begins with http://, https://, tcp://, tls://, redis://, rediss://, postgres://,
+    /// mysql://, smtp:// or udp://.
     #[arg(value_name = "URL")]
     target: String,
     /// The status that is expected, or several: 200, 2xx, 200-204,301 [default: any 2xx].

@@ -342,7 +342,8 @@ pub struct CheckInput {
     #[schema(min_length = 1, max_length = 200, example = "Google Homepage")]
     name: String,
     /// What to look at: `http://`, `https://`, `tcp://host:port`, `tls://host:port`, `redis://host/0`, `rediss://host/0`,
-    /// `postgres://host/database`, `mysql://host/database` or `smtp://host`, no credentials.
+    /// `postgres://host/database`, `mysql://host/database`, `smtp://host` or `udp://host:port`,
+    /// no credentials.
     #[schema(max_length = 2048, example = "https://www.google.com")]
     url: String,
     /// The method of the request; GET when left out.
@@ -383,8 +384,8 @@ pub struct CheckInput {
     headers: Option<BTreeMap<String, String>>,
     /// Sent with each run: at most 64 KiB.
     body: Option<String>,
-    /// What is said once the way is there: at most 64 KiB. A text for tcp and tls, a command for redis and rediss, a query
-    /// for postgres and mysql.
+    /// What is said once the way is there: at most 64 KiB. A text for tcp, tls and udp, a command for redis and rediss, a
+    /// query for postgres and mysql.
     #[schema(max_length = 65_536, example = "PING\r\n")]
     send: Option<String>,
     /// A regular expression that must be found in the first 64 KiB of what comes back; it is read no further. For all

@@ -75,6 +75,11 @@ impl Addresses {
         }
     }
 
+    /// Each by itself, in the same order.
+    pub fn one_by_one(&self) -> impl Iterator<Item = Self> {
+        self.as_slice().iter().copied().map(Self::one)
+    }
+
     /// The addresses; never empty.
     #[must_use]
     pub fn as_slice(&self) -> &[IpAddr] {

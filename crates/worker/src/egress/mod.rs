@@ -10,6 +10,7 @@
 
 mod addresses;
 mod client;
+mod datagram;
 mod exhaustion;
 mod hosts;
 mod names;
@@ -27,7 +28,7 @@ use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::way::IpFamily;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
@@ -117,6 +118,12 @@ impl Egress {
         stream.set_nodelay(true)?;
         stream.set_zero_linger()?;
         Ok((stream, address))
+    }
+
+    /// A socket for datagrams to and from the first of these addresses, and which that is.
+    pub fn datagram(&self, addresses: &Addresses, port: u16) -> io::Result<(UdpSocket, IpAddr)> {
+        let address = addresses.as_slice()[0];
+        Ok((datagram::udp(address, port)?, address))
     }
 
     /// Verifies the server as `name` and encrypts. The error holds a [`rustls::Error`] where TLS,

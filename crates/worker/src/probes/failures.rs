@@ -67,6 +67,17 @@ pub(super) fn broken(error: &io::Error) -> Option<Detail> {
     }
 }
 
+/// What the system says of a place that datagrams were sent to.
+pub(super) fn datagram(error: &io::Error) -> ProbeFailure {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            let closed = ProbeFailure::of_target(FailClass::Connect, "the port is closed");
+            closed.with(Detail::Refused)
+        }
+        _ => connect(error),
+    }
+}
+
 /// A connection that was there broke while something was said over it.
 pub(super) fn talking(error: &io::Error) -> ProbeFailure {
     if is_local_exhaustion(error) {

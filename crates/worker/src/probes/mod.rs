@@ -21,6 +21,8 @@ mod talk;
 mod tcp;
 mod tls;
 mod trace;
+mod turns;
+mod udp;
 mod wire;
 
 use std::fmt;
@@ -128,6 +130,7 @@ impl Prepared {
                 Kind::Other(Box::new(redis::Redis::new(target, spec)?))
             }
             Scheme::Smtp => Kind::Other(Box::new(smtp::Smtp::new(target, spec)?)),
+            Scheme::Udp => Kind::Other(Box::new(udp::Udp::new(target, spec)?)),
         };
         let way = Way::of(spec).map_err(|detail| PrepareError::Field { field: "tls", detail })?;
         Ok(Self { kind, expectations, way })
@@ -163,7 +166,10 @@ impl Probes {
         let mut trace = Trace::begin(timeout);
         let walk = self.walk(egress, target, run, &mut trace);
         let ended = tokio::time::timeout(timeout, walk).await;
-        let ended = ended.unwrap_or_else(|_| Err(failures::timed_out(timeout, trace.step())));
+        let ended = ended.unwrap_or_else(|_| {
+            let told = trace.told_when_late();
+            told.unwrap_or_else(|| Err(failures::timed_out(timeout, trace.step())))
+        });
         let (observation, notes) = trace.end();
         Sight { observation, notes, ended }
     }
@@ -196,8 +202,8 @@ pub struct Sight {
 /// Why a look ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeFailure {
-    /// `None` when it was this worker that could not look.
-    class: Option<FailClass>,
+    /// Never `ok`.
+    outcome: Outcome,
     /// What exactly, where there is a word for it.
     pub(crate) detail: Option<Detail>,
     /// For the check's owner; not tamed, and without header values or bodies.
@@ -207,12 +213,18 @@ pub struct ProbeFailure {
 impl ProbeFailure {
     /// The target is at fault.
     pub(crate) fn of_target(class: FailClass, sentence: impl Into<String>) -> Self {
-        Self { class: Some(class), detail: None, sentence: sentence.into() }
+        Self { outcome: Outcome::Fail(class), detail: None, sentence: sentence.into() }
     }
 
     /// This worker ran out of something of its own.
     pub(crate) fn of_worker(sentence: impl Into<String>) -> Self {
-        Self { class: None, detail: None, sentence: sentence.into() }
+        Self::inconclusive(InconclusiveReason::Local, sentence)
+    }
+
+    /// It is not the target that is at fault.
+    pub(crate) fn inconclusive(reason: InconclusiveReason, sentence: impl Into<String>) -> Self {
+        let outcome = Outcome::Inconclusive(reason);
+        Self { outcome, detail: None, sentence: sentence.into() }
     }
 
     /// The same, with a finer word for it.
@@ -221,12 +233,12 @@ impl ProbeFailure {
     }
 
     pub(crate) fn is_too_large(&self) -> bool {
-        self.class == Some(FailClass::TooLarge)
+        self.outcome == Outcome::Fail(FailClass::TooLarge)
     }
 
     /// What it means for the run.
     #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        self.class.map_or(Outcome::Inconclusive(InconclusiveReason::Local), Outcome::Fail)
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
     }
 }

@@ -91,6 +91,12 @@ impl Notes {
         self.facts.push((name, value));
     }
 
+    /// The same, for what changes while the look lasts.
+    pub(super) fn retell(&mut self, name: &'static str, value: String) {
+        self.facts.retain(|(told, _)| *told != name);
+        self.tell(name, value);
+    }
+
     pub(super) fn resolved_to(&mut self, answers: Vec<Answer>) {
         self.answers = answers;
     }

@@ -13,7 +13,10 @@ use url::Host;
 use super::bounded::Bounded;
 use super::trace::Trace;
 use super::{ProbeFailure, failures, http2};
-use crate::egress::{Egress, Offer};
+use crate::egress::{Addresses, Egress, Offer};
+
+/// One address, and a port.
+pub(super) type Place = (Addresses, u16);
 
 /// A connection, encrypted or not.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -33,6 +36,18 @@ pub(super) async fn connect(
     let (stream, address) = connected.map_err(|error| failures::connect(&error))?;
     trace.connected(address);
     Ok(stream)
+}
+
+/// The addresses of a host one by one, each with the port, and the phase written down.
+pub(super) async fn places(
+    egress: &Egress,
+    host: &Host<String>,
+    port: u16,
+    trace: &mut Trace,
+) -> Result<Vec<Place>, ProbeFailure> {
+    let addresses = egress.resolve(host).await.map_err(|error| failures::resolve(&error))?;
+    trace.resolved(matches!(host, Host::Domain(_)));
+    Ok(addresses.one_by_one().map(|address| (address, port)).collect())
 }
 
 /// Encrypts a connection for HTTP, with the server verified as `name` and the phase written down.

@@ -15,7 +15,7 @@ pub(super) const MOST_REPLY: usize = 64 * 1024;
 const NOT_IN_WHAT_IS_READ: &str = "what was expected is not in the first 64 KiB of the reply";
 const AT_ONCE: usize = 4 * 1024;
 /// A piece counts for no less than this: the reply is searched anew after each, however small it is.
-const LEAST_PIECE: usize = 64;
+pub(super) const LEAST_PIECE: usize = 64;
 
 /// What is said, and what must come back; either may be nothing.
 #[derive(Debug)]

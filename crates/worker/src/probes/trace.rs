@@ -11,6 +11,7 @@ use pulse_core::models::evidence::Answer;
 use pulse_core::models::run::{Detail, Observation, Phases};
 use rustls::ClientConnection;
 
+use super::ProbeFailure;
 use super::notes::Notes;
 use crate::egress::Presented;
 
@@ -59,6 +60,7 @@ pub(super) struct Trace {
     step: Step,
     seen: Observation,
     notes: Notes,
+    when_late: Option<Result<(), ProbeFailure>>,
 }
 
 impl Trace {
@@ -66,14 +68,14 @@ impl Trace {
     pub(super) fn begin(timeout: Duration) -> Self {
         let now = Instant::now();
         let seen = Observation::begun(Utc::now());
-        let allowed = (now, timeout);
         Self {
-            allowed,
+            allowed: (now, timeout),
             began: now,
             step_began: now,
             step: Step::Resolve,
             seen,
             notes: Notes::default(),
+            when_late: None,
         }
     }
 
@@ -111,6 +113,11 @@ impl Trace {
 
     pub(super) fn connected(&mut self, address: IpAddr) {
         self.seen.phases.connect_us = Some(self.next(Step::Secure));
+        self.seen.address = Some(address);
+    }
+
+    /// Who is talked to where nothing connects.
+    pub(super) fn towards(&mut self, address: IpAddr) {
         self.seen.address = Some(address);
     }
 
@@ -158,6 +165,21 @@ impl Trace {
     /// What the target said of itself, in the check's own words for it.
     pub(super) fn tell(&mut self, name: &'static str, value: impl Into<String>) {
         self.notes.tell(name, value.into());
+    }
+
+    /// The same, and what was told under that name before is forgotten.
+    pub(super) fn retell(&mut self, name: &'static str, value: impl Into<String>) {
+        self.notes.retell(name, value.into());
+    }
+
+    /// How the look has ended if the deadline comes now, where that is no mere lack of time.
+    pub(super) fn when_late(&mut self, ended: Result<(), ProbeFailure>) {
+        self.when_late = Some(ended);
+    }
+
+    /// See [`Self::when_late`].
+    pub(super) fn told_when_late(&mut self) -> Option<Result<(), ProbeFailure>> {
+        self.when_late.take()
     }
 
     /// What a name server answered.

@@ -21,5 +21,6 @@ mod servers;
 mod smtp;
 mod starttls;
 mod tls;
+mod udp;
 mod way;
 mod webhook;

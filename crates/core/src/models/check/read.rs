@@ -392,6 +392,7 @@ mod tests {
         let basic = |name: &str, secret: &str| json!({"auth": {"type": "basic", "username": name, "password": secret}});
 
         assert!(on("tcp://h:1", json!({"send": "PING\r\n", "expect": "PONG"})).is_ok());
+        assert!(on("udp://h:1", json!({"send": "x".repeat(65_507)})).is_ok());
         assert!(on("https://h", basic("me", "hush")).is_ok());
         assert!(on("redis://h/1", basic("", "hush")).is_ok());
         for (url, fields, pointer, detail) in [
@@ -399,8 +400,9 @@ mod tests {
                 "http://h",
                 json!({"send": "x"}),
                 "/send",
-                "is for tcp, tls, redis, rediss, postgres, mysql only",
+                "is for tcp, tls, redis, rediss, postgres, mysql, udp only",
             ),
+            ("udp://h:1", json!({"send": "x".repeat(65_508)}), "/send", "fit into a datagram"),
             ("tcp://h:1", json!({"expect": "("}), "/expect", "not a regular expression"),
             (
                 "tcp://h:1",

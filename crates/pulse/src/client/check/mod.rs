@@ -44,7 +44,8 @@ pub enum Command {
 /// What to add.
 #[derive(Args, Debug)]
 pub struct Add {
-    /// What to look at: http://, https://, tcp://host:port or tls://host:port.
+    /// What to look at; begins with http://, https://, tcp://, tls://, redis://, rediss://, postgres://,
+    /// mysql://, smtp:// or udp://.
     #[arg(id = "target", value_name = "URL")]
     target: String,
     #[command(flatten)]
