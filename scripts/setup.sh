@@ -37,6 +37,7 @@ want_for_services() {
     want curl has curl
     want nginx has nginx
     want npm has npm
+    want nsd has nsd
     want postgresql has_postgres
     want prometheus has promtool
     want python3 has python3
@@ -67,7 +68,7 @@ install_packages() {
     apt_get update --quiet
     apt_get install --yes --no-install-recommends "${missing[@]}"
     [[ ! -d /run/systemd/system ]] || say "at the next boot the system will start servers of its own, which" \
-        "Pulse does not need: systemctl disable postgresql redis-server prometheus mariadb"
+        "Pulse does not need: systemctl disable nsd postgresql redis-server prometheus mariadb"
 }
 
 apt_get() {

@@ -86,7 +86,8 @@ const fn is_zero(number: &u8) -> bool {
 pub struct Answer {
     /// Its type: `A`, `MX` and so on.
     pub record: String,
-    /// Its value as in a zone file, without the final dots of names.
+    /// Its value as in a zone file, without the final dots of names and the quotes of texts; tamed and
+    /// bounded.
     pub value: String,
     /// For how many seconds it may be kept.
     pub ttl: u32,

@@ -54,6 +54,7 @@ pub mod outage;
 pub mod particulars;
 pub mod pattern;
 pub mod probe_spec;
+pub mod question;
 pub mod retry;
 pub mod run;
 pub mod schedule;

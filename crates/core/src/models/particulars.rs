@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::command_line;
 use super::probe_spec::{Auth, ProbeSpec};
+use super::question::Question;
 use super::scheme::{LogIn, Scheme};
 use super::target::Target;
 
@@ -110,6 +111,7 @@ pub(super) fn check_words(
         Scheme::Postgres | Scheme::Mysql => SslMode::of(query).map(|_mode| ()),
         Scheme::Smtp => StartTls::of(query).map(|_choice| ()),
         Scheme::Tls => Prelude::of(query).map(|_prelude| ()),
+        Scheme::Dns => Question::read(path, query).map(|_question| ()),
         _ => Ok(()),
     }
 }

@@ -26,6 +26,8 @@ words! {
         Smtp = "smtp",
         /// A datagram, and one back if that is expected.
         Udp = "udp",
+        /// A question to a name server.
+        Dns = "dns",
     }
 }
 
@@ -126,13 +128,21 @@ impl Scheme {
                 takes: &["auth"],
                 ..bare
             },
+            Self::Dns => Traits {
+                port: Port::Usually(53),
+                can_lack_host: true,
+                path: Path::Needed("a domain"),
+                query: &["type"],
+                takes: &["expect"],
+                ..bare
+            },
         }
     }
 
     /// Whether the way there is encrypted, or may become so: by a redirect, or after a greeting.
     #[must_use]
     pub const fn may_use_tls(self) -> bool {
-        !matches!(self, Self::Tcp | Self::Redis | Self::Udp)
+        !matches!(self, Self::Tcp | Self::Redis | Self::Udp | Self::Dns)
     }
 
     /// The fields of a check, beyond those that every kind has, that mean something here. The others

@@ -155,6 +155,8 @@ mod tests {
             ("smtp://mail.example?starttls=never", Scheme::Smtp, "mail.example", 25),
             ("tls://mail.example:143?starttls=imap", Scheme::Tls, "mail.example", 143),
             ("udp://[::1]:514", Scheme::Udp, "[::1]", 514),
+            ("dns://1.1.1.1/shop.example", Scheme::Dns, "1.1.1.1", 53),
+            ("dns://ns.example:5353/shop.example?type=MX", Scheme::Dns, "ns.example", 5353),
         ] {
             assert_eq!(read(text), (scheme, host.to_owned(), port), "{text}");
         }
@@ -183,6 +185,15 @@ mod tests {
     }
 
     #[test]
+    fn a_question_may_be_for_whoever_is_asked_by_default() {
+        let target = Target::parse("dns:///_sip._tcp.Shop.Example?type=srv").unwrap();
+
+        assert_eq!((target.host, target.port), (None, 53));
+        assert_eq!(target.path, "_sip._tcp.Shop.Example");
+        assert_eq!(target.query["type"], "srv");
+    }
+
+    #[test]
     fn what_cannot_be_looked_at_says_why() {
         for (text, reason) in [
             ("shop.example:80", "begins with http://, https://, tcp://, tls://,"),
@@ -204,6 +215,11 @@ mod tests {
             ("tls://[::1", "not a URL"),
             ("tcp://a b:80", "not a URL"),
             ("udp://h", "must name a port"),
+            ("dns://1.1.1.1", "must name a domain, as in dns://host/a-domain"),
+            ("dns://:53/shop.example", "must name a host"),
+            ("dns:///shop.example?typ=A", "must say type after the question mark"),
+            ("dns:///shop.example?type=ANY", "must ask for one of A, AAAA"),
+            ("dns:///192.0.2.1", "must name a domain, not an address"),
         ] {
             let error = Target::parse(text).expect_err(text);
             assert!(error.contains(reason), "{text}: {error}");

@@ -342,8 +342,8 @@ pub struct CheckInput {
     #[schema(min_length = 1, max_length = 200, example = "Google Homepage")]
     name: String,
     /// What to look at: `http://`, `https://`, `tcp://host:port`, `tls://host:port`, `redis://host/0`, `rediss://host/0`,
-    /// `postgres://host/database`, `mysql://host/database`, `smtp://host` or `udp://host:port`,
-    /// no credentials.
+    /// `postgres://host/database`, `mysql://host/database`, `smtp://host`, `udp://host:port` or
+    /// `dns://server/name?type=A`, no credentials.
     #[schema(max_length = 2048, example = "https://www.google.com")]
     url: String,
     /// The method of the request; GET when left out.
@@ -389,7 +389,7 @@ pub struct CheckInput {
     #[schema(max_length = 65_536, example = "PING\r\n")]
     send: Option<String>,
     /// A regular expression that must be found in the first 64 KiB of what comes back; it is read no further. For all
-    /// that take `send`.
+    /// that take `send`; for dns, which searches its answers.
     #[schema(max_length = 1024, example = "^\\+PONG")]
     expect: Option<String>,
     /// Who asks, or who logs in: a name and a password for redis, rediss, postgres, mysql and smtp. Its secrets are never shown

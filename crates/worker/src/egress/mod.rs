@@ -120,6 +120,21 @@ impl Egress {
         Ok((stream, address))
     }
 
+    /// The name servers that names are asked of, each with its port, as far as they may be reached by a
+    /// check: what they say of inner names is shown to its owner.
+    pub fn name_servers(&self) -> Result<Vec<(Addresses, u16)>, ResolveError> {
+        let one = |server: &SocketAddr| (Addresses::one(server.ip()), server.port());
+        let all: Vec<_> = self.names.servers().iter().map(one).collect();
+        if all.is_empty() {
+            return Err(ResolveError::CannotAsk(NetError::NoConnections));
+        }
+        let permitted = all.into_iter().filter_map(|(address, port)| {
+            address.permitted(&self.policy).ok().map(|address| (address, port))
+        });
+        let permitted: Vec<_> = permitted.collect();
+        if permitted.is_empty() { Err(ResolveError::Forbidden) } else { Ok(permitted) }
+    }
+
     /// A socket for datagrams to and from the first of these addresses, and which that is.
     pub fn datagram(&self, addresses: &Addresses, port: u16) -> io::Result<(UdpSocket, IpAddr)> {
         let address = addresses.as_slice()[0];
@@ -169,7 +184,7 @@ mod tests {
     use std::time::Duration;
 
     use pulse_core::models::probe_spec::ProbeSpec;
-    use pulse_core::models::run::{FailClass, Outcome};
+    use pulse_core::models::run::{FailClass, InconclusiveReason, Outcome};
 
     use super::*;
     use crate::judge::judge;
@@ -192,5 +207,26 @@ mod tests {
         assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
         assert_eq!(seen.error.as_deref(), Some("timed out after 200 ms while resolving the name"));
         assert!((200_000..1_000_000).contains(&seen.phases.total_us.unwrap()));
+    }
+
+    async fn look_at_a_name(names: Names, policy: AddressPolicy) -> Outcome {
+        let egress = Egress::assemble(names, RootCertStore::empty(), policy).unwrap();
+        let target = Prepared::new(&ProbeSpec::at("dns:///shop.example")).unwrap();
+        let sight = Probes::default().look(&egress, &target, None, Duration::from_secs(5)).await;
+        judge(sight, target.expectations()).0
+    }
+
+    #[tokio::test]
+    async fn who_is_asked_by_default_is_asked_by_a_check_too_if_it_may_be_reached() {
+        let public = AddressPolicy::public_and(Vec::new());
+        let names = || names::tests::names_that_answer();
+
+        let open = look_at_a_name(names().await, AddressPolicy::open()).await;
+        let guarded = look_at_a_name(names().await, public).await;
+        let unknown = look_at_a_name(names::tests::no_names(), AddressPolicy::open()).await;
+
+        assert_eq!(open, Outcome::Ok);
+        assert_eq!(guarded, Outcome::Fail(FailClass::ForbiddenAddress));
+        assert_eq!(unknown, Outcome::Inconclusive(InconclusiveReason::Local));
     }
 }

@@ -60,6 +60,7 @@ pub(super) struct Names {
     hosts: Hosts,
     resolver: TokioResolver,
     knows_servers: bool,
+    servers: Vec<SocketAddr>,
 }
 
 impl Names {
@@ -80,6 +81,7 @@ impl Names {
         let (config, mut options) = system.unwrap_or_else(|| {
             (ResolverConfig::from_parts(None, vec![], vec![]), ResolverOpts::default())
         });
+        let servers = servers_of(&config);
         options.use_hosts_file = ResolveHosts::Never;
         options.positive_max_ttl = Some(LONGEST_TTL);
         options.negative_max_ttl = Some(LONGEST_NEGATIVE_TTL);
@@ -87,7 +89,12 @@ impl Names {
         let provider = TokioRuntimeProvider::default();
         let resolver =
             TokioResolver::builder_with_config(config, provider).with_options(options).build()?;
-        Ok(Self { hosts, resolver, knows_servers })
+        Ok(Self { hosts, resolver, knows_servers, servers })
+    }
+
+    /// Who is asked, the first first.
+    pub(super) fn servers(&self) -> &[SocketAddr] {
+        &self.servers
     }
 
     /// The addresses of `name`, which is in lower case and ASCII.
@@ -148,6 +155,13 @@ fn config_of(servers: &[SocketAddr]) -> ResolverConfig {
         NameServerConfig::new(address.ip(), true, connections)
     };
     ResolverConfig::from_parts(None, vec![], servers.iter().map(server).collect())
+}
+
+fn servers_of(config: &ResolverConfig) -> Vec<SocketAddr> {
+    let first = |server: &NameServerConfig| {
+        server.connections.first().map(|connection| SocketAddr::new(server.ip, connection.port))
+    };
+    config.name_servers().iter().filter_map(first).collect()
 }
 
 /// `None` when it was not waited for.
@@ -217,6 +231,16 @@ pub(super) mod tests {
     fn names_of(server: SocketAddr) -> Names {
         let system = (config_of(&[server]), ResolverOpts::default());
         Names::new(Hosts::default(), Some(system)).unwrap()
+    }
+
+    /// Names whose server knows one address.
+    pub(crate) async fn names_that_answer() -> Names {
+        FakeServer(vec![]).answering(A, NOERROR, &[10, 0, 0, 1]).names().await
+    }
+
+    /// Names without a server.
+    pub(crate) fn no_names() -> Names {
+        Names::new(Hosts::default(), None).unwrap()
     }
 
     /// Names whose server never says a word.

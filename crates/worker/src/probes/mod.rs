@@ -5,6 +5,7 @@
 
 mod bounded;
 mod certificate;
+mod dns;
 mod drive;
 mod failures;
 mod http;
@@ -131,6 +132,7 @@ impl Prepared {
             }
             Scheme::Smtp => Kind::Other(Box::new(smtp::Smtp::new(target, spec)?)),
             Scheme::Udp => Kind::Other(Box::new(udp::Udp::new(target, spec)?)),
+            Scheme::Dns => Kind::Other(Box::new(dns::Dns::new(target, spec)?)),
         };
         let way = Way::of(spec).map_err(|detail| PrepareError::Field { field: "tls", detail })?;
         Ok(Self { kind, expectations, way })

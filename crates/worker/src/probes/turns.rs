@@ -60,6 +60,8 @@ pub(super) enum Heard<A> {
     Answer(A),
     /// An answer, but no good one: another place may do better.
     Refusal(ProbeFailure),
+    /// A wish to be spoken to once more.
+    Again,
 }
 
 /// Asks until there is an answer, which comes with the number of its line, or nobody is left to ask.
@@ -166,6 +168,7 @@ impl<C: Conversation> Round<'_, C> {
             };
             match heard {
                 Heard::Nothing => {}
+                Heard::Again => drop(self.say(index).await),
                 Heard::Answer(answer) => {
                     let Line { number, address, .. } = self.lines[index];
                     self.trace.towards(address);

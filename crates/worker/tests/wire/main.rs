@@ -5,6 +5,7 @@
 mod closely;
 mod connecting;
 mod daemon;
+mod dns;
 mod guard;
 mod hostile;
 mod http;
@@ -13,6 +14,7 @@ mod http2_hostile;
 mod limits;
 mod looking;
 mod mysql;
+mod name_server;
 mod nginx;
 mod postgres;
 mod redirects;

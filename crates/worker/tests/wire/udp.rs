@@ -161,7 +161,11 @@ async fn no_datagram_leaves_for_a_forbidden_address() {
     let public = AddressPolicy::public_and(Vec::new());
     let egress = Egress::with_roots(RootCertStore::empty(), public).unwrap();
 
-    for url in [format!("udp://127.0.0.1:{port}")] {
+    for url in [
+        format!("udp://127.0.0.1:{port}"),
+        format!("dns://127.0.0.1:{port}/shop.example"),
+        format!("dns://localhost:{port}/shop.example"),
+    ] {
         Look::at(url).through(egress.clone()).expect_fail(FailClass::ForbiddenAddress).await;
     }
 
