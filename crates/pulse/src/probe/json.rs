@@ -29,6 +29,10 @@ struct Shown<'a> {
     phases_ms: Milliseconds,
     tls: Option<Tls<'a>>,
     location: Option<&'a str>,
+    reply: Option<&'a str>,
+    reply_bytes: Option<u64>,
+    answers: &'a [evidence::Answer],
+    facts: Vec<Fact<'a>>,
     assertions: Vec<Assertion<'a>>,
 }
 
@@ -59,6 +63,12 @@ struct Certificate<'a> {
 }
 
 #[derive(Serialize)]
+struct Fact<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
 struct Assertion<'a> {
     source: Option<&'static str>,
     comparison: Option<&'static str>,
@@ -85,6 +95,10 @@ impl<'a> Shown<'a> {
             phases_ms: Milliseconds::of(&seen.phases),
             tls: Tls::of(look),
             location: evidence.location.as_deref(),
+            reply: evidence.reply.as_deref(),
+            reply_bytes: evidence.reply_bytes,
+            answers: &evidence.answers,
+            facts: evidence.facts.iter().map(|(name, value)| Fact { name, value }).collect(),
             assertions: look.assertions.iter().map(Assertion::of).collect(),
         }
     }

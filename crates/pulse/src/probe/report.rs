@@ -15,6 +15,8 @@ use super::waterfall::{self, Row};
 /// More names of a certificate are counted, not shown; JSON has them.
 const MOST_NAMES: usize = 10;
 const LONGEST_ERROR: usize = 500;
+/// Of a reply; JSON has more.
+const LONGEST_REPLY: usize = 200;
 
 /// A fact and its name, with underscores for spaces.
 type Fact = (&'static str, String);
@@ -40,6 +42,11 @@ fn for_a_program(look: &Look) -> String {
         waterfall::rows(&look.observation).iter().map(|row| (row.name, row.milliseconds())),
     );
     told.extend(facts(look));
+    told.extend(reply(look).map(|reply| ("reply", reply)));
+    let evidence = &look.evidence;
+    let answers = evidence.answers.iter();
+    told.extend(answers.map(|it| ("answer", format!("{}\t{}\t{}", it.record, it.value, it.ttl))));
+    told.extend(evidence.facts.iter().map(|(name, value)| ("fact", format!("{name}\t{value}"))));
     told.extend(look.assertions.iter().map(|assertion| {
         let passed = match assertion.evaluated.passed {
             Some(true) => "passed",
@@ -60,14 +67,31 @@ fn for_a_person(look: &Look, paper: Paper) -> String {
     let rows = waterfall::rows(&look.observation);
     let total = rows.last().map_or(0, |total| total.took_us);
     let phases = rows.iter().map(|row| phase(row, total)).collect();
-    let facts = facts(look).into_iter();
-    let facts = facts.map(|(name, value)| format!("  {:<12}  {value}\n", name.replace('_', " ")));
     let rules = look.assertions.iter();
     let rules =
         rules.map(|rule| format!("  {} {}\n", paper.mark(rule.evaluated.passed), in_words(rule)));
-    let mut sections = vec![first + "\n", phases, facts.collect(), rules.collect::<String>()];
+    let mut sections = vec![first + "\n", phases, facts_in_lines(look), rules.collect::<String>()];
     sections.retain(|section| !section.is_empty());
     sections.join("\n")
+}
+
+fn facts_in_lines(look: &Look) -> String {
+    let line = |name: &str, value: &str| format!("  {:<12}  {value}\n", name.replace('_', " "));
+    let evidence = &look.evidence;
+    let mut lines: Vec<_> = facts(look).iter().map(|(name, value)| line(name, value)).collect();
+    lines.extend(
+        evidence.answers.iter().map(|it| {
+            line("answer", &format!("{:<5}  {}  (for {} s)", it.record, it.value, it.ttl))
+        }),
+    );
+    lines.extend(evidence.facts.iter().map(|(name, value)| line(name, value)));
+    lines.extend(reply(look).map(|reply| line("reply", &reply)));
+    lines.concat()
+}
+
+/// The start of what came back, in one line.
+fn reply(look: &Look) -> Option<String> {
+    look.evidence.reply.as_deref().map(|reply| tame_line(reply, LONGEST_REPLY).trim().to_owned())
 }
 
 fn in_words(asked: &Asked) -> String {
@@ -119,7 +143,7 @@ fn names(all: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, TimeDelta};
-    use pulse_core::models::evidence::{Certificate, Evidence};
+    use pulse_core::models::evidence::{Answer, Certificate, Evidence};
     use pulse_core::models::probe_spec::ProbeSpec;
     use pulse_core::models::run::{FailClass, Observation, Outcome, Phases};
     use pulse_core::models::scheme::Scheme;
@@ -184,6 +208,29 @@ fail(status)  status 502, expected any 2xx
   ✗ status is any 2xx, saw 502
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_came_back_is_told_in_a_line_each() {
+        let mut look = a_look();
+        look.evidence = Evidence {
+            reply: Some("220 mail\r\n250\tok\n".to_owned()),
+            reply_bytes: Some(18),
+            answers: vec![Answer { record: "MX".into(), value: "10 mail.example".into(), ttl: 60 }],
+            facts: vec![("serial_no".to_owned(), "7".to_owned())],
+            ..Evidence::default()
+        };
+
+        let person = whole(&look, Paper::Terminal { colours: false });
+        let pipe = whole(&look, Paper::Pipe);
+        let json = whole(&look, Paper::Json);
+
+        let told = "  answer        MX     10 mail.example  (for 60 s)\n  serial no     7\n  reply         220 mail  250 ok\n";
+        assert!(person.contains(told), "{person}");
+        let told = "reply\t220 mail  250 ok\nanswer\tMX\t10 mail.example\t60\nfact\tserial_no\t7\n";
+        assert!(pipe.contains(told), "{pipe}");
+        let told = r#""reply":"220 mail\r\n250\tok\n","reply_bytes":18,"answers":[{"record":"MX","value":"10 mail.example","ttl":60}],"facts":[{"name":"serial_no","value":"7"}]"#;
+        assert!(json.contains(told), "{json}");
     }
 
     #[test]

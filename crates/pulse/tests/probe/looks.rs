@@ -137,6 +137,7 @@ async fn json_has_every_field_and_null_for_what_was_not_seen() {
         "started_at": null,
         "outcome": "fail",
         "reason": "status",
+        "detail": null,
         "error": "status 502, expected any 2xx",
         "detail": null,
         "status": 502,
@@ -145,6 +146,10 @@ async fn json_has_every_field_and_null_for_what_was_not_seen() {
         "phases_ms": {"dns": null, "connect": null, "tls": null, "first_byte": null, "total": null},
         "tls": null,
         "location": null,
+        "reply": null,
+        "reply_bytes": null,
+        "answers": [],
+        "facts": [],
         "assertions": [{
             "source": "status", "comparison": "is_any", "target": "2xx", "observed": "502", "passed": false,
             "rule": "status is any 2xx", "severity": "fail",
