@@ -35,6 +35,7 @@ want_for_services() {
     want build-essential has cc
     want ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
     want curl has curl
+    want iproute2 has ip
     want nginx has nginx
     want npm has npm
     want nsd has nsd

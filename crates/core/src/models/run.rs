@@ -86,6 +86,8 @@ words! {
         Local = "local",
         /// The worker could not obtain the check's definition.
         NoSpec = "no_spec",
+        /// The system lets this worker have nothing to look with; the error says what would permit it.
+        Unsupported = "unsupported",
     }
 }
 

@@ -26,6 +26,8 @@ words! {
         Smtp = "smtp",
         /// A datagram, and one back if that is expected.
         Udp = "udp",
+        /// An echo over ICMP.
+        Icmp = "icmp",
         /// A question to a name server.
         Dns = "dns",
     }
@@ -128,6 +130,7 @@ impl Scheme {
                 takes: &["auth"],
                 ..bare
             },
+            Self::Icmp => Traits { port: Port::Never, ..bare },
             Self::Dns => Traits {
                 port: Port::Usually(53),
                 can_lack_host: true,
@@ -142,7 +145,7 @@ impl Scheme {
     /// Whether the way there is encrypted, or may become so: by a redirect, or after a greeting.
     #[must_use]
     pub const fn may_use_tls(self) -> bool {
-        !matches!(self, Self::Tcp | Self::Redis | Self::Udp | Self::Dns)
+        !matches!(self, Self::Tcp | Self::Redis | Self::Udp | Self::Icmp | Self::Dns)
     }
 
     /// The fields of a check, beyond those that every kind has, that mean something here. The others

@@ -155,6 +155,7 @@ mod tests {
             ("smtp://mail.example?starttls=never", Scheme::Smtp, "mail.example", 25),
             ("tls://mail.example:143?starttls=imap", Scheme::Tls, "mail.example", 143),
             ("udp://[::1]:514", Scheme::Udp, "[::1]", 514),
+            ("icmp://Shop.Example", Scheme::Icmp, "shop.example", 0),
             ("dns://1.1.1.1/shop.example", Scheme::Dns, "1.1.1.1", 53),
             ("dns://ns.example:5353/shop.example?type=MX", Scheme::Dns, "ns.example", 5353),
         ] {
@@ -215,6 +216,9 @@ mod tests {
             ("tls://[::1", "not a URL"),
             ("tcp://a b:80", "not a URL"),
             ("udp://h", "must name a port"),
+            ("icmp://h:7", "must not name a port"),
+            ("icmp://h/x", "must end with the host"),
+            ("icmp://", "must name a host"),
             ("dns://1.1.1.1", "must name a domain, as in dns://host/a-domain"),
             ("dns://:53/shop.example", "must name a host"),
             ("dns:///shop.example?typ=A", "must say type after the question mark"),

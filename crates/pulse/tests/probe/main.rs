@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod certificates;
+mod echoes;
 mod looks;
 mod probing;
 mod series;

@@ -214,7 +214,7 @@ pub struct Problem {
     status: u16,
     /// What is wrong this time, in a sentence.
     #[schema(
-        example = "url must be an absolute URL that begins with http://, https://, tcp://, tls://, redis://, rediss://, postgres://, mysql://, smtp://, udp:// or dns://."
+        example = "url must be an absolute URL that begins with http://, https://, tcp://, tls://, redis://, rediss://, postgres://, mysql://, smtp://, udp://, icmp:// or dns://."
     )]
     detail: String,
     /// What is wrong where; absent when the problem is not about fields.
@@ -234,7 +234,7 @@ pub struct Fault {
     pointer: String,
     /// What is wrong and what would be right.
     #[schema(
-        example = "must be an absolute URL that begins with http://, https://, tcp://, tls://, redis://, rediss://, postgres://, mysql://, smtp://, udp:// or dns://"
+        example = "must be an absolute URL that begins with http://, https://, tcp://, tls://, redis://, rediss://, postgres://, mysql://, smtp://, udp://, icmp:// or dns://"
     )]
     detail: String,
 }

@@ -35,6 +35,7 @@ use url::Host;
 
 pub use addresses::Addresses;
 pub use client::{GuardedClient, SendError};
+pub use datagram::{Echo, EchoError};
 pub use exhaustion::is_local_exhaustion;
 pub use names::ResolveError;
 pub use presented::Presented;
@@ -139,6 +140,12 @@ impl Egress {
     pub fn datagram(&self, addresses: &Addresses, port: u16) -> io::Result<(UdpSocket, IpAddr)> {
         let address = addresses.as_slice()[0];
         Ok((datagram::udp(address, port)?, address))
+    }
+
+    /// A socket for echoes to and from the first of these addresses, and which that is.
+    pub fn echo(&self, addresses: &Addresses) -> Result<(Echo, IpAddr), EchoError> {
+        let address = addresses.as_slice()[0];
+        Ok((datagram::echo(address)?, address))
     }
 
     /// Verifies the server as `name` and encrypts. The error holds a [`rustls::Error`] where TLS,

@@ -10,6 +10,7 @@ mod drive;
 mod failures;
 mod http;
 mod http2;
+mod icmp;
 mod log_in;
 mod mysql;
 mod notes;
@@ -132,6 +133,7 @@ impl Prepared {
             }
             Scheme::Smtp => Kind::Other(Box::new(smtp::Smtp::new(target, spec)?)),
             Scheme::Udp => Kind::Other(Box::new(udp::Udp::new(target, spec)?)),
+            Scheme::Icmp => Kind::Other(Box::new(icmp::Icmp::new(target)?)),
             Scheme::Dns => Kind::Other(Box::new(dns::Dns::new(target, spec)?)),
         };
         let way = Way::of(spec).map_err(|detail| PrepareError::Field { field: "tls", detail })?;

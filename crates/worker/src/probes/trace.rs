@@ -156,6 +156,12 @@ impl Trace {
         }
     }
 
+    /// An answer has come, to something that was sent so long ago.
+    pub(super) fn replied_after(&mut self, took: Duration) {
+        self.next(Step::Read);
+        self.seen.phases.first_byte_us = Some(micros(took));
+    }
+
     /// A piece of what came back, to be shown and judged. The caller bounds how much.
     pub(super) fn read(&mut self, piece: Bytes) {
         self.replied();

@@ -11,6 +11,7 @@ mod hostile;
 mod http;
 mod http2;
 mod http2_hostile;
+mod icmp;
 mod limits;
 mod looking;
 mod mysql;

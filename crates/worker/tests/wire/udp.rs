@@ -165,6 +165,7 @@ async fn no_datagram_leaves_for_a_forbidden_address() {
         format!("udp://127.0.0.1:{port}"),
         format!("dns://127.0.0.1:{port}/shop.example"),
         format!("dns://localhost:{port}/shop.example"),
+        "icmp://127.0.0.1".to_owned(),
     ] {
         Look::at(url).through(egress.clone()).expect_fail(FailClass::ForbiddenAddress).await;
     }

@@ -1,0 +1,118 @@
+//! Looks by an echo in networks of their own, where nobody answers, nothing leads anywhere, or nothing is
+//! permitted.
+
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::probing::{Probed, end_of};
+
+/// A network has no loopback before it is up, and takes no groups into account before it is told some.
+const UP: &str = "ip link set lo up";
+const MUTE: &str = "echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all; echo 1 >/proc/sys/net/ipv6/icmp/echo_ignore_all";
+/// Answers echoes in place of the system, with the byte at `AT` changed, from when it says that it is ready.
+const IMPOSTOR: &str = r#"
+import signal, socket, sys
+signal.alarm(30)
+at = int(sys.argv[1])
+hears = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+print("ready", flush=True)
+while True:
+    packet, sender = hears.recvfrom(2048)
+    message = bytearray(packet[20:])
+    if message[0] != 8:
+        continue
+    message[0:4] = bytes(4)
+    if at:
+        message[at] ^= 0x40
+    total = sum(message[i] << 8 | message[i + 1] for i in range(0, len(message), 2))
+    while total > 0xffff:
+        total = (total & 0xffff) + (total >> 16)
+    message[2:4] = (~total & 0xffff).to_bytes(2, "big")
+    hears.sendto(message, sender)
+"#;
+const UNPRIVILEGED: &str = "setpriv --bounding-set=-net_raw --inh-caps=-net_raw --";
+
+/// `pulse probe` in a new network, after `first` was done there, started by `by`.
+async fn probe(first: &[&str], by: &str, arguments: &[&str]) -> Probed {
+    let enter = r#"if [ "$(id -u)" = 0 ]; then exec unshare --net "$@"
+        else exec unshare --user --map-root-user --net "$@"; fi"#;
+    let then = format!("set -e\n{}\n{by} \"$@\"", first.join("\n"));
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        enter,
+        "sh",
+        "sh",
+        "-c",
+        &then,
+        "sh",
+        env!("CARGO_BIN_EXE_pulse"),
+        "probe",
+    ]);
+    command.args(arguments).kill_on_drop(true).stdin(Stdio::null());
+    end_of(command).await.into()
+}
+
+#[tokio::test]
+async fn a_host_that_never_answers_is_called_again_each_second() {
+    for url in ["icmp://127.0.0.1", "icmp://[::1]"] {
+        let probed = probe(&[UP, MUTE], "", &[url, "--timeout", "1500ms"]).await;
+
+        let sentence = "timed out after 1500 ms while waiting for the first byte";
+        let probed = probed.expect(1, "fail(timeout)", Some(sentence));
+        assert_eq!(probed.told("fact"), Some("sent\t2"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_anothers_echo_is_never_taken_for_ours() {
+    let (nothing, identifier, sequence, first_of_token, last_of_token) = (0, 5, 7, 8, 39);
+    let looking_at = async |changed: usize| {
+        let home = tempfile::tempdir().unwrap();
+        let script = home.path().join("impostor.py");
+        std::fs::write(&script, IMPOSTOR).unwrap();
+        let ready = home.path().join("ready");
+        let start = format!(
+            "mkfifo {ready}\npython3 {script} {changed} >{ready} &\ntrap \"kill $!\" EXIT\nread _word <{ready}",
+            ready = ready.display(),
+            script = script.display(),
+        );
+        probe(&[UP, MUTE, &start], "", &["icmp://127.0.0.1", "--timeout", "300ms"]).await
+    };
+
+    looking_at(nothing).await.expect(0, "ok", None);
+    for changed in [identifier, sequence, first_of_token, last_of_token] {
+        let probed = looking_at(changed).await;
+
+        let sentence = "timed out after 300 ms while waiting for the first byte";
+        probed.expect(1, "fail(timeout)", Some(sentence));
+    }
+}
+
+#[tokio::test]
+async fn where_no_way_leads_the_host_is_unreachable() {
+    for url in ["icmp://192.0.2.1", "icmp://[2001:db8::1]", "udp://192.0.2.1:9"] {
+        let probed = probe(&[UP], "", &[url]).await;
+
+        probed.expect(1, "fail(connect)", Some("the network is unreachable"));
+    }
+    let cut_off = "ip route add unreachable 192.0.2.1";
+    let probed = probe(&[UP, cut_off], "", &["icmp://192.0.2.1"]).await;
+    probed.expect(1, "fail(connect)", Some("the host is unreachable"));
+}
+
+#[tokio::test]
+async fn either_permission_will_do_and_without_both_nothing_is_known() {
+    let group = "echo 0 0 >/proc/sys/net/ipv4/ping_group_range";
+    for url in ["icmp://127.0.0.1", "icmp://[::1]"] {
+        let by_group = probe(&[UP, group], UNPRIVILEGED, &[url]).await;
+        let by_privilege = probe(&[UP], "", &[url]).await;
+        let by_none = probe(&[UP], UNPRIVILEGED, &[url]).await;
+
+        by_group.expect(0, "ok", None);
+        by_privilege.expect(0, "ok", None);
+        let sentence = "this worker may not send echoes: it needs its group in net.ipv4.ping_group_range, or CAP_NET_RAW";
+        by_none.expect(1, "inconclusive(unsupported)", Some(sentence));
+    }
+}
