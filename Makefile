@@ -1,7 +1,7 @@
 # Pulse: what there is to do. Whatever takes more than a line lives in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down setup services build build-worker run run-worker test lint check
+.PHONY: help up down setup services build build-worker run run-worker test kinds lint check
 .PHONY: promises promises-release promises-mutations fuzz bench clean wipe
 
 help: ## Show this list
@@ -35,6 +35,11 @@ run-worker: ## Run a worker; settings from the environment or .env
 
 test: ## Run all tests on real stores (ARGS goes to cargo test)
 	@scripts/test.sh $(ARGS)
+
+kinds: ## Look at every kind of target on real servers, and tell what came of it
+	@rm -f target/looks.jsonl
+	@PULSE_LOOKS=$(CURDIR)/target/looks.jsonl scripts/test.sh --package pulse-worker --test wire
+	@python3 scripts/kinds.py target/looks.jsonl
 
 bench: ## Measure Pulse on stores of its own, about 20 minutes (ARGS goes to pulse bench)
 	@scripts/bench.sh --size full --save bench.json $(ARGS)

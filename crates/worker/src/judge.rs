@@ -58,7 +58,8 @@ pub fn judge(sight: Sight, expected: &Expectations) -> (Outcome, Observation) {
     observation.error = sentence.map(|sentence| tame(&sentence, LONGEST_ERROR));
     if outcome != Outcome::Ok || !asked.is_empty() {
         let all = if outcome == Outcome::Ok { Evidence::default() } else { notes.evidence() };
-        let detail = ended.err().and_then(|failure| failure.detail);
+        let failure = ended.err().filter(|failure| failure.outcome() == outcome);
+        let detail = failure.and_then(|failure| failure.detail);
         let evidence = Evidence { detail, assertions: asked, ..all };
         observation.evidence = Some(Box::new(evidence.packed()));
     }

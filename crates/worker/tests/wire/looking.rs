@@ -1,5 +1,7 @@
 //! Looks of a test, in short.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -11,6 +13,7 @@ use pulse_worker::egress::Egress;
 use pulse_worker::judge::judge;
 use pulse_worker::probes::{Prepared, Probes};
 use rustls::RootCertStore;
+use serde_json::json;
 
 /// More than any good look on loopback needs.
 pub const PLENTY: Duration = Duration::from_secs(10);
@@ -22,6 +25,26 @@ pub fn get(url: impl Into<String>) -> ProbeSpec {
 /// Plain looks need no authorities, and loading the system's takes a while.
 fn trusting_nobody() -> Egress {
     Egress::with_roots(RootCertStore::empty(), AddressPolicy::open()).unwrap()
+}
+
+/// Writes down what a look came to, for `make kinds`, if somebody asks for it.
+fn note(spec: &ProbeSpec, outcome: Outcome, seen: &Observation) {
+    let Some(file) = std::env::var_os("PULSE_LOOKS") else {
+        return;
+    };
+    let line = json!({
+        "kind": spec.url.split("://").next(),
+        "test": std::thread::current().name(),
+        "outcome": outcome.as_str(),
+        "reason": outcome.reason(),
+        "detail": seen.evidence.as_ref().and_then(|evidence| evidence.detail),
+        "phases": seen.phases,
+        "error": seen.error,
+    });
+    // A test that runs out of descriptors has none for this.
+    if let Ok(mut file) = OpenOptions::new().create(true).append(true).open(file) {
+        file.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
 }
 
 pub struct Look {
@@ -49,10 +72,8 @@ impl Look {
     }
 
     pub async fn once(self) -> (Outcome, Observation) {
-        let egress = self.egress.unwrap_or_else(trusting_nobody);
-        let target = Prepared::new(&self.spec).unwrap();
-        let sight = Probes::default().look(&egress, &target, self.run, self.timeout).await;
-        judge(sight, target.expectations())
+        let (outcome, observation, _evidence) = self.closely().await;
+        (outcome, observation)
     }
 
     /// The same look, and what it kept.
@@ -62,6 +83,7 @@ impl Look {
         let sight = Probes::default().look(&egress, &target, self.run, self.timeout).await;
         let evidence = sight.notes.evidence();
         let (outcome, observation) = judge(sight, target.expectations());
+        note(&self.spec, outcome, &observation);
         (outcome, observation, evidence)
     }
 
