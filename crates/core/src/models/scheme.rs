@@ -30,6 +30,10 @@ words! {
         Icmp = "icmp",
         /// A question to a name server.
         Dns = "dns",
+        /// The health of a service over gRPC.
+        Grpc = "grpc",
+        /// The same in TLS.
+        Grpcs = "grpcs",
     }
 }
 
@@ -84,6 +88,7 @@ pub(super) struct Traits {
 
 const REQUEST: &[&str] =
     &["method", "expected_status", "max_redirects", "http_version", "headers", "body", "auth"];
+const CALL: &[&str] = &["headers", "auth"];
 const TALK: &[&str] = &["send", "expect"];
 const ASK: &[&str] = &["send", "expect", "auth"];
 
@@ -113,6 +118,7 @@ impl Scheme {
             ..bare
         };
         let web = Traits { path: Path::Web, takes: REQUEST, ..bare };
+        let grpc = Traits { path: Path::Optional, takes: CALL, ..bare };
         match self {
             Self::Http => Traits { port: Port::Usually(80), ..web },
             Self::Https => Traits { port: Port::Usually(443), ..web },
@@ -139,6 +145,8 @@ impl Scheme {
                 takes: &["expect"],
                 ..bare
             },
+            Self::Grpc => grpc,
+            Self::Grpcs => Traits { port: Port::Usually(443), ..grpc },
         }
     }
 

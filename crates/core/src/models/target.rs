@@ -158,6 +158,8 @@ mod tests {
             ("icmp://Shop.Example", Scheme::Icmp, "shop.example", 0),
             ("dns://1.1.1.1/shop.example", Scheme::Dns, "1.1.1.1", 53),
             ("dns://ns.example:5353/shop.example?type=MX", Scheme::Dns, "ns.example", 5353),
+            ("grpc://shop.example:50051/shop.v1", Scheme::Grpc, "shop.example", 50051),
+            ("grpcs://shop.example", Scheme::Grpcs, "shop.example", 443),
         ] {
             assert_eq!(read(text), (scheme, host.to_owned(), port), "{text}");
         }
@@ -200,6 +202,8 @@ mod tests {
             ("shop.example:80", "begins with http://, https://, tcp://, tls://,"),
             ("gopher://shop.example", "begins with http://"),
             ("tcp://shop.example", "must name a port"),
+            ("grpc://shop.example/shop.v1", "must name a port"),
+            ("grpc://h:1/s?t", "nothing after the question mark"),
             ("tcp://:80", "host"),
             ("tcp://h:0", "port 0"),
             ("tcp://h:99999", "not a URL"),

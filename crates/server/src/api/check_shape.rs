@@ -342,8 +342,8 @@ pub struct CheckInput {
     #[schema(min_length = 1, max_length = 200, example = "Google Homepage")]
     name: String,
     /// What to look at: `http://`, `https://`, `tcp://host:port`, `tls://host:port`, `redis://host/0`, `rediss://host/0`,
-    /// `postgres://host/database`, `mysql://host/database`, `smtp://host`, `udp://host:port`, `icmp://host` or
-    /// `dns://server/name?type=A`, no credentials.
+    /// `postgres://host/database`, `mysql://host/database`, `smtp://host`, `udp://host:port`, `icmp://host`,
+    /// `dns://server/name?type=A` or `grpc://host:port/service`, no credentials.
     #[schema(max_length = 2048, example = "https://www.google.com")]
     url: String,
     /// The method of the request; GET when left out.

@@ -8,6 +8,8 @@ mod certificate;
 mod dns;
 mod drive;
 mod failures;
+mod grpc;
+mod headers;
 mod http;
 mod http2;
 mod icmp;
@@ -125,6 +127,7 @@ impl Prepared {
                 Kind::Http(Box::new(http.keeping_body(expectations.read_everything())))
             }
             Scheme::Tcp => Kind::Other(Box::new(tcp::Tcp::new(target, spec)?)),
+            Scheme::Grpc | Scheme::Grpcs => Kind::Other(Box::new(grpc::Grpc::new(target, spec)?)),
             Scheme::Tls => Kind::Other(Box::new(tls::Tls::new(target, spec)?)),
             Scheme::Mysql => Kind::Other(Box::new(mysql::Mysql::new(target, spec)?)),
             Scheme::Postgres => Kind::Other(Box::new(postgres::Postgres::new(target, spec)?)),

@@ -6,6 +6,7 @@ mod closely;
 mod connecting;
 mod daemon;
 mod dns;
+mod grpc;
 mod guard;
 mod hostile;
 mod http;

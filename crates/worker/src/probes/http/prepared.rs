@@ -2,22 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Method;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName,
-    HeaderValue, USER_AGENT,
-};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use pulse_core::models::http_version::HttpVersion;
-use pulse_core::models::probe_spec::{Auth, ProbeSpec};
+use pulse_core::models::probe_spec::ProbeSpec;
 use url::Url;
 
 use super::hop::Hop;
-use crate::probes::PrepareError;
-
-const OURS: HeaderValue = HeaderValue::from_static(concat!("Pulse/", env!("CARGO_PKG_VERSION")));
+use crate::probes::{PrepareError, headers};
 
 /// A definition, parsed. Keep it by check and version.
 #[derive(Debug)]
@@ -83,16 +76,7 @@ impl PreparedHttp {
 }
 
 fn headers(spec: &ProbeSpec) -> Result<HeaderMap, PrepareError> {
-    let mut headers = HeaderMap::with_capacity(spec.headers.len() + 4);
-    for (name, value) in &spec.headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(PrepareError::HeaderName)?;
-        let value = HeaderValue::from_str(value).map_err(PrepareError::HeaderValue)?;
-        headers.append(name, value);
-    }
-    if let Some(auth) = &spec.auth {
-        headers.insert(AUTHORIZATION, authorization(auth)?);
-    }
-    headers.entry(USER_AGENT).or_insert(OURS);
+    let mut headers = headers::of(spec)?;
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -100,18 +84,6 @@ fn headers(spec: &ProbeSpec) -> Result<HeaderMap, PrepareError> {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(headers)
-}
-
-fn authorization(auth: &Auth) -> Result<HeaderValue, PrepareError> {
-    let credentials = match auth {
-        Auth::Basic { username, password } => {
-            format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
-        }
-        Auth::Bearer { token } => format!("Bearer {token}"),
-    };
-    let mut value = HeaderValue::from_str(&credentials).map_err(PrepareError::HeaderValue)?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// Methods that are about a body say so even when it is empty (RFC 9110, section 8.6).
@@ -124,7 +96,8 @@ fn content_length(spec: &ProbeSpec) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use http::header::HOST;
+    use http::header::{AUTHORIZATION, HOST, USER_AGENT};
+    use pulse_core::models::probe_spec::Auth;
     use rustls::pki_types::ServerName;
 
     use super::*;
