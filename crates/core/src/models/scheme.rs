@@ -34,6 +34,10 @@ words! {
         Grpc = "grpc",
         /// The same in TLS.
         Grpcs = "grpcs",
+        /// A WebSocket, and what is said over it.
+        Ws = "ws",
+        /// The same in TLS.
+        Wss = "wss",
     }
 }
 
@@ -89,6 +93,7 @@ pub(super) struct Traits {
 const REQUEST: &[&str] =
     &["method", "expected_status", "max_redirects", "http_version", "headers", "body", "auth"];
 const CALL: &[&str] = &["headers", "auth"];
+const CONVERSATION: &[&str] = &["headers", "auth", "send", "expect"];
 const TALK: &[&str] = &["send", "expect"];
 const ASK: &[&str] = &["send", "expect", "auth"];
 
@@ -147,13 +152,18 @@ impl Scheme {
             },
             Self::Grpc => grpc,
             Self::Grpcs => Traits { port: Port::Usually(443), ..grpc },
+            Self::Ws => Traits { port: Port::Usually(80), takes: CONVERSATION, ..web },
+            Self::Wss => Traits { port: Port::Usually(443), takes: CONVERSATION, ..web },
         }
     }
 
     /// Whether the way there is encrypted, or may become so: by a redirect, or after a greeting.
     #[must_use]
     pub const fn may_use_tls(self) -> bool {
-        !matches!(self, Self::Tcp | Self::Redis | Self::Udp | Self::Icmp | Self::Dns)
+        !matches!(
+            self,
+            Self::Tcp | Self::Redis | Self::Udp | Self::Icmp | Self::Dns | Self::Grpc | Self::Ws
+        )
     }
 
     /// The fields of a check, beyond those that every kind has, that mean something here. The others

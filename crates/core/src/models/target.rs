@@ -160,6 +160,9 @@ mod tests {
             ("dns://ns.example:5353/shop.example?type=MX", Scheme::Dns, "ns.example", 5353),
             ("grpc://shop.example:50051/shop.v1", Scheme::Grpc, "shop.example", 50051),
             ("grpcs://shop.example", Scheme::Grpcs, "shop.example", 443),
+            ("ws://shop.example/chat?room=1", Scheme::Ws, "shop.example", 80),
+            ("WSS://Shop.Example:8443", Scheme::Wss, "shop.example", 8443),
+            ("wss://shop.example:443/", Scheme::Wss, "shop.example", 443),
         ] {
             assert_eq!(read(text), (scheme, host.to_owned(), port), "{text}");
         }

@@ -31,7 +31,7 @@ const INTERVALS: (Duration, Duration) = (Duration::from_millis(1), Duration::fro
 #[derive(Args, Debug)]
 pub struct Probe {
     /// What to look at; begins with http://, https://, tcp://, tls://, redis://, rediss://, postgres://,
-    /// mysql://, smtp://, udp://, icmp://, dns://, grpc:// or grpcs://.
+    /// mysql://, smtp://, udp://, icmp://, dns://, grpc://, grpcs://, ws:// or wss://.
     #[arg(value_name = "URL")]
     target: String,
     /// The status that is expected, or several: 200, 2xx, 200-204,301 [default: any 2xx].

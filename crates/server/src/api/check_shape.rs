@@ -343,7 +343,7 @@ pub struct CheckInput {
     name: String,
     /// What to look at: `http://`, `https://`, `tcp://host:port`, `tls://host:port`, `redis://host/0`, `rediss://host/0`,
     /// `postgres://host/database`, `mysql://host/database`, `smtp://host`, `udp://host:port`, `icmp://host`,
-    /// `dns://server/name?type=A` or `grpc://host:port/service`, no credentials.
+    /// `dns://server/name?type=A`, `grpc://host:port/service` or `ws://host/path`, no credentials.
     #[schema(max_length = 2048, example = "https://www.google.com")]
     url: String,
     /// The method of the request; GET when left out.
@@ -385,11 +385,11 @@ pub struct CheckInput {
     /// Sent with each run: at most 64 KiB.
     body: Option<String>,
     /// What is said once the way is there: at most 64 KiB. A text for tcp, tls and udp, a command for redis and rediss, a
-    /// query for postgres and mysql.
+    /// query for postgres and mysql, a message for ws and wss.
     #[schema(max_length = 65_536, example = "PING\r\n")]
     send: Option<String>,
     /// A regular expression that must be found in the first 64 KiB of what comes back; it is read no further. For all
-    /// that take `send`; for dns, which searches its answers.
+    /// that take `send`, of ws and wss in one of the messages; for dns, which searches its answers.
     #[schema(max_length = 1024, example = "^\\+PONG")]
     expect: Option<String>,
     /// Who asks, or who logs in: a name and a password for redis, rediss, postgres, mysql and smtp. Its secrets are never shown

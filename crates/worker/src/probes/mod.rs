@@ -27,6 +27,7 @@ mod tls;
 mod trace;
 mod turns;
 mod udp;
+mod websocket;
 mod wire;
 
 use std::fmt;
@@ -128,6 +129,9 @@ impl Prepared {
             }
             Scheme::Tcp => Kind::Other(Box::new(tcp::Tcp::new(target, spec)?)),
             Scheme::Grpc | Scheme::Grpcs => Kind::Other(Box::new(grpc::Grpc::new(target, spec)?)),
+            Scheme::Ws | Scheme::Wss => {
+                Kind::Other(Box::new(websocket::WebSocket::new(target, spec)?))
+            }
             Scheme::Tls => Kind::Other(Box::new(tls::Tls::new(target, spec)?)),
             Scheme::Mysql => Kind::Other(Box::new(mysql::Mysql::new(target, spec)?)),
             Scheme::Postgres => Kind::Other(Box::new(postgres::Postgres::new(target, spec)?)),

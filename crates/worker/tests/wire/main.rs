@@ -28,3 +28,4 @@ mod tls;
 mod udp;
 mod way;
 mod webhook;
+mod websocket;

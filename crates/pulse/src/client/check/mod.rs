@@ -45,7 +45,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Add {
     /// What to look at; begins with http://, https://, tcp://, tls://, redis://, rediss://, postgres://,
-    /// mysql://, smtp://, udp://, icmp://, dns://, grpc:// or grpcs://.
+    /// mysql://, smtp://, udp://, icmp://, dns://, grpc://, grpcs://, ws:// or wss://.
     #[arg(id = "target", value_name = "URL")]
     target: String,
     #[command(flatten)]
