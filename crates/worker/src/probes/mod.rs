@@ -1,4 +1,4 @@
-//! The code that looks. A new kind of check is one more module here, and a line in [`Prepared::new`].
+//! The code that looks. A new kind of check is one more module here, and a line in [`other`].
 //!
 //! A probe tells what it saw and, if the look ended early, why. It does not judge: see `judge`. One
 //! deadline holds over everything, from the name to the last byte.
@@ -122,26 +122,11 @@ impl Prepared {
             .map_err(|(field, detail)| PrepareError::Field { field, detail })?;
         let expectations = Expectations::of(spec, target.scheme)
             .map_err(|detail| PrepareError::Field { field: "assertions", detail })?;
-        let kind = match target.scheme {
-            Scheme::Http | Scheme::Https => {
-                let http = PreparedHttp::new(spec)?;
-                Kind::Http(Box::new(http.keeping_body(expectations.read_everything())))
-            }
-            Scheme::Tcp => Kind::Other(Box::new(tcp::Tcp::new(target, spec)?)),
-            Scheme::Grpc | Scheme::Grpcs => Kind::Other(Box::new(grpc::Grpc::new(target, spec)?)),
-            Scheme::Ws | Scheme::Wss => {
-                Kind::Other(Box::new(websocket::WebSocket::new(target, spec)?))
-            }
-            Scheme::Tls => Kind::Other(Box::new(tls::Tls::new(target, spec)?)),
-            Scheme::Mysql => Kind::Other(Box::new(mysql::Mysql::new(target, spec)?)),
-            Scheme::Postgres => Kind::Other(Box::new(postgres::Postgres::new(target, spec)?)),
-            Scheme::Redis | Scheme::Rediss => {
-                Kind::Other(Box::new(redis::Redis::new(target, spec)?))
-            }
-            Scheme::Smtp => Kind::Other(Box::new(smtp::Smtp::new(target, spec)?)),
-            Scheme::Udp => Kind::Other(Box::new(udp::Udp::new(target, spec)?)),
-            Scheme::Icmp => Kind::Other(Box::new(icmp::Icmp::new(target)?)),
-            Scheme::Dns => Kind::Other(Box::new(dns::Dns::new(target, spec)?)),
+        let kind = if target.scheme.is_http() {
+            let http = PreparedHttp::new(spec)?;
+            Kind::Http(Box::new(http.keeping_body(expectations.read_everything())))
+        } else {
+            Kind::Other(other(target, spec)?)
         };
         let way = Way::of(spec).map_err(|detail| PrepareError::Field { field: "tls", detail })?;
         Ok(Self { kind, expectations, way })
@@ -152,6 +137,24 @@ impl Prepared {
     pub const fn expectations(&self) -> &Expectations {
         &self.expectations
     }
+}
+
+/// The probe of every kind but HTTP.
+fn other(target: Target, spec: &ProbeSpec) -> Result<Box<dyn Probe>, PrepareError> {
+    Ok(match target.scheme {
+        Scheme::Http | Scheme::Https => return Err(PrepareError::Address),
+        Scheme::Tcp => Box::new(tcp::Tcp::new(target, spec)?),
+        Scheme::Tls => Box::new(tls::Tls::new(target, spec)?),
+        Scheme::Udp => Box::new(udp::Udp::new(target, spec)?),
+        Scheme::Icmp => Box::new(icmp::Icmp::new(target)?),
+        Scheme::Dns => Box::new(dns::Dns::new(target, spec)?),
+        Scheme::Grpc | Scheme::Grpcs => Box::new(grpc::Grpc::new(target, spec)?),
+        Scheme::Ws | Scheme::Wss => Box::new(websocket::WebSocket::new(target, spec)?),
+        Scheme::Redis | Scheme::Rediss => Box::new(redis::Redis::new(target, spec)?),
+        Scheme::Postgres => Box::new(postgres::Postgres::new(target, spec)?),
+        Scheme::Mysql => Box::new(mysql::Mysql::new(target, spec)?),
+        Scheme::Smtp => Box::new(smtp::Smtp::new(target, spec)?),
+    })
 }
 
 /// All probes; one serves all runs.

@@ -1,4 +1,4 @@
-//! WebSockets: against servers of a library that others use, nginx, and what is none.
+//! Looks over `WebSocket`: against servers of a library that others use, nginx, and what is none.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
