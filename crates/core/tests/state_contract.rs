@@ -61,5 +61,10 @@ keeps! {
     a_shipper_that_slept_past_its_lease_is_told_so,
     the_end_is_told_to_whoever_heard_the_beginning,
     waiting_history_has_a_bound_and_what_is_dropped_is_counted,
+    a_secret_is_told_by_its_name_and_its_dates,
+    a_definition_leaves_with_the_secrets_it_refers_to_and_no_other,
+    another_value_is_another_version_of_the_checks_that_refer_to_it,
+    a_secret_in_use_is_not_removed,
+    what_is_sealed_with_an_older_key_is_found_and_sealed_anew_once,
     what_nobody_needs_is_forgotten_and_the_rest_is_kept,
 }

@@ -74,6 +74,42 @@ impl Evidence {
         self.assertions.truncate(MOST_KEPT_ASSERTIONS);
         self
     }
+
+    /// Every text in it that may have come from the target: all but words of Pulse's own.
+    pub fn texts_mut(&mut self) -> Vec<&mut String> {
+        // Taken apart by name, so that a field that is added is thought of here.
+        let Self {
+            detail: _,
+            http_version: _,
+            location,
+            redirects: _,
+            tls_version: _,
+            cipher_suite: _,
+            certificates,
+            headers,
+            reply,
+            reply_bytes: _,
+            answers,
+            facts,
+            assertions,
+        } = self;
+        let mut texts: Vec<&mut String> = location.iter_mut().chain(reply).collect();
+        for (name, value) in headers.iter_mut().chain(facts) {
+            texts.extend([name, value]);
+        }
+        for Certificate { subject, issuer, names, not_before: _, not_after: _ } in certificates {
+            texts.extend([subject, issuer]);
+            texts.extend(names);
+        }
+        for Answer { record, value, ttl: _ } in answers {
+            texts.extend([record, value]);
+        }
+        for Evaluated { rule, severity: _, observed, passed: _, sentence } in assertions {
+            texts.push(rule);
+            texts.extend(observed.iter_mut().chain(sentence));
+        }
+        texts
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -59,6 +59,7 @@ pub mod retry;
 pub mod run;
 pub mod schedule;
 pub mod scheme;
+pub mod secret;
 pub mod target;
 pub mod text;
 pub mod way;

@@ -12,6 +12,7 @@ use super::assertion::Assertion;
 use super::expected_status::ExpectedStatus;
 use super::http_version::HttpVersion;
 use super::retry::Retry;
+use super::secret::{Sealed, is_reference};
 use super::way::{IpFamily, TlsOptions};
 
 const GET: &str = "GET";
@@ -68,6 +69,9 @@ pub struct ProbeSpec {
     /// Whether to look again before a verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
+    /// The secrets it refers to, added where it leaves for a worker; nowhere else and by nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Box<Sealed>>,
 }
 
 impl ProbeSpec {
@@ -90,6 +94,7 @@ impl ProbeSpec {
             assertions: Vec::new(),
             upside_down: false,
             retry: None,
+            sealed: None,
         }
     }
 
@@ -100,12 +105,14 @@ impl ProbeSpec {
         let texts = [&self.body, &self.send, &self.expect];
         let auth = self.auth.as_ref().map_or(0, Auth::text_bytes);
         let tls = self.tls.as_ref().map_or(0, |tls| tls.text_bytes());
+        let sealed = self.sealed.as_ref().map_or(0, |sealed| sealed.bytes());
         self.url.len()
             + tls
             + self.method.len()
             + headers.sum::<usize>()
             + texts.into_iter().flatten().map(String::len).sum::<usize>()
             + auth
+            + sealed
     }
 }
 
@@ -153,15 +160,15 @@ impl Auth {
         }
     }
 
-    /// The same, with what is secret replaced by [`MASK`].
+    /// The same, with what is secret replaced by [`MASK`]. A reference to a secret is none.
     #[must_use]
     pub fn masked(&self) -> Self {
-        let mask = || MASK.to_owned();
+        let mask = |text: &str| if is_reference(text) { text } else { MASK }.to_owned();
         match self {
-            Self::Basic { username, .. } => {
-                Self::Basic { username: username.clone(), password: mask() }
+            Self::Basic { username, password } => {
+                Self::Basic { username: username.clone(), password: mask(password) }
             }
-            Self::Bearer { .. } => Self::Bearer { token: mask() },
+            Self::Bearer { token } => Self::Bearer { token: mask(token) },
         }
     }
 

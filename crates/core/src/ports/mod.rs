@@ -11,6 +11,7 @@ pub mod presence;
 pub mod queue;
 pub mod recording;
 pub mod schedule;
+pub mod secrets;
 pub mod state;
 pub mod survey;
 

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use crate::models::address::AddressPolicy;
 use crate::models::ids::Region;
+use crate::runtime::sealing::SecretKeys;
 use crate::stores::clickhouse::dsn::Dsn;
 
 /// A setting's name and what it is when nobody says; `None` where unset means something of its own.
@@ -18,13 +19,14 @@ pub type Setting = (&'static str, Option<&'static str>);
 
 /// Every setting there is, as server and worker have them. `.env.example` lists the same, and a
 /// test holds it to that.
-pub const SETTINGS: [Setting; 21] = [
+pub const SETTINGS: [Setting; 22] = [
     ("DATABASE_URL", Some("postgres://user:password@localhost:5432/pulse?sslmode=disable")),
     ("DATABASE_POOL_SIZE", Some("10")),
     ("REDIS_URL", Some("redis://localhost:6379")),
     ("REDIS_PREFIX", Some("pulse")),
     ("PULSE_DATA", Some("./data")),
     ("CLICKHOUSE_DSN", None),
+    ("PULSE_SECRET_KEY", None),
     ("HISTORY_RETENTION_DAYS", Some("30")),
     ("HOST", Some("127.0.0.1")),
     ("LOG_LEVEL", Some("info")),
@@ -101,6 +103,7 @@ pub struct Config {
     pub data: PathBuf,
     /// `None`: history is kept in the state database.
     pub clickhouse: Option<Dsn>,
+    pub secret_keys: SecretKeys,
     pub history_retention_days: u32,
     pub host: IpAddr,
     pub log_level: String,
@@ -173,6 +176,7 @@ impl Config {
             redis_prefix: r.text("REDIS_PREFIX", redis_prefix),
             data,
             clickhouse: r.optional("CLICKHOUSE_DSN", Dsn::parse),
+            secret_keys: r.optional("PULSE_SECRET_KEY", SecretKeys::parse).unwrap_or_default(),
             history_retention_days: r.number("HISTORY_RETENTION_DAYS", 1..=3_650),
             host: r.parsed("HOST", "must be an IP address such as 127.0.0.1 or 0.0.0.0"),
             log_level: r.text("LOG_LEVEL", log_level),
@@ -510,6 +514,7 @@ mod tests {
             ("DATABASE_URL", "postgres://root:hunter2@db:port/x"),
             ("PORT", "65536"),
             ("CLICKHOUSE_DSN", "clickhouse://u:hunter2@h:9000/d"),
+            ("PULSE_SECRET_KEY", "hunter2"),
             ("WORKER_ROLES", "prober,cook"),
             ("LOG_FORMAT", "xml"),
             ("WORKER_CONCURRENCY", "0"),
@@ -521,6 +526,7 @@ mod tests {
             "DATABASE_URL",
             "PORT",
             "CLICKHOUSE_DSN",
+            "PULSE_SECRET_KEY",
             "WORKER_ROLES",
             "LOG_FORMAT",
             "WORKER_CONCURRENCY",

@@ -9,6 +9,7 @@ pub mod loops;
 pub mod ops;
 pub mod parts;
 pub mod process;
+pub mod sealing;
 pub mod telemetry;
 
 use std::net::SocketAddr;

@@ -25,6 +25,7 @@ use crate::ports::presence::Presence;
 use crate::ports::queue::{Dispatch, ResultQueue, WorkQueue};
 use crate::ports::recording::RecordStore;
 use crate::ports::schedule::ScheduleStore;
+use crate::ports::secrets::SecretStore;
 use crate::ports::state::StateUpkeep;
 use crate::ports::{Ping, StoreResult};
 use crate::runtime::config::{Config, StateAt};
@@ -41,6 +42,7 @@ use sqlite::{Sqlite, SqliteHistory};
 pub struct Stores {
     pub checks: Arc<dyn CheckStore>,
     pub alerts: Arc<dyn AlertLog>,
+    pub secrets: Arc<dyn SecretStore>,
     pub schedule: Arc<dyn ScheduleStore>,
     pub records: Arc<dyn RecordStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
@@ -73,6 +75,7 @@ impl std::fmt::Debug for Stores {
 trait StateStore:
     CheckStore
     + AlertLog
+    + SecretStore
     + ScheduleStore
     + RecordStore
     + DeliveryStore
@@ -86,6 +89,7 @@ trait StateStore:
 impl<T> StateStore for T where
     T: CheckStore
         + AlertLog
+        + SecretStore
         + ScheduleStore
         + RecordStore
         + DeliveryStore
@@ -173,6 +177,7 @@ impl<S: StateStore> State<S> {
         Stores {
             checks: state.clone(),
             alerts: state.clone(),
+            secrets: state.clone(),
             schedule: state.clone(),
             records: state.clone(),
             deliveries: state.clone(),

@@ -10,6 +10,7 @@ use crate::models::assertion::Assertion;
 use crate::models::particulars;
 use crate::models::probe_spec::ProbeSpec;
 use crate::models::scheme::Scheme;
+use crate::models::secret::{self, MOST_REFERENCES};
 use crate::models::target::Target;
 use crate::models::way::TlsOptions;
 
@@ -76,6 +77,7 @@ struct Reader {
 
 impl Reader {
     fn draft(&mut self) -> Option<CheckDraft> {
+        self.look_for_secrets();
         let name = self.required("name", rules::name);
         let probe = self.probe();
         let interval_seconds = self.or(
@@ -166,6 +168,21 @@ impl Reader {
         })
     }
 
+    /// References to secrets are whole, not too many, and only where nobody is shown what they stand for.
+    fn look_for_secrets(&mut self) {
+        let mut left = MOST_REFERENCES;
+        for (name, value) in &self.fields {
+            let refusal = if secret::FIELDS.contains(&name.as_str()) {
+                take_references(value, &mut left).err()
+            } else {
+                mentions_secret(value).then(|| {
+                    "must not refer to a secret: it is shown and logged; the values of headers, and body, send and auth may".to_owned()
+                })
+            };
+            self.errors.extend(refusal.map(|it| error(&format!("/{}", escape(name)), &it)));
+        }
+    }
+
     /// All looks of a run, and the waits between them, end before the next run begins.
     fn refuse_what_takes_too_long(&mut self, config: &CheckConfig) {
         let limit = i64::from(config.run_limit_ms());
@@ -250,13 +267,37 @@ impl Reader {
 }
 
 fn holds_nul(value: &Value) -> bool {
+    any_text(value, |text| text.contains('\0'))
+}
+
+fn mentions_secret(value: &Value) -> bool {
+    any_text(value, secret::mentions)
+}
+
+/// Whether it is so of any text in it, names of fields among them.
+fn any_text(value: &Value, is_so: fn(&str) -> bool) -> bool {
     match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
+        Value::String(text) => is_so(text),
+        Value::Array(items) => items.iter().any(|item| any_text(item, is_so)),
         Value::Object(fields) => {
-            fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+            fields.iter().any(|(name, value)| is_so(name) || any_text(value, is_so))
         }
         _ => false,
+    }
+}
+
+/// Takes as many of those `left` as there are references to secrets.
+fn take_references(value: &Value, left: &mut usize) -> Result<(), String> {
+    match value {
+        Value::String(text) => {
+            *left = left.checked_sub(secret::count(text)?).ok_or_else(|| {
+                format!("must not refer to secrets more than {MOST_REFERENCES} times in all")
+            })?;
+            Ok(())
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| take_references(item, left)),
+        Value::Object(fields) => fields.values().try_for_each(|it| take_references(it, left)),
+        _ => Ok(()),
     }
 }
 
@@ -419,6 +460,43 @@ mod tests {
             let error = on(url, fields).expect_err(detail);
             assert_eq!(error.pointer, pointer);
             assert!(error.detail.contains(detail), "{}", error.detail);
+        }
+    }
+
+    #[test]
+    fn secrets_are_referred_to_only_where_they_are_not_shown() {
+        let body = |fields: Value| {
+            let mut body = json!({"name": "a", "url": "http://h"});
+            merge(&mut body, fields);
+            body
+        };
+        let key = "{{secret.KEY}}";
+
+        let good = body(json!({
+            "headers": {"x-key": key}, "body": format!("{{\"key\": \"{key}\"}} {{{{other}}}}"),
+            "auth": {"type": "bearer", "token": key},
+        }));
+        assert!(CheckDraft::read(good).is_ok());
+        assert!(CheckDraft::read(json!({"name": "a", "url": "tcp://h:1", "send": key})).is_ok());
+        for (fields, pointer, detail) in [
+            (json!({"url": format!("http://h/{key}")}), "/url", "must not refer to a secret"),
+            (json!({"webhook_url": format!("http://h/{key}")}), "/webhook_url", "must not refer"),
+            (json!({"name": key}), "/name", "must not refer"),
+            (json!({"tags": [key]}), "/tags", "must not refer"),
+            (
+                json!({"assertions": [{"source": "body", "comparison": "contains", "target": key}]}),
+                "/assertions",
+                "must not refer",
+            ),
+            (json!({"headers": {"x": "{{secret.}}"}}), "/headers", "not whole"),
+            (json!({"body": "{{secret.a b}}"}), "/body", "not whole"),
+            (json!({"auth": {"type": "bearer", "token": "{{secret.a"}}), "/auth", "not whole"),
+            (json!({"body": key.repeat(51)}), "/body", "more than 50 times"),
+            (json!({"sealed": {"values": {}}}), "/sealed", "is not a field"),
+        ] {
+            let errors = CheckDraft::read(body(fields)).expect_err(pointer);
+            assert_eq!(errors[0].pointer, pointer);
+            assert!(errors[0].detail.contains(detail), "{}", errors[0].detail);
         }
     }
 

@@ -34,7 +34,7 @@ use Kind::{Bytes, Flag, Id, Json, Plain, Time};
 
 /// All of them but the history on its way, which has arrived by then. `check_regions` comes last:
 /// before it, nothing is due in the target.
-pub const TABLES: [Table; 8] = [
+pub const TABLES: [Table; 9] = [
     Table {
         name: "projects",
         rows: "projects",
@@ -136,6 +136,18 @@ pub const TABLES: [Table; 8] = [
             ("request_hash", Bytes),
             ("check_id", Id),
             ("created_at", Time),
+        ],
+    },
+    Table {
+        name: "secrets",
+        rows: "secrets",
+        key: &["project_id", "name"],
+        columns: &[
+            ("project_id", Id),
+            ("name", Plain),
+            ("sealed", Bytes),
+            ("created_at", Time),
+            ("updated_at", Time),
         ],
     },
     Table {

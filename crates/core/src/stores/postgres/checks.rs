@@ -195,6 +195,21 @@ pub(super) async fn configs(
     Ok(rows.into_iter().map(|(id, version, config)| (CheckId(id), version, config.0)).collect())
 }
 
+pub(super) async fn projects_of(
+    tx: &mut Tx,
+    checks: &[CheckId],
+) -> StoreResult<Vec<(CheckId, ProjectId)>> {
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "-- checks.projects_of
+         SELECT id, project_id FROM checks WHERE id = ANY($1)",
+    )
+    .bind(uuids(checks))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(rows.into_iter().map(|(id, project)| (CheckId(id), ProjectId(project))).collect())
+}
+
 pub(super) async fn update(tx: &mut Tx, check: &Check) -> StoreResult<()> {
     sqlx::query(
         "-- checks.update

@@ -14,6 +14,7 @@ mod outbox;
 mod pool;
 mod recording;
 mod schedule;
+mod secrets;
 mod survey;
 mod transaction;
 

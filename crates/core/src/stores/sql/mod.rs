@@ -14,6 +14,7 @@ pub(super) mod outbox;
 pub(super) mod recording;
 pub(super) mod rows;
 pub(super) mod schedule;
+pub(super) mod secrets;
 pub(super) mod transaction;
 
 use std::collections::BTreeSet;
@@ -25,7 +26,9 @@ use crate::models::check::{Check, CheckConfig, CheckView};
 use crate::models::check_region::CheckRegion;
 use crate::models::ids::{AlertId, BatchId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
 use crate::models::schedule::{Reach, Slot};
+use crate::models::secret::SecretName;
 use crate::ports::checks::IdempotencyKey;
+use crate::ports::secrets::{Referring, SealedSecret};
 use crate::ports::{StoreError, StoreResult};
 
 /// An outage that begins.
@@ -88,6 +91,29 @@ pub(super) trait StateTx: Send + Sized {
         &mut self,
         checks: &[CheckId],
     ) -> StoreResult<Vec<(CheckId, i32, CheckConfig)>>;
+    /// Whose these checks are.
+    async fn projects_of(&mut self, checks: &[CheckId]) -> StoreResult<Vec<(CheckId, ProjectId)>>;
+
+    /// Writes a secret, over another value or anew; whether it is new.
+    async fn put_secret(&mut self, secret: &SealedSecret, now: Slot) -> StoreResult<bool>;
+    /// Writes another seal, if the old one is still there; whether it was.
+    async fn replace_seal(&mut self, before: &SealedSecret, sealed: &[u8]) -> StoreResult<bool>;
+    async fn remove_secret(&mut self, project: ProjectId, name: &SecretName) -> StoreResult<bool>;
+    /// Checks that refer to a secret, oldest first.
+    async fn referring(
+        &mut self,
+        project: ProjectId,
+        name: &SecretName,
+        most: u32,
+    ) -> StoreResult<Vec<Referring>>;
+    /// Gives those a new version, and their regions with them.
+    async fn renew_referring(&mut self, project: ProjectId, name: &SecretName) -> StoreResult<()>;
+    /// Secrets of any of these projects under any of these names.
+    async fn secrets(
+        &mut self,
+        projects: &[ProjectId],
+        names: &[SecretName],
+    ) -> StoreResult<Vec<SealedSecret>>;
 
     /// Regions with a slot within reach and none under way, oldest slot first, locked. Those that
     /// somebody else holds are left to them.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{StateTx, outbox};
+use super::{StateTx, outbox, secrets};
 use crate::crash::{Point, crash_point};
 use crate::models::check_region::CheckRegion;
 use crate::models::ids::CheckId;
@@ -50,14 +50,7 @@ impl<T: StateTx + Sync> Claim for SqlClaim<T> {
     }
 
     async fn specs(&mut self, checks: &[CheckId]) -> StoreResult<Vec<VersionedSpec>> {
-        let configs = self.tx.configs(checks).await?.into_iter();
-        Ok(configs
-            .map(|(check_id, version, config)| VersionedSpec {
-                check_id,
-                version,
-                spec: config.probe.clone().into(),
-            })
-            .collect())
+        secrets::specs(&mut self.tx, checks).await
     }
 
     async fn commit(mut self: Box<Self>) -> StoreResult<()> {

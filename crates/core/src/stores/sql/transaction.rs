@@ -1,7 +1,7 @@
 //! The way from the shared flows to a dialect's statements, which lie beside their tables.
 
 /// Implements [`super::StateTx`] for a dialect's `Tx`, whose modules `checks`, `check_regions`,
-/// `incidents` and `outbox` have the statements. To be called where these, `Tx`, `STORE` and `error`
+/// `incidents`, `outbox` and `secrets` have the statements. To be called where these, `Tx`, `STORE` and `error`
 /// are in scope.
 macro_rules! state_tx {
     () => {
@@ -14,8 +14,10 @@ macro_rules! state_tx {
         use crate::models::check_region::CheckRegion;
         use crate::models::ids::{BatchId, CheckId, IncidentId, ProjectId, Region};
         use crate::models::schedule::{Reach, Slot};
+        use crate::models::secret::SecretName;
         use crate::ports::StoreResult;
         use crate::ports::checks::IdempotencyKey;
+        use crate::ports::secrets::{Referring, SealedSecret};
         use crate::stores::sql::{Earlier, Ending, Opening, Raised, StateTx};
 
         #[async_trait]
@@ -68,6 +70,58 @@ macro_rules! state_tx {
                 checks: &[CheckId],
             ) -> StoreResult<Vec<(CheckId, i32, CheckConfig)>> {
                 checks::configs(self, checks).await
+            }
+
+            async fn projects_of(
+                &mut self,
+                checks: &[CheckId],
+            ) -> StoreResult<Vec<(CheckId, ProjectId)>> {
+                checks::projects_of(self, checks).await
+            }
+
+            async fn put_secret(&mut self, secret: &SealedSecret, now: Slot) -> StoreResult<bool> {
+                secrets::put(self, secret, now).await
+            }
+
+            async fn replace_seal(
+                &mut self,
+                before: &SealedSecret,
+                sealed: &[u8],
+            ) -> StoreResult<bool> {
+                secrets::replace_seal(self, before, sealed).await
+            }
+
+            async fn remove_secret(
+                &mut self,
+                project: ProjectId,
+                name: &SecretName,
+            ) -> StoreResult<bool> {
+                secrets::remove(self, project, name).await
+            }
+
+            async fn referring(
+                &mut self,
+                project: ProjectId,
+                name: &SecretName,
+                most: u32,
+            ) -> StoreResult<Vec<Referring>> {
+                secrets::referring(self, project, name, most).await
+            }
+
+            async fn renew_referring(
+                &mut self,
+                project: ProjectId,
+                name: &SecretName,
+            ) -> StoreResult<()> {
+                secrets::renew_referring(self, project, name).await
+            }
+
+            async fn secrets(
+                &mut self,
+                projects: &[ProjectId],
+                names: &[SecretName],
+            ) -> StoreResult<Vec<SealedSecret>> {
+                secrets::of(&mut **self, projects, names).await
             }
 
             async fn lock_due(

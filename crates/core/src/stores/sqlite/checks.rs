@@ -181,6 +181,21 @@ pub(super) async fn configs(
     Ok(rows.into_iter().map(|(id, version, config)| (CheckId(id), version, config.0)).collect())
 }
 
+pub(super) async fn projects_of(
+    tx: &mut Tx,
+    checks: &[CheckId],
+) -> StoreResult<Vec<(CheckId, ProjectId)>> {
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "-- checks.projects_of
+         SELECT id, project_id FROM checks WHERE id IN (SELECT unhex(value) FROM jsonb_each(?1))",
+    )
+    .bind(ids(checks.iter().map(|check| check.0)))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(rows.into_iter().map(|(id, project)| (CheckId(id), ProjectId(project))).collect())
+}
+
 pub(super) async fn update(tx: &mut Tx, check: &Check) -> StoreResult<()> {
     sqlx::query(
         "-- checks.update

@@ -16,6 +16,7 @@ mod list;
 mod outbox;
 mod recording;
 mod schedule;
+mod secrets;
 mod survey;
 mod transaction;
 

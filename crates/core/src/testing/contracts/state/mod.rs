@@ -8,6 +8,7 @@ mod health;
 mod incidents;
 mod ledger;
 mod outbox;
+mod secrets;
 
 pub use checks::*;
 pub use deliveries::*;
@@ -15,6 +16,7 @@ pub use health::*;
 pub use incidents::*;
 pub use ledger::*;
 pub use outbox::*;
+pub use secrets::*;
 
 use serde_json::Value;
 
