@@ -12,6 +12,8 @@ pub mod prober;
 pub mod probes;
 pub mod recorder;
 mod roles;
+mod scrub;
+mod secrets;
 pub mod shipper;
 mod sighting;
 

@@ -1,6 +1,7 @@
 //! Looks at what is due: leases jobs, looks, judges, hands the results in.
 //!
-//! It needs Redis alone. Definitions are kept in memory by version and fetched when missing. Results
+//! It needs Redis alone. Definitions are kept in memory by version and fetched when missing; secrets
+//! in them come sealed, are opened here, and leave in no result. Results
 //! go back in bulk behind the fence of their lease; while they cannot, no more jobs are taken.
 
 use std::collections::{HashMap, HashSet};
@@ -24,6 +25,7 @@ use pulse_core::models::schedule::Slot;
 use pulse_core::ports::StoreResult;
 use pulse_core::ports::queue::WorkQueue;
 use pulse_core::runtime::loops::{Loops, Pace};
+use pulse_core::runtime::sealing::SecretKeys;
 use pulse_core::runtime::telemetry::chain;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +36,8 @@ use crate::egress::Egress;
 use crate::judge::judge;
 use crate::lanes::{self, Lanes};
 use crate::probes::{Prepared, Probes};
+use crate::scrub::Scrub;
+use crate::secrets::{self, Opened};
 
 /// Between two looks for jobs.
 const LEASING: Duration = Duration::from_millis(20);
@@ -57,16 +61,33 @@ const RETRY: Duration = Duration::from_millis(200);
 struct Known {
     target: Result<Prepared, String>,
     retry: Option<Retry>,
+    /// What must not leave with a result; `None` without secrets, and then it costs nothing.
+    scrub: Option<Box<Scrub>>,
     bytes: u32,
 }
 
 impl Known {
-    fn new(spec: &ProbeSpec) -> Self {
-        let bytes = SPEC_OVERHEAD + spec.text_bytes();
+    fn new(spec: &ProbeSpec, keys: &SecretKeys) -> Self {
+        match secrets::open(spec, keys) {
+            Ok(None) => Self::of(spec, None),
+            Ok(Some(Opened { spec, scrub, headers })) => {
+                let mut known = Self::of(&spec, Some(scrub));
+                if let Ok(target) = &mut known.target {
+                    target.keep_at_origin(&headers);
+                }
+                known
+            }
+            Err(reason) => Self { target: Err(reason), ..Self::of(spec, None) },
+        }
+    }
+
+    fn of(spec: &ProbeSpec, scrub: Option<Scrub>) -> Self {
+        let scrubbed = scrub.as_ref().map_or(0, Scrub::bytes);
         Self {
             retry: spec.retry.clone(),
             target: Prepared::new(spec).map_err(|error| error.to_string()),
-            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            scrub: scrub.map(Box::new),
+            bytes: u32::try_from(SPEC_OVERHEAD + spec.text_bytes() + scrubbed).unwrap_or(u32::MAX),
         }
     }
 }
@@ -78,6 +99,19 @@ pub enum ReadyJobs {
     AreLeft,
     /// It runs them itself: their queue ends with its process, and nobody else could.
     AreRun,
+}
+
+/// How a prober looks.
+#[derive(Clone, Debug)]
+pub struct ProberOptions {
+    /// Where from.
+    pub region: Region,
+    /// How many runs may be under way.
+    pub concurrency: usize,
+    /// Whether requests tell their targets the run they belong to.
+    pub run_header: bool,
+    /// What opens secrets.
+    pub keys: SecretKeys,
 }
 
 /// See the module.
@@ -99,6 +133,7 @@ struct Inner {
     abandon: CancellationToken,
     abandoned: Mutex<Vec<LeasedJob>>,
     run_header: bool,
+    keys: SecretKeys,
     metrics: Metrics,
     /// Of `metrics.runs`, the one that nearly every run counts in.
     runs_ok: IntCounter,
@@ -203,18 +238,17 @@ type Run = (LeasedJob, Option<Arc<Known>>);
 type Finished = (RunResult, OwnedSemaphorePermit);
 
 impl Prober {
-    /// A prober for `region` with at most `concurrency` runs under way.
+    /// A prober that takes its work from this queue.
     ///
     /// # Errors
     /// When the system grants no thread.
     pub fn new(
         work: Arc<dyn WorkQueue>,
-        region: Region,
         egress: Egress,
-        concurrency: usize,
-        run_header: bool,
+        options: ProberOptions,
         metrics: Metrics,
     ) -> io::Result<Self> {
+        let ProberOptions { region, concurrency, run_header, keys } = options;
         Ok(Self(Arc::new(Inner {
             work,
             region,
@@ -231,6 +265,7 @@ impl Prober {
             abandon: CancellationToken::new(),
             abandoned: Mutex::default(),
             run_header,
+            keys,
             runs_ok: metrics.runs.with_label_values(&["ok", ""]),
             metrics,
         })))
@@ -340,7 +375,7 @@ impl Prober {
         let mut found = HashMap::new();
         for spec in self.0.work.specs(&self.0.region, &Vec::from_iter(missing)).await? {
             let VersionedSpec { check_id, version, spec } = spec;
-            let made = Arc::new(Known::new(&spec));
+            let made = Arc::new(Known::new(&spec, &self.0.keys));
             self.0.specs.insert((check_id, version), Arc::clone(&made));
             found.insert((check_id, version), made);
         }
@@ -375,7 +410,7 @@ impl Prober {
 
     async fn look(&self, leased: &LeasedJob, prepared: Option<&Known>) -> RunResult {
         let (inner, job) = (&self.0, &leased.job);
-        let (outcome, observation) = match prepared {
+        let (outcome, mut observation) = match prepared {
             Some(Known { target: Ok(target), retry, .. }) => {
                 let run = inner.run_header.then(|| run_header(job, leased.token)).flatten();
                 let limit = Duration::from_millis(job.timeout_ms.into());
@@ -388,6 +423,9 @@ impl Prober {
             Some(Known { target: Err(reason), .. }) => unseen(reason),
             None => unseen("the check's definition was not in the queue"),
         };
+        if let Some(scrub) = prepared.and_then(|known| known.scrub.as_ref()) {
+            scrub.clean(&mut observation);
+        }
         RunResult {
             check_id: job.check_id,
             region: job.region.clone(),

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::alerter::Alerter;
 use crate::egress::Egress;
 use crate::notifiers::webhook::WebhookNotifier;
-use crate::prober::{Prober, ReadyJobs};
+use crate::prober::{Prober, ProberOptions, ReadyJobs};
 use crate::recorder::Recorder;
 use crate::shipper::Shipper;
 
@@ -90,14 +90,13 @@ fn needs_state(roles: &BTreeSet<Role>) -> bool {
 
 impl Worker {
     fn prober(&self, egress: Egress) -> std::io::Result<Prober> {
-        Prober::new(
-            self.stores.work.clone(),
-            self.config.worker_region.clone(),
-            egress,
-            self.config.worker_concurrency,
-            self.config.probe_run_header,
-            self.metrics.clone(),
-        )
+        let options = ProberOptions {
+            region: self.config.worker_region.clone(),
+            concurrency: self.config.worker_concurrency,
+            run_header: self.config.probe_run_header,
+            keys: self.config.secret_keys.clone(),
+        };
+        Prober::new(self.stores.work.clone(), egress, options, self.metrics.clone())
     }
 
     /// Without Redis the queue is this process's own, and ends with it.

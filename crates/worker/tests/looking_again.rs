@@ -14,12 +14,13 @@ use pulse_core::models::job::{Job, RunResult, VersionedSpec};
 use pulse_core::models::run::{FailClass, Outcome};
 use pulse_core::ports::queue::{Dispatch, ResultQueue};
 use pulse_core::runtime::loops::Loops;
+use pulse_core::runtime::sealing::SecretKeys;
 use pulse_core::stores::memory::Memory;
 use pulse_core::stores::queue_rules::QueueOptions;
 use pulse_core::testing::contracts::queue::a_job;
 use pulse_core::testing::{a_check, eventually, stores};
 use pulse_worker::egress::Egress;
-use pulse_worker::prober::{Prober, ReadyJobs};
+use pulse_worker::prober::{Prober, ProberOptions, ReadyJobs};
 use pulse_worker::recorder::Recorder;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -45,7 +46,13 @@ async fn ill_at_first(times: usize) -> (String, Arc<AtomicUsize>) {
 async fn probed(queue: &Memory) {
     let egress = Egress::new(AddressPolicy::open()).unwrap();
     let work = Arc::new(queue.clone());
-    let prober = Prober::new(work, Region::default(), egress, 4, false, Metrics::new()).unwrap();
+    let options = ProberOptions {
+        region: Region::default(),
+        concurrency: 4,
+        run_header: false,
+        keys: SecretKeys::default(),
+    };
+    let prober = Prober::new(work, egress, options, Metrics::new()).unwrap();
     let stop = CancellationToken::new();
     let asked = stop.clone();
     let limit = Duration::from_secs(5);

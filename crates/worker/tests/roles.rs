@@ -20,18 +20,24 @@ use pulse_core::ports::queue::{Dispatch, ResultQueue, WorkQueue};
 use pulse_core::ports::recording::{RecordStore, Recorded};
 use pulse_core::ports::{Page, StoreError, StoreResult};
 use pulse_core::runtime::loops::Loops;
+use pulse_core::runtime::sealing::SecretKeys;
 use pulse_core::stores::memory::Memory;
 use pulse_core::stores::queue_rules::QueueOptions;
 use pulse_core::testing::contracts::queue::a_job;
 use pulse_core::testing::{CheckBuilder, TestStores, a_check, a_result, stores};
 use pulse_worker::egress::Egress;
-use pulse_worker::prober::{Prober, ReadyJobs};
+use pulse_worker::prober::{Prober, ProberOptions, ReadyJobs};
 use pulse_worker::recorder::Recorder;
 use pulse_worker::shipper::Shipper;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+fn looking_from(region: &Region, concurrency: usize) -> ProberOptions {
+    let (region, keys) = (region.clone(), SecretKeys::default());
+    ProberOptions { region, concurrency, run_header: true, keys }
+}
 
 /// A store that is away until told that it is back.
 struct Away<T: ?Sized> {
@@ -233,7 +239,7 @@ async fn a_job_nobody_can_read_about_is_handed_back_at_once() {
     let work = Away::new(t.stores.work.clone());
     let region = Region::default();
     let egress = Egress::new(AddressPolicy::open()).unwrap();
-    let prober = Prober::new(work, region.clone(), egress, 1, true, Metrics::new()).unwrap();
+    let prober = Prober::new(work, egress, looking_from(&region, 1), Metrics::new()).unwrap();
     let (results, _finished) = mpsc::channel(1);
 
     let in_vain = prober.take(&results).await;
@@ -257,7 +263,7 @@ async fn a_job_taken_while_asked_to_stop_is_handed_back_in_time() {
     });
     let (region, egress) = (Region::default(), Egress::new(AddressPolicy::open()).unwrap());
     let prober =
-        Prober::new(work.clone(), region.clone(), egress, 1, true, Metrics::new()).unwrap();
+        Prober::new(work.clone(), egress, looking_from(&region, 1), Metrics::new()).unwrap();
     let stop = CancellationToken::new();
     let asked = stop.clone();
     let limit = Duration::from_millis(100);
@@ -329,9 +335,13 @@ impl Target {
         meanwhile: impl FnOnce(),
     ) -> Duration {
         let (work, egress) = (Arc::new(queue.clone()), Egress::new(AddressPolicy::open()).unwrap());
-        let prober =
-            Prober::new(work, Region::default(), egress, CONCURRENCY, true, Metrics::new())
-                .unwrap();
+        let prober = Prober::new(
+            work,
+            egress,
+            looking_from(&Region::default(), CONCURRENCY),
+            Metrics::new(),
+        )
+        .unwrap();
         let stop = CancellationToken::new();
         let asked = stop.clone();
         let working =

@@ -132,6 +132,13 @@ impl Prepared {
         Ok(Self { kind, expectations, way })
     }
 
+    /// From now on these headers are not sent on to another origin: they carry secrets.
+    pub fn keep_at_origin(&mut self, headers: &[String]) {
+        if let Kind::Http(http) = &mut self.kind {
+            http.keep_at_origin(headers);
+        }
+    }
+
     /// What the look is judged by.
     #[must_use]
     pub const fn expectations(&self) -> &Expectations {

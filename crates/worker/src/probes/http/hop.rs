@@ -112,6 +112,14 @@ impl Hop {
             for name in [HOST, AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
                 headers.remove(name);
             }
+            let carry_secrets: Vec<HeaderName> = headers
+                .iter()
+                .filter(|(_, value)| value.is_sensitive())
+                .map(|(name, _)| name.clone())
+                .collect();
+            for name in carry_secrets {
+                headers.remove(name);
+            }
         }
         let (method, body) = if becomes_get(pointer.status, &self.method) {
             for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
@@ -189,6 +197,22 @@ mod tests {
         let other = follow(&from, 302, "http://other.example:81/x?y").unwrap();
         assert_eq!(other.headers[HOST], "other.example:81");
         assert_eq!((other.uri.to_string().as_str(), other.server_name), ("/x?y", None));
+    }
+
+    #[test]
+    fn headers_that_carry_secrets_stay_with_their_origin() {
+        let mut from = hop("http://shop.example/", Method::GET);
+        let mut key = HeaderValue::from_static("hush");
+        key.set_sensitive(true);
+        from.headers.insert("x-key", key);
+        from.headers.insert("x-other", HeaderValue::from_static("1"));
+
+        let (there, elsewhere) =
+            (follow(&from, 302, "/c").unwrap(), follow(&from, 302, "//other.example/").unwrap());
+
+        assert!(there.headers.contains_key("x-key"));
+        assert!(!elsewhere.headers.contains_key("x-key"));
+        assert!(elsewhere.headers.contains_key("x-other"));
     }
 
     #[test]

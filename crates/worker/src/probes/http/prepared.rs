@@ -49,6 +49,15 @@ impl PreparedHttp {
         Self { keeps_body, ..self }
     }
 
+    /// Marks these headers as what stays with its origin.
+    pub(in crate::probes) fn keep_at_origin(&mut self, names: &[String]) {
+        for (name, value) in &mut self.first.headers {
+            if names.iter().any(|kept| kept.eq_ignore_ascii_case(name.as_str())) {
+                value.set_sensitive(true);
+            }
+        }
+    }
+
     pub(super) const fn keeps_body(&self) -> bool {
         self.keeps_body
     }
@@ -168,6 +177,19 @@ mod tests {
         let bearer = saying(Auth::Bearer { token: "t0ken".into() });
         assert_eq!(bearer, "Bearer t0ken");
         assert!(bearer.is_sensitive());
+    }
+
+    #[test]
+    fn headers_that_carry_secrets_are_marked_and_no_others() {
+        let headers = [("X-Key", "1"), ("X-Other", "2")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let spec = ProbeSpec { headers, ..spec("http://shop.example/") };
+        let mut prepared = PreparedHttp::new(&spec).unwrap();
+
+        prepared.keep_at_origin(&["X-KEY".to_owned()]);
+
+        let sensitive = |name: &str| prepared.first.headers[name].is_sensitive();
+        assert_eq!((sensitive("x-key"), sensitive("x-other")), (true, false));
     }
 
     #[test]
