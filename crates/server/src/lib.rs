@@ -3,6 +3,7 @@
 //! Any number of servers may run; none leads. All state is in the stores.
 
 pub mod api;
+pub mod resealing;
 pub mod scheduler;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use resealing::Resealing;
 use scheduler::Scheduler;
 
 const TIME: Duration = Duration::from_secs(1);
@@ -58,9 +60,11 @@ pub fn serve(context: &Context, role: &'static str, listener: TcpListener, parts
 
 /// The API and the operators' pages of a process called `role`.
 pub fn app(context: &Context, role: &'static str) -> Router {
-    let Context { stores, metrics, loops, started, .. } = context.clone();
+    let Context { config, stores, metrics, loops, started, .. } = context.clone();
     let api = api::Api {
         checks: stores.checks.clone(),
+        secrets: stores.secrets.clone(),
+        secret_keys: config.secret_keys,
         alerts: stores.alerts.clone(),
         history: stores.history.clone(),
         clock: stores.clock.clone(),
@@ -107,11 +111,18 @@ async fn schedule(it: Context, stop: CancellationToken) {
         return;
     }
     let scheduler = Scheduler::new(&it.stores, it.metrics.clone());
+    let resealing = Resealing::new(&it.stores, it.config.secret_keys.clone());
     let tick = it.config.scheduler_tick;
     tokio::join!(
         it.loops.run("scheduler", tick, &stop, &it.metrics, || scheduler.claim()),
         it.loops.run("clock", TIME, &stop, &it.metrics, || scheduler.watch_the_time()),
         it.loops.run("forgetting", UPKEEP, &stop, &it.metrics, || scheduler.forget()),
+        async {
+            if resealing.is_needed() {
+                let round = || resealing.round();
+                it.loops.run("resealing", UPKEEP, &stop, &it.metrics, round).await;
+            }
+        },
     );
 }
 

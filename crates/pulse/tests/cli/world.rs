@@ -6,6 +6,7 @@ use axum::Router;
 use pulse_core::models::alert::{AttemptReport, Settlement};
 use pulse_core::models::ids::{CheckId, DeliveryId, ProjectId};
 use pulse_core::models::job::{Job, RunResult};
+use pulse_core::runtime::sealing::SecretKeys;
 use pulse_core::testing::{TestStores, a_result};
 use pulse_server::api::{Api, router};
 use serde_json::{Value, json};
@@ -37,6 +38,8 @@ impl World {
         let stores = &self.stores.stores;
         let api = Api {
             checks: stores.checks.clone(),
+            secrets: stores.secrets.clone(),
+            secret_keys: SecretKeys::parse(&format!("{}=", "A".repeat(43))).unwrap(),
             alerts: stores.alerts.clone(),
             history: stores.history.clone(),
             clock: stores.clock.clone(),

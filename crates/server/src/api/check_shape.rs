@@ -271,7 +271,7 @@ pub struct CheckBody {
     next_run_at: Option<Time>,
     /// The latest slot that ended; `null` before the first.
     last_run_at: Option<Time>,
-    /// Counts the changes of its configuration, from 1.
+    /// Counts the changes of its configuration, and of secrets it refers to, from 1.
     version: i32,
     /// When it was created.
     created_at: Time,
@@ -380,9 +380,9 @@ pub struct CheckInput {
     /// Signs the webhooks: `whsec_` and 24 to 64 bytes in base64. Made when left out and needed.
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")]
     webhook_secret: Option<String>,
-    /// Sent with each run: at most 50, and 16 KiB in all.
+    /// Sent with each run: at most 50, and 16 KiB in all. `{{secret.NAME}}` in a value stands for a secret.
     headers: Option<BTreeMap<String, String>>,
-    /// Sent with each run: at most 64 KiB.
+    /// Sent with each run: at most 64 KiB. `{{secret.NAME}}` stands for a secret.
     body: Option<String>,
     /// What is said once the way is there: at most 64 KiB. A text for tcp, tls and udp, a command for redis and rediss, a
     /// query for postgres and mysql, a message for ws and wss.

@@ -19,6 +19,7 @@ use super::check_shape::{CheckBody, CheckInput, CheckPatch, statuses};
 use super::extract::{FromQuery, GivenKey, JsonBody, NoQuery, OfCheck, Params, Query};
 use super::page::{List, Paging, offset};
 use super::problem::{ApiError, Kind, OnAct, OnChange, OnCheck, OnCreate, OnList, OnRemove, OnRun};
+use super::secrets::refuse_missing;
 use super::{Api, PROJECT, no_check};
 
 /// How often a change is tried when others change the same check meanwhile.
@@ -66,6 +67,7 @@ async fn create_check(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let draft = CheckDraft::read(body.value).map_err(refuse_fields)?;
+    refuse_missing(&api, &draft.config.probe).await?;
     let key = key.0.map(|key| IdempotencyKey { key, request_hash: body.hash });
     let now = api.clock.now();
     let check = Check {
@@ -313,6 +315,9 @@ async fn change(
         let Some(mut draft) = wanted(&view.check)? else {
             return Ok(Json(view.into()));
         };
+        if draft.config.probe != view.check.config.probe {
+            refuse_missing(api, &draft.config.probe).await?;
+        }
         draft.webhook_secret = secret_for(&draft, Some(&view.check));
         match api.checks.replace(PROJECT, id, view.check.version, draft, api.clock.now()).await? {
             Change::Done(view) => return Ok(Json(view.into())),

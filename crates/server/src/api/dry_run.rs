@@ -8,6 +8,7 @@ use axum::extract::State;
 use pulse_core::models::check::CheckDraft;
 use pulse_core::models::ids::{CheckId, Region};
 use pulse_core::models::job::{Job, RunResult, VersionedSpec};
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::Run;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +19,7 @@ use super::checks::refuse_fields;
 use super::extract::{JsonBody, NoQuery};
 use super::problem::{ApiError, Kind, OnDryRun};
 use super::runs::RunBody;
+use super::secrets::with_sealed;
 use super::{Api, PROJECT};
 
 /// The longest look that a request can wait for.
@@ -53,13 +55,14 @@ async fn dry_run(
     body: JsonBody,
 ) -> Result<Json<RunBody>, ApiError> {
     let draft = CheckDraft::read(body.value).map_err(refuse_fields)?;
+    let probe = with_sealed(&api, draft.config.probe).await?;
     let region = draft.config.regions.first().cloned().unwrap_or_default();
     let Ok(_place) = PLACES.try_acquire() else {
         let told = format!("{MOST_AT_ONCE} dry runs are under way; try again in a moment.");
         return Err(ApiError::new(Kind::NoWorker, told));
     };
     let look_ms = draft.config.timeout_ms.min(LONGEST_LOOK_MS);
-    let id = send(&api, draft, &region, look_ms).await?;
+    let id = send(&api, probe, &region, look_ms).await?;
     let waits_until =
         Instant::now() + Duration::from_millis((look_ms + PICKED_UP_MS + HANDED_IN_MS).into());
     while Instant::now() < waits_until {
@@ -74,7 +77,7 @@ async fn dry_run(
 
 async fn send(
     api: &Api,
-    draft: CheckDraft,
+    probe: ProbeSpec,
     region: &Region,
     timeout_ms: u32,
 ) -> Result<CheckId, ApiError> {
@@ -88,7 +91,7 @@ async fn send(
         due_in_ms: 0,
         start_within_ms: PICKED_UP_MS.into(),
     };
-    let spec = VersionedSpec { check_id: id, version: 1, spec: draft.config.probe.into() };
+    let spec = VersionedSpec { check_id: id, version: 1, spec: probe.into() };
     api.dispatch.put_specs(region, &[spec]).await?;
     let pushed = api.dispatch.push(&[job]).await?;
     if pushed.dropped > 0 {

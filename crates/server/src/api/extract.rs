@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use pulse_core::models::check::FieldError;
 use pulse_core::models::ids::{CheckId, DeliveryId};
+use pulse_core::models::secret::SecretName;
 use pulse_core::models::text;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -155,6 +156,26 @@ impl<S: Send + Sync> FromRequestParts<S> for OfCheck {
                 Err(ApiError::new(Kind::NotFound, "That is not the id of a check; ids are UUIDs."))
             }
         }
+    }
+}
+
+/// The secret that a path names, or what is wrong with its name.
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(names("name"), parameter_in = Path)]
+pub struct OfSecret(
+    /// The secret's name: 1 to 64 letters, digits, `_` and `-`.
+    #[param(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]+$", example = "API_KEY")]
+    pub Result<SecretName, FieldError>,
+);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfSecret {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        let name = name.map(|Path(name)| name).unwrap_or_default();
+        let wrong = |detail| FieldError { pointer: "name".to_owned(), detail };
+        Ok(Self(SecretName::parse(&name).map_err(wrong)))
     }
 }
 

@@ -17,6 +17,7 @@ mod page;
 mod patience;
 mod problem;
 mod runs;
+mod secrets;
 mod time;
 mod webhooks;
 
@@ -31,6 +32,8 @@ use pulse_core::ports::clock::Clock;
 use pulse_core::ports::dry_runs::DryRuns;
 use pulse_core::ports::history::History;
 use pulse_core::ports::queue::Dispatch;
+use pulse_core::ports::secrets::SecretStore;
+use pulse_core::runtime::sealing::SecretKeys;
 use utoipa_axum::router::OpenApiRouter;
 
 use patience::Patience;
@@ -44,6 +47,10 @@ const PROJECT: ProjectId = ProjectId::DEFAULT;
 pub struct Api {
     /// The checks.
     pub checks: Arc<dyn CheckStore>,
+    /// What checks may refer to.
+    pub secrets: Arc<dyn SecretStore>,
+    /// What seals it.
+    pub secret_keys: SecretKeys,
     /// What happened to them, and who was told.
     pub alerts: Arc<dyn AlertLog>,
     /// What was seen.
@@ -88,6 +95,7 @@ fn resources() -> OpenApiRouter<Api> {
     docs::described()
         .merge(checks::routes())
         .merge(dry_run::routes())
+        .merge(secrets::routes())
         .merge(runs::routes())
         .merge(metrics::routes())
         .merge(alerts::routes())

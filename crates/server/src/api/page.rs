@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pulse_core::models::ids::{AlertId, AttemptId, CheckId, IncidentId, Region};
 use pulse_core::models::schedule::Slot;
+use pulse_core::models::secret::SecretName;
 use pulse_core::ports::Page;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -51,6 +52,18 @@ place_by_id! {
     IncidentId: b'i',
     AlertId: b'a',
     AttemptId: b'w',
+}
+
+impl Place for SecretName {
+    const LIST: u8 = b's';
+
+    fn bytes(&self) -> Vec<u8> {
+        self.as_str().as_bytes().to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::parse(std::str::from_utf8(bytes).ok()?).ok()
+    }
 }
 
 impl Place for (Slot, String) {
@@ -160,7 +173,7 @@ fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
 /// A page of a list.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub struct List<T> {
-    /// The items, newest first.
+    /// The items, newest first; secrets by their names.
     pub items: Vec<T>,
     /// Where the next page begins: hand it back as `cursor`. `null` on the last page.
     pub next_cursor: Option<String>,
@@ -194,6 +207,8 @@ mod tests {
         assert_eq!(place(&cursor(&id)), Ok(id));
         assert_eq!(place(&cursor(&run)), Ok(run));
         assert!(place::<AlertId>(&cursor(&id)).is_err());
+        let name = SecretName::parse("API_KEY").unwrap();
+        assert_eq!(place(&cursor(&name)), Ok(name));
     }
 
     #[test]
@@ -204,6 +219,7 @@ mod tests {
         for wrong in ["", "!", "Yw", "YwAA", "ŝ", far.as_str(), strange.as_str()] {
             assert!(place::<CheckId>(wrong).is_err(), "{wrong:?}");
             assert!(place::<(Slot, String)>(wrong).is_err(), "{wrong:?}");
+            assert!(place::<SecretName>(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -77,6 +77,10 @@ kinds! {
         "Resume the check first: POST /checks/{id}/resume.";
     Conflict = "conflict", CONFLICT, "The check is being changed by others",
         "Read the check again and repeat the change.";
+    NoSecretKey = "no-secret-key", CONFLICT, "There is no key to seal secrets with",
+        "Set PULSE_SECRET_KEY to 32 bytes in base64 (`openssl rand -base64 32`), the same on every server and worker, and start them again.";
+    SecretInUse = "secret-in-use", CONFLICT, "Checks refer to the secret",
+        "`detail` names them; change or delete them first.";
     Gone = "gone", GONE, "What that Idempotency-Key created has been deleted",
         "Use a new key to create another check.";
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large",
@@ -272,6 +276,10 @@ problems! {
     OnDryRun: MalformedJson, BadQuery, CrossSite, SlowBody, BodyTooLarge, UnsupportedMediaType, Validation, NoWorker;
     /// Removing a check, or sending a delivery again.
     OnRemove: BadQuery, CrossSite, NotFound;
+    /// Putting a secret.
+    OnPutSecret: MalformedJson, BadQuery, CrossSite, SlowBody, NoSecretKey, BodyTooLarge, UnsupportedMediaType, Validation;
+    /// Removing a secret.
+    OnRemoveSecret: BadQuery, CrossSite, NotFound, SecretInUse;
 }
 
 fn documented(kinds: &[Kind]) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {

@@ -13,6 +13,7 @@ use pulse_core::models::ids::{
 use pulse_core::models::job::{Job, RunResult, VersionedSpec};
 use pulse_core::models::run::Run;
 use pulse_core::models::schedule::Slot;
+use pulse_core::models::secret::{Secret, SecretName};
 use pulse_core::ports::checks::{
     AlertLog, Change, CheckFilter, CheckStore, Creation, IdempotencyKey, RunNow,
 };
@@ -20,7 +21,9 @@ use pulse_core::ports::clock::Clock;
 use pulse_core::ports::dry_runs::DryRuns;
 use pulse_core::ports::history::{History, Metrics, MetricsOf, RunsOf, Shipment};
 use pulse_core::ports::queue::{Dispatch, Pushed};
+use pulse_core::ports::secrets::{KeyId, Removal, SealedSecret, SecretStore};
 use pulse_core::ports::{Page, Ping, StoreError, StoreResult};
+use pulse_core::runtime::sealing::SecretKeys;
 use pulse_server::api::Api;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -58,6 +61,8 @@ impl Fake {
         let fake = Arc::new(self);
         Api {
             checks: fake.clone(),
+            secrets: fake.clone(),
+            secret_keys: SecretKeys::default(),
             alerts: fake.clone(),
             history: fake.clone(),
             clock: fake.clone(),
@@ -144,6 +149,33 @@ impl CheckStore for Fake {
 
     async fn run_now(&self, _project: ProjectId, _id: CheckId, _now: Slot) -> StoreResult<RunNow> {
         self.or(RunNow::NotFound).await
+    }
+}
+
+#[async_trait]
+impl SecretStore for Fake {
+    async fn put(&self, _: &SealedSecret, _: Slot) -> StoreResult<bool> {
+        self.or(true).await
+    }
+
+    async fn list(&self, _: ProjectId, _: Page<SecretName>) -> StoreResult<Vec<Secret>> {
+        self.or(Vec::new()).await
+    }
+
+    async fn get(&self, _: ProjectId, _: &[SecretName]) -> StoreResult<Vec<SealedSecret>> {
+        self.or(Vec::new()).await
+    }
+
+    async fn remove(&self, _: ProjectId, _: &SecretName, _: u32) -> StoreResult<Removal> {
+        self.or(Removal::NotFound).await
+    }
+
+    async fn sealed_with(&self, _: &[KeyId], _: u32) -> StoreResult<Vec<SealedSecret>> {
+        self.or(Vec::new()).await
+    }
+
+    async fn reseal(&self, _: &SealedSecret, _: &[u8]) -> StoreResult<bool> {
+        self.or(false).await
     }
 }
 

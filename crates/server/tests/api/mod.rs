@@ -13,4 +13,5 @@ mod history;
 mod layers;
 mod lists;
 mod schema;
+mod secrets;
 pub mod world;

@@ -2,11 +2,17 @@
 
 use pulse_core::models::alert::{AttemptReport, LeasedDelivery, Settlement};
 use pulse_core::models::job::Job;
+use pulse_core::runtime::sealing::SecretKeys;
 use pulse_core::testing::{Profile, ResultBuilder, TestStores, a_result, stores_on};
 use pulse_server::api::Api;
 use serde_json::{Value, json};
 
 use super::client::Client;
+
+/// A key that guards nothing.
+pub fn a_key() -> SecretKeys {
+    SecretKeys::parse(&format!("{}=", "A".repeat(43))).unwrap()
+}
 
 pub struct World {
     pub stores: TestStores,
@@ -22,6 +28,8 @@ impl World {
         let stores = stores_on(profile).await;
         let client = Client::of(Api {
             checks: stores.stores.checks.clone(),
+            secrets: stores.stores.secrets.clone(),
+            secret_keys: a_key(),
             alerts: stores.stores.alerts.clone(),
             history: stores.stores.history.clone(),
             clock: stores.stores.clock.clone(),
