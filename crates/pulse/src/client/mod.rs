@@ -12,6 +12,7 @@ mod follow;
 mod incidents;
 mod pages;
 mod runs;
+mod secret;
 mod shapes;
 
 use std::process::ExitCode;
@@ -32,6 +33,9 @@ pub enum Command {
     /// Add, list, show, change, pause, resume, run or delete checks.
     #[command(subcommand)]
     Check(check::Command),
+    /// Put, list or remove the secrets that checks send.
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// List the runs of a check: what was seen, slot by slot.
     Runs(runs::Runs),
     /// List incidents, newest first.
@@ -46,6 +50,7 @@ pub async fn run(command: Command, server: &Server, json: bool) -> anyhow::Resul
     let mut out = Output::new(json);
     let done = match command {
         Command::Check(command) => check::run(command, &api, &mut out).await,
+        Command::Secret(command) => secret::run(command, &api, &mut out).await,
         Command::Runs(runs) => runs::run(&runs, &api, &mut out).await,
         Command::Incidents(wanted) => incidents::run(&wanted, &api, &mut out).await,
         Command::Deliveries(wanted) => deliveries::run(&wanted, &api, &mut out).await,

@@ -11,6 +11,7 @@ mod history;
 mod lists;
 mod output;
 mod runs;
+mod secrets;
 mod servers;
 mod stub;
 mod trouble;

@@ -1,10 +1,11 @@
 //! `pulse up` where it cannot begin: a sentence on standard error, an exit code, nothing damaged; and
-//! where it has begun, but the disk is full.
+//! where it has begun, but the disk is full. And where secrets go, and do not go.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod full_disk;
 mod process;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -59,6 +59,14 @@ impl Pulse {
         Self::heard(Command::new(PROGRAM), data).await
     }
 
+    /// The same with settings of its own.
+    pub async fn told(data: &Path, settings: &[(&str, &str)]) -> Self {
+        // Others in its place would be cleared.
+        let mut env = Command::new("env");
+        env.args(settings.iter().map(|(name, value)| format!("{name}={value}"))).arg(PROGRAM);
+        Self::heard(env, data).await
+    }
+
     /// The same with a bound on the size of each file it writes, as if the disk were that small.
     /// Writing more is an error to it, not its end, and the bound can be lifted.
     pub async fn bounded(data: &Path, kib: u32) -> Self {
@@ -125,6 +133,18 @@ impl Pulse {
             Ok(answer) => (answer.status().as_u16(), answer.json().await.unwrap()),
             Err(_) => (0, Value::Null),
         }
+    }
+
+    /// Asks for anything: `PUT /secrets/a`; status and answer as it came.
+    pub async fn call(&self, line: &str, body: Option<&Value>) -> (u16, String) {
+        let (method, path) = line.split_once(' ').unwrap();
+        let asked = self.client.request(method.parse().unwrap(), format!("{}{path}", self.base));
+        let asked = match body {
+            Some(body) => asked.json(body),
+            None => asked,
+        };
+        let answer = asked.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     /// Creates a check that looks at this very process, and returns its id.
