@@ -79,16 +79,14 @@ fn tell(name: &str, done: &str, out: &mut Output) -> anyhow::Result<()> {
 
 /// What is there, without the line end that `echo` and editors leave behind it.
 fn value(set: &Set) -> anyhow::Result<String> {
-    let read = match &set.from_file {
-        Some(path) => std::fs::File::open(path)
-            .and_then(read)
-            .with_context(|| format!("{} cannot be read", path.display()))?,
-        None => {
-            if io::stdin().is_terminal() {
-                output::note("type the value, then Enter and Ctrl-D");
-            }
-            read(io::stdin().lock()).context("the value cannot be read from standard input")?
+    let read = if let Some(path) = &set.from_file {
+        let opened = std::fs::File::open(path).and_then(read);
+        opened.with_context(|| format!("{} cannot be read", path.display()))?
+    } else {
+        if io::stdin().is_terminal() {
+            output::note("type the value, then Enter and Ctrl-D");
         }
+        read(io::stdin().lock()).context("the value cannot be read from standard input")?
     };
     let text =
         String::from_utf8(read).map_err(|_bytes| Told::wrong("the value must be text in UTF-8"))?;
