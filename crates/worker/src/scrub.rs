@@ -86,7 +86,8 @@ impl<'a> View<'a> {
     /// Percent-encoding undone, whatever of the text is encoded; as in forms, so is `+` for a space.
     fn decoded(text: &'a str, as_form: bool) -> Self {
         let raw = text.as_bytes();
-        if !(raw.contains(&b'%') || as_form && raw.contains(&b'+')) {
+        let is_encoded = raw.contains(&b'%') || (as_form && raw.contains(&b'+'));
+        if !is_encoded {
             return Self { bytes: Cow::Borrowed(&[]), places: None };
         }
         let (mut bytes, mut places, mut at) = (Vec::new(), Vec::new(), 0);
