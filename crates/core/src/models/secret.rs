@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_value_has_a_size_and_no_nul_and_is_not_repeated() {
         assert!(value("x".repeat(16 * 1024)).is_ok());
-        for wrong in ["".to_owned(), "hush".repeat(4097), "hush\0".to_owned()] {
+        for wrong in [String::new(), "hush".repeat(4097), "hush\0".to_owned()] {
             assert!(!value(wrong).unwrap_err().contains("hush"));
         }
     }
