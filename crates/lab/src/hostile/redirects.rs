@@ -86,7 +86,7 @@ pub(super) const KINDS: &[Kind] = &[
     ),
     answer(
         "redirect-slowly",
-        &[Wait(500), Words(FOUND), Words("on/"), Words(END)],
+        &[Wait(900), Words(FOUND), Words("on/"), Words(END)],
         End::Close,
         must(TIMEOUT, "timed out after"),
     ),

@@ -17,14 +17,10 @@ use crate::process;
 use crate::report::Report;
 use crate::sink;
 
-/// Less than the shortest interval takes, and more than a busy machine needs for what is no timeout.
-const TIMEOUT_MS: u32 = 1400;
 /// How often each chain of redirects is followed before it is given up.
 const MOST_REDIRECTS: u8 = 3;
 /// What the worker has seen of its healthy checks before its memory is measured.
 const WARM_UP: Duration = Duration::from_secs(4);
-/// Pass line: how long after its timeout a verdict may come.
-const LATEST_US: i64 = 500_000;
 
 /// The show's shape.
 #[derive(Clone, Debug)]
@@ -35,8 +31,13 @@ pub struct Hostile {
     pub healthy: usize,
     /// Between two slots of each.
     pub interval_s: u32,
+    /// How long a look at a hostile target may take, in milliseconds: less than the interval, and less than
+    /// four slow redirects take.
+    pub timeout_ms: u32,
     /// How long they are watched.
     pub watched: Duration,
+    /// Pass line for how long after its timeout a verdict may come, in milliseconds.
+    pub latest_ms: i64,
     /// Pass line for the 99th percentile of the healthy checks' start delay, in milliseconds.
     pub p99_ms: i64,
     /// Pass line for what the worker's memory grows by at its peak, in MiB.
@@ -50,13 +51,15 @@ pub(super) const SHOW: Show = Show {
     name: "hostile",
     usage: "\
 hostile targets beside healthy ones: each comes to what it is, in time, and hurts nobody
---hostile 200 --healthy 50 --interval 2 --for 120",
+--hostile 200 --healthy 50 --interval 2 --timeout 1400 (milliseconds) --for 120",
     ask: |options| {
         let show = Hostile {
             hostile: options.take("hostile", 200),
             healthy: options.take("healthy", 50),
             interval_s: options.take("interval", 2),
+            timeout_ms: options.take("timeout", 1400),
             watched: options.seconds("for", 120),
+            latest_ms: 500,
             p99_ms: 500,
             growth_mib: 64,
             keep: options.yes("keep"),
@@ -94,7 +97,10 @@ async fn watch(lab: &mut Lab, show: &Hostile) -> anyhow::Result<Report> {
 
     let until_ms = clock::now_ms();
     let peak_kib = process::usage(worker)?.peak_kib;
-    tell_hostile(lab, &cast, &hostile, until_ms, &mut report).await?;
+    let figures = judge_hostile(lab, &cast, &hostile, until_ms, &mut report).await?;
+    report.note("hostile: verdict after p50 / p99 / max (ms)", figures.took());
+    let latest_ms = (figures.latest_us + 999) / 1000;
+    report.at_most("hostile: latest verdict after its timeout (ms)", latest_ms, show.latest_ms);
     report.exactly("hostile: kinds nobody came to", lonely(&zoo, &cast), 0);
     tell_healthy(lab, show, &healthy, until_ms, &mut report).await?;
     let grown = mib_up(peak_kib.saturating_sub(before.resident_kib));
@@ -120,23 +126,23 @@ fn definitions<'a>(
     cast: &'a [&Server],
     secret: &'a str,
 ) -> impl Iterator<Item = NewCheck> + 'a {
-    let interval_s = show.interval_s;
+    let &Hostile { interval_s, timeout_ms, .. } = show;
     cast.iter().enumerate().map(move |(number, server)| NewCheck {
         url: server.url(),
         expected_status: server.kind.scheme.starts_with("http").then_some(200),
-        timeout_ms: TIMEOUT_MS,
+        timeout_ms,
         max_redirects: server.kind.name.starts_with("redirect-").then_some(MOST_REDIRECTS),
         ..a_check(lab, &format!("{}-{number}", server.kind.name), interval_s, secret)
     })
 }
 
-async fn tell_hostile(
+async fn judge_hostile(
     lab: &Lab,
     cast: &[&Server],
     checks: &[Check],
     until_ms: i64,
     report: &mut Report,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<verdicts::Figures> {
     let definitions: Vec<_> = checks.iter().map(Definition::from).collect();
     let api = lab.fleet.api()?;
     let mut accounts = Accounts::read(&api, &definitions, until_ms, Duration::ZERO).await?;
@@ -151,11 +157,8 @@ async fn tell_hostile(
     report.exactly("hostile: slots missed", figures.missed, 0);
     report.exactly("hostile: slots unaccounted for", accounts.figures.unaccounted, 0);
     report.exactly("hostile: runs with another outcome than due", figures.wrong, 0);
-    report.note("hostile: verdict after p50 / p99 / max (ms)", figures.took());
-    let latest_ms = (figures.latest_us + 999) / 1000;
-    report.at_most("hostile: latest verdict after its timeout (ms)", latest_ms, LATEST_US / 1000);
     report.complain(figures.complaints());
-    Ok(())
+    Ok(figures)
 }
 
 async fn tell_healthy(
