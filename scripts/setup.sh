@@ -25,8 +25,9 @@ missing=()
 want() { "${@:2}" || missing+=("$1"); }
 
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb; }
-# Debian puts it where only root looks for programs.
+# Debian puts them where only root looks for programs.
 has_mariadb() { has mariadbd || test -x /usr/sbin/mariadbd; }
+has_nginx() { has nginx || test -x /usr/sbin/nginx; }
 # The system's own Python: another one in PATH knows nothing of its packages.
 has_aiosmtpd() { /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null; }
 has_pip() { python3 -m pip --version >/dev/null 2>&1; }
@@ -36,7 +37,6 @@ want_for_services() {
     want ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
     want curl has curl
     want iproute2 has ip
-    want nginx has nginx
     want npm has npm
     want nsd has nsd
     want postgresql has_postgres
@@ -49,6 +49,7 @@ want_for_services() {
 want_for_probes() {
     want prometheus-blackbox-exporter has prometheus-blackbox-exporter
     want mariadb-server has_mariadb
+    want nginx has_nginx
     want python3-aiosmtpd has_aiosmtpd
 }
 
@@ -69,7 +70,7 @@ install_packages() {
     apt_get update --quiet
     apt_get install --yes --no-install-recommends "${missing[@]}"
     [[ ! -d /run/systemd/system ]] || say "at the next boot the system will start servers of its own, which" \
-        "Pulse does not need: systemctl disable nsd postgresql redis-server prometheus mariadb"
+        "Pulse does not need: systemctl disable nsd postgresql redis-server prometheus mariadb nginx"
 }
 
 apt_get() {
