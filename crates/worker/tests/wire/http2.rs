@@ -3,6 +3,7 @@
 use pulse_core::models::http_version::HttpVersion;
 use pulse_core::models::probe_spec::{Auth, ProbeSpec};
 use pulse_core::models::run::{FailClass, Outcome};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::looking::Look;
 use crate::nginx::Nginx;
@@ -65,20 +66,53 @@ async fn a_server_is_asked_over_the_http_that_was_wanted() {
 async fn what_is_no_http2_is_told_when_nothing_else_was_wanted() {
     let authority = Authority::new();
     let nginx = nginx(&authority);
-    let without_alpn = authority.issue(&params("localhost"));
-    let strict = without_alpn.serve(OK).await;
+    let strict = authority.issue(&params("localhost")).serve(OK).await;
+    let ignorant = choosing_nothing(&authority).await;
     let two = |url: String| Look::with(over(HttpVersion::Two, url)).through(authority.egress());
 
     let plain = two(format!("http://127.0.0.1:{}/", nginx.plain));
     let old = two(format!("https://localhost:{}/", nginx.old_tls));
     let refusing = two(format!("https://localhost:{}/", strict.port()));
+    let unknowing = two(format!("https://localhost:{}/", ignorant.port()));
 
     let sentence = plain.expect_fail(FailClass::Protocol).await;
     assert_eq!(sentence, "what came back is not HTTP/2: FRAME_SIZE_ERROR");
-    for look in [old, refusing] {
+    for look in [old, refusing, unknowing] {
         let sentence = look.expect_fail(FailClass::Protocol).await;
         assert_eq!(sentence, "the server does not offer HTTP/2");
     }
+}
+
+/// Over TLS it knows nothing of protocols to choose from, and speaks HTTP/1.1.
+async fn choosing_nothing(authority: &Authority) -> Server {
+    let acceptor = authority.issue(&params("localhost")).acceptor_of(b"");
+    Server::raw(move |stream| {
+        let accepting = acceptor.accept(stream);
+        async move {
+            let Ok(mut tls) = accepting.await else {
+                return;
+            };
+            let mut asked = [0; 4096];
+            if tls.read(&mut asked).await.is_ok_and(|read| read > 0) {
+                let _gone = tls.write_all(OK.as_bytes()).await;
+                let _gone = tls.flush().await;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn where_nothing_is_chosen_http1_is_spoken() {
+    let authority = Authority::new();
+    let server = choosing_nothing(&authority).await;
+    let url = format!("https://localhost:{}/", server.port());
+
+    let look = Look::with(over(HttpVersion::Auto, url)).through(authority.egress());
+    let (outcome, seen, evidence) = look.closely().await;
+
+    assert_eq!(outcome, Outcome::Ok, "{seen:?}");
+    assert_eq!(evidence.http_version.as_deref(), Some("HTTP/1.1"));
 }
 
 #[tokio::test]

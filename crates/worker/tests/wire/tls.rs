@@ -72,7 +72,8 @@ impl Identity {
         self.acceptor_of(b"http/1.1")
     }
 
-    /// For those who speak this inside, and for those who do not say what they speak.
+    /// For those who speak this inside, and for those who do not say what they speak. With nothing,
+    /// no protocol is ever chosen.
     pub fn acceptor_of(&self, protocol: &[u8]) -> TlsAcceptor {
         let key = PrivateKeyDer::try_from(self.key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -82,7 +83,8 @@ impl Identity {
             .with_no_client_auth()
             .with_single_cert(vec![self.certificate.clone()], key)
             .unwrap();
-        config.alpn_protocols = vec![protocol.to_vec()];
+        let protocols = [protocol].into_iter().filter(|protocol| !protocol.is_empty());
+        config.alpn_protocols = protocols.map(<[u8]>::to_vec).collect();
         TlsAcceptor::from(Arc::new(config))
     }
 
