@@ -1,4 +1,4 @@
-//! The code that looks. A new kind of check is one more module here, and a line in [`other`].
+//! The code that looks. A new kind of check is one more module here, and a line in `other`.
 //!
 //! A probe tells what it saw and, if the look ended early, why. It does not judge: see `judge`. One
 //! deadline holds over everything, from the name to the last byte.

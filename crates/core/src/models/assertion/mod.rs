@@ -108,7 +108,7 @@ words! {
     }
 }
 
-/// One assertion of a check, as it was written. What [`read`](Self::read) lets through compiles.
+/// One assertion of a check, as it was written. What [`read_all`](Self::read_all) lets through compiles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assertion {
     /// What must hold.
