@@ -1,12 +1,10 @@
 //! Checks on the real store: made once, changed together, paused, run, removed.
 
-use std::time::Duration;
-
 use axum::http::HeaderValue;
 use pulse_core::models::ids::Region;
 use pulse_core::models::job::Job;
 use pulse_core::stores::Stores;
-use pulse_core::testing::a_result;
+use pulse_core::testing::{a_result, eventually};
 use serde_json::{Value, json};
 
 use super::client::{Answer, telling};
@@ -277,15 +275,14 @@ async fn any_text_that_is_let_in_comes_back_as_it_was() {
 
 /// What a worker and a recorder would do about a dry run.
 async fn look_and_answer(stores: &Stores, good: bool) -> Job {
-    loop {
-        if let Some(leased) = stores.work.lease(&Region::default(), 1).await.unwrap().pop() {
-            let result = a_result(&leased.job);
-            let result = if good { result } else { result.failed() }.build();
-            stores.dry_runs.answer(&result).await.unwrap();
-            return leased.job;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let leased = eventually("a job is there", async || {
+        stores.work.lease(&Region::default(), 1).await.unwrap().pop()
+    })
+    .await;
+    let result = a_result(&leased.job);
+    let result = if good { result } else { result.failed() }.build();
+    stores.dry_runs.answer(&result).await.unwrap();
+    leased.job
 }
 
 #[tokio::test]
