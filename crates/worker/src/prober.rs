@@ -4,24 +4,19 @@
 //! in them come sealed, are opened here, and leave in no result. Results
 //! go back in bulk behind the fence of their lease; while they cannot, no more jobs are taken.
 
-use std::collections::{HashMap, HashSet};
+mod definitions;
+mod handing_in;
+mod looks;
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
-use http::HeaderValue;
-use moka::sync::Cache;
 use prometheus::IntCounter;
 use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
-use pulse_core::models::evidence::Evidence;
-use pulse_core::models::ids::{CheckId, Region};
-use pulse_core::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
-use pulse_core::models::probe_spec::ProbeSpec;
-use pulse_core::models::retry::Retry;
-use pulse_core::models::run::{InconclusiveReason, Observation, Outcome, Phases};
-use pulse_core::models::schedule::Slot;
+use pulse_core::models::ids::Region;
+use pulse_core::models::job::{LeasedJob, RunResult};
 use pulse_core::ports::StoreResult;
 use pulse_core::ports::queue::WorkQueue;
 use pulse_core::runtime::loops::{Loops, Pace};
@@ -33,11 +28,9 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::egress::Egress;
-use crate::judge::judge;
 use crate::lanes::{self, Lanes};
-use crate::probes::{Prepared, Probes};
-use crate::scrub::Scrub;
-use crate::secrets::{self, Opened};
+use crate::probes::Probes;
+use definitions::{Definitions, Known};
 
 /// Between two looks for jobs.
 const LEASING: Duration = Duration::from_millis(20);
@@ -48,49 +41,6 @@ const SHARE: usize = 125;
 /// Runs begin together at the ticks of this grid: a worker that wakes up for each pays more for
 /// waking than for looking.
 const TICK_MS: u64 = 5;
-/// Bytes of definitions kept in memory.
-const SPEC_BYTES: u64 = 256 << 20;
-/// What a definition takes besides its own texts.
-const SPEC_OVERHEAD: usize = 1_024;
-/// How long results wait for company on their way back.
-const GATHER: Duration = Duration::from_millis(20);
-/// How long to wait before handing results in again.
-const RETRY: Duration = Duration::from_millis(200);
-
-/// A definition made ready, or why it cannot be.
-struct Known {
-    target: Result<Prepared, String>,
-    retry: Option<Retry>,
-    /// What must not leave with a result; `None` without secrets, and then it costs nothing.
-    scrub: Option<Box<Scrub>>,
-    bytes: u32,
-}
-
-impl Known {
-    fn new(spec: &ProbeSpec, keys: &SecretKeys) -> Self {
-        match secrets::open(spec, keys) {
-            Ok(None) => Self::of(spec, None),
-            Ok(Some(Opened { spec, scrub, headers })) => {
-                let mut known = Self::of(&spec, Some(scrub));
-                if let Ok(target) = &mut known.target {
-                    target.keep_at_origin(&headers);
-                }
-                known
-            }
-            Err(reason) => Self { target: Err(reason), ..Self::of(spec, None) },
-        }
-    }
-
-    fn of(spec: &ProbeSpec, scrub: Option<Scrub>) -> Self {
-        let scrubbed = scrub.as_ref().map_or(0, Scrub::bytes);
-        Self {
-            retry: spec.retry.clone(),
-            target: Prepared::new(spec).map_err(|error| error.to_string()),
-            scrub: scrub.map(Box::new),
-            bytes: u32::try_from(SPEC_OVERHEAD + spec.text_bytes() + scrubbed).unwrap_or(u32::MAX),
-        }
-    }
-}
 
 /// What becomes of jobs that are ready when a prober is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +73,7 @@ struct Inner {
     region: Region,
     egress: Egress,
     probes: Probes,
-    specs: Cache<(CheckId, i32), Arc<Known>>,
+    specs: Definitions,
     permits: Arc<Semaphore>,
     lanes: Lanes,
     /// Where the grid of ticks begins.
@@ -173,58 +123,6 @@ impl Inner {
         u64::try_from(since).unwrap_or(u64::MAX) / TICK_MS
     }
 
-    async fn look_once(
-        &self,
-        target: &Prepared,
-        run: Option<HeaderValue>,
-        timeout: Duration,
-    ) -> (Outcome, Observation) {
-        let sight = self.probes.look(&self.egress, target, run, timeout).await;
-        judge(sight, target.expectations())
-    }
-
-    /// Looks for somebody who waits for it, and wants to see everything.
-    async fn look_dry(
-        &self,
-        target: &Prepared,
-        run: Option<HeaderValue>,
-        timeout: Duration,
-    ) -> (Outcome, Observation) {
-        let sight = self.probes.look(&self.egress, target, run, timeout).await;
-        let all = sight.notes.evidence();
-        let (outcome, mut seen) = judge(sight, target.expectations());
-        let judged = seen.evidence.take().unwrap_or_default();
-        let Evidence { detail, assertions, .. } = *judged;
-        seen.evidence = Some(Box::new(Evidence { detail, assertions, ..all }));
-        (outcome, seen)
-    }
-
-    /// Looks until it is not a failure to look at again, or for the last time. The `limit` of the run
-    /// holds the waits and an equal share for each look.
-    async fn look_again(
-        &self,
-        target: &Prepared,
-        run: Option<HeaderValue>,
-        limit: Duration,
-        retry: &Retry,
-    ) -> (Outcome, Observation) {
-        let timeout = limit.saturating_sub(Duration::from_millis(retry.delays())) / retry.attempts;
-        let mut attempt = 1;
-        loop {
-            let (outcome, mut seen) = self.look_once(target, run.clone(), timeout).await;
-            let again = matches!(outcome, Outcome::Fail(class) if retry.is_after(class));
-            if !again || attempt == retry.attempts {
-                if attempt > 1 {
-                    let facts = &mut seen.evidence.get_or_insert_default().facts;
-                    facts.push(("looks".to_owned(), attempt.to_string()));
-                }
-                return (outcome, seen);
-            }
-            attempt += 1;
-            tokio::time::sleep(Duration::from_millis(retry.delay_before(attempt))).await;
-        }
-    }
-
     /// Keeps a job that was not run to its end for other workers.
     fn hand_on(&self, leased: LeasedJob) {
         self.abandoned.lock().unwrap_or_else(PoisonError::into_inner).push(leased);
@@ -254,10 +152,7 @@ impl Prober {
             region,
             egress,
             probes: Probes::default(),
-            specs: Cache::builder()
-                .max_capacity(SPEC_BYTES)
-                .weigher(|_, prepared: &Arc<Known>| prepared.bytes)
-                .build(),
+            specs: definitions::none_yet(),
             permits: Arc::new(Semaphore::new(concurrency)),
             lanes: Lanes::open()?,
             opened: Instant::now(),
@@ -362,29 +257,6 @@ impl Prober {
         }
     }
 
-    /// What each job asks to be done, in their order; `None` where the queue does not know either.
-    async fn prepare(&self, jobs: &[LeasedJob]) -> StoreResult<Vec<Option<Arc<Known>>>> {
-        let key = |leased: &LeasedJob| (leased.job.check_id, leased.job.version);
-        let mut prepared: Vec<_> =
-            jobs.iter().map(|leased| self.0.specs.get(&key(leased))).collect();
-        let lacking = || jobs.iter().zip(&prepared).filter(|(_, it)| it.is_none());
-        let missing: HashSet<_> = lacking().map(|(leased, _)| key(leased)).collect();
-        if missing.is_empty() {
-            return Ok(prepared);
-        }
-        let mut found = HashMap::new();
-        for spec in self.0.work.specs(&self.0.region, &Vec::from_iter(missing)).await? {
-            let VersionedSpec { check_id, version, spec } = spec;
-            let made = Arc::new(Known::new(&spec, &self.0.keys));
-            self.0.specs.insert((check_id, version), Arc::clone(&made));
-            found.insert((check_id, version), made);
-        }
-        for (leased, it) in jobs.iter().zip(&mut prepared).filter(|(_, it)| it.is_none()) {
-            *it = found.get(&key(leased)).cloned();
-        }
-        Ok(prepared)
-    }
-
     async fn run(
         self,
         leased: LeasedJob,
@@ -406,97 +278,6 @@ impl Prober {
             }
         }
         inner.metrics.jobs_active.dec();
-    }
-
-    async fn look(&self, leased: &LeasedJob, prepared: Option<&Known>) -> RunResult {
-        let (inner, job) = (&self.0, &leased.job);
-        let (outcome, mut observation) = match prepared {
-            Some(Known { target: Ok(target), retry, .. }) => {
-                let run = inner.run_header.then(|| run_header(job, leased.token)).flatten();
-                let limit = Duration::from_millis(job.timeout_ms.into());
-                match retry {
-                    _ if job.check_id.is_of_dry_run() => inner.look_dry(target, run, limit).await,
-                    None => inner.look_once(target, run, limit).await,
-                    Some(retry) => inner.look_again(target, run, limit, retry).await,
-                }
-            }
-            Some(Known { target: Err(reason), .. }) => unseen(reason),
-            None => unseen("the check's definition was not in the queue"),
-        };
-        if let Some(scrub) = prepared.and_then(|known| known.scrub.as_ref()) {
-            scrub.clean(&mut observation);
-        }
-        RunResult {
-            check_id: job.check_id,
-            region: job.region.clone(),
-            slot: job.slot,
-            attempt: leased.token,
-            outcome,
-            observation: Some(observation),
-        }
-    }
-
-    fn count(&self, result: &RunResult) {
-        // No ledger knows of those: the counters tell the same story as it.
-        if result.check_id.is_of_dry_run() {
-            return;
-        }
-        let metrics = &self.0.metrics;
-        match result.outcome {
-            Outcome::Ok => self.0.runs_ok.inc(),
-            other => metrics.runs.with_label_values(&[other.as_str(), other.reason()]).inc(),
-        }
-        let Some(seen) = &result.observation else {
-            return;
-        };
-        if let Some(us) = seen.phases.total_us {
-            metrics.check_seconds.observe(f64::from(us) / 1e6);
-        }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a delay in milliseconds stays far below 2^52"
-        )]
-        let delay_ms = (Slot::from(seen.started_at).0 - result.slot.0).max(0) as f64;
-        metrics.start_delay_seconds.observe(delay_ms / 1000.0);
-    }
-
-    /// Hands results in until every sender is gone. A result is kept until the queue has taken it.
-    async fn hand_in(self, mut results: mpsc::Receiver<Finished>) {
-        let mut batch: Vec<Finished> = Vec::with_capacity(BATCH);
-        while results.recv_many(&mut batch, BATCH).await > 0 {
-            if batch.len() < BATCH {
-                tokio::time::sleep(GATHER).await;
-                while batch.len() < BATCH
-                    && let Ok(more) = results.try_recv()
-                {
-                    batch.push(more);
-                }
-            }
-            let (ready, permits): (Vec<RunResult>, Vec<OwnedSemaphorePermit>) =
-                batch.drain(..).unzip();
-            self.complete(&ready).await;
-            crash_point(Point::ProberCompleted);
-            drop(permits);
-        }
-    }
-
-    async fn complete(&self, results: &[RunResult]) {
-        let mut told = false;
-        loop {
-            match self.0.work.complete(&self.0.region, results).await {
-                Ok(stale) => return self.0.metrics.completions_stale.inc_by(stale as u64),
-                Err(error) if !told => {
-                    warn!(
-                        error = chain(&error),
-                        results = results.len(),
-                        "results cannot be handed in; trying on"
-                    );
-                    told = true;
-                }
-                Err(_told) => {}
-            }
-            tokio::time::sleep(RETRY).await;
-        }
     }
 
     /// Waits for the runs under way, at most `limit`; then hands those left to other workers.
@@ -522,21 +303,4 @@ impl Prober {
     pub async fn queue_depth(&self) -> StoreResult<u64> {
         self.0.work.depth(&self.0.region).await
     }
-}
-
-/// `check:slot:attempt`, so that a target can tell one run from another.
-fn run_header(job: &Job, token: u32) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("{}:{}:{token}", job.check_id, job.slot)).ok()
-}
-
-fn unseen(reason: &str) -> (Outcome, Observation) {
-    let observation = Observation {
-        started_at: Utc::now(),
-        status_code: None,
-        phases: Phases::default(),
-        address: None,
-        error: Some(reason.to_owned()),
-        evidence: None,
-    };
-    (Outcome::Inconclusive(InconclusiveReason::NoSpec), observation)
 }
