@@ -37,13 +37,15 @@ pub(super) trait Conversation: Send {
     /// After how long all lines are spoken to again; `None` for never.
     const AGAIN: Option<Duration>;
 
-    /// Opens a line.
+    /// Opens a line: over UDP, where nothing else is said.
     fn open(
         &mut self,
-        line: usize,
+        _line: usize,
         egress: &Egress,
-        place: &Place,
-    ) -> Result<(UdpSocket, IpAddr), ProbeFailure>;
+        (addresses, port): &Place,
+    ) -> Result<(UdpSocket, IpAddr), ProbeFailure> {
+        egress.datagram(addresses, *port).map_err(|error| failures::datagram(&error))
+    }
 
     /// What is said next on this line.
     fn say(&mut self, line: usize) -> Vec<u8>;

@@ -1,22 +1,19 @@
 //! Looks at a port by a datagram: by what comes back if something is expected, else by whether the port
 //! is told to be closed.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::target::Target;
-use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use url::Host;
 
-use super::reach::{self, Place};
 use super::talk::{LEAST_PIECE, MOST_REPLY, Talk, unmet};
 use super::trace::Trace;
 use super::turns::{Conversation, Heard, ask};
-use super::{PrepareError, Probe, ProbeFailure, failures};
+use super::{PrepareError, Probe, ProbeFailure, reach};
 use crate::egress::Egress;
 
 /// How long a host has to say that the port is closed. Silence is no answer, and the most that can be had
@@ -67,15 +64,6 @@ impl Conversation for Saying<'_> {
 
     // What the text does at the other end nobody here knows; so it is sent once to a place.
     const AGAIN: Option<Duration> = None;
-
-    fn open(
-        &mut self,
-        _line: usize,
-        egress: &Egress,
-        (addresses, port): &Place,
-    ) -> Result<(UdpSocket, IpAddr), ProbeFailure> {
-        egress.datagram(addresses, *port).map_err(|error| failures::datagram(&error))
-    }
 
     fn say(&mut self, _line: usize) -> Vec<u8> {
         self.talk.send().unwrap_or_default().to_vec()

@@ -1,12 +1,10 @@
 //! Getting an answer: by datagrams, and over TCP where it does not fit into one.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use hickory_resolver::proto::op::{Message, ResponseCode};
 use pulse_core::models::run::{Detail, FailClass};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UdpSocket;
 
 use super::super::reach::Place;
 use super::super::trace::Trace;
@@ -55,15 +53,6 @@ impl Conversation for Asking<'_> {
     type Answer = Option<Message>;
 
     const AGAIN: Option<Duration> = Some(Duration::from_secs(1));
-
-    fn open(
-        &mut self,
-        _line: usize,
-        egress: &Egress,
-        (addresses, port): &Place,
-    ) -> Result<(UdpSocket, IpAddr), ProbeFailure> {
-        egress.datagram(addresses, *port).map_err(|error| failures::datagram(&error))
-    }
 
     fn say(&mut self, _line: usize) -> Vec<u8> {
         self.packet()
