@@ -5,6 +5,7 @@
 
 mod bounded;
 mod certificate;
+mod database;
 mod dns;
 mod drive;
 mod failures;
@@ -16,6 +17,7 @@ mod icmp;
 mod log_in;
 mod mysql;
 mod notes;
+mod peer;
 mod postgres;
 mod reach;
 mod redis;
@@ -151,7 +153,7 @@ fn other(target: Target, spec: &ProbeSpec) -> Result<Box<dyn Probe>, PrepareErro
     Ok(match target.scheme {
         Scheme::Http | Scheme::Https => return Err(PrepareError::Address),
         Scheme::Tcp => Box::new(tcp::Tcp::new(target, spec)?),
-        Scheme::Tls => Box::new(tls::Tls::new(target, spec)?),
+        Scheme::Tls => Box::new(tls::Tls::new(&target, spec)?),
         Scheme::Udp => Box::new(udp::Udp::new(target, spec)?),
         Scheme::Icmp => Box::new(icmp::Icmp::new(target)?),
         Scheme::Dns => Box::new(dns::Dns::new(target, spec)?),
@@ -160,7 +162,7 @@ fn other(target: Target, spec: &ProbeSpec) -> Result<Box<dyn Probe>, PrepareErro
         Scheme::Redis | Scheme::Rediss => Box::new(redis::Redis::new(target, spec)?),
         Scheme::Postgres => Box::new(postgres::Postgres::new(target, spec)?),
         Scheme::Mysql => Box::new(mysql::Mysql::new(target, spec)?),
-        Scheme::Smtp => Box::new(smtp::Smtp::new(target, spec)?),
+        Scheme::Smtp => Box::new(smtp::Smtp::new(&target, spec)?),
     })
 }
 

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use pulse_core::models::particulars::SslMode;
 use pulse_core::models::run::FailClass;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -94,26 +93,6 @@ pub(super) async fn encrypt(
 ) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
     trace.securing();
     secure_for(egress, name, stream, Offer::Nothing, trace).await
-}
-
-/// Encrypts a connection to a database that offers it. Whom a certificate is for matters only where
-/// TLS is required; that it did not is told.
-pub(super) async fn encrypt_by(
-    mode: SslMode,
-    egress: &Egress,
-    name: ServerName<'static>,
-    stream: TcpStream,
-    trace: &mut Trace,
-) -> Result<Box<dyn Duplex>, ProbeFailure> {
-    if mode == SslMode::Require {
-        return Ok(encrypt(egress, name, stream, trace).await?);
-    }
-    trace.securing();
-    let tls = egress.secure_unverified(name, stream, trace.presented()).await;
-    let tls = Box::new(tls.map_err(|error| failures::tls(&error, trace.presented()))?);
-    trace.secured(tls.get_ref().1);
-    trace.tell("certificate", "not verified");
-    Ok(tls)
 }
 
 /// The connection on which TLS can begin: with what came before it in hand, somebody in between could

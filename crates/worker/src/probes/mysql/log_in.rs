@@ -4,7 +4,8 @@ use pulse_core::models::run::FailClass;
 use pulse_core::models::text::tame_line;
 
 use super::super::ProbeFailure;
-use super::super::log_in::{LogIn, refused};
+use super::super::database::Database;
+use super::super::log_in::refused;
 use super::super::reach::Duplex;
 use super::super::trace::Trace;
 use super::packets::{self, ERROR, Greeting, MORE, OK, can};
@@ -50,8 +51,7 @@ pub(super) async fn greeted<S: Duplex>(
 pub(super) async fn log_in<S: Duplex>(
     wire: &mut Wire<S>,
     greeting: &Greeting,
-    who: &LogIn,
-    database: &str,
+    Database { log_in: who, name: database, .. }: &Database,
     encrypted: bool,
     trace: &mut Trace,
 ) -> Result<(), ProbeFailure> {

@@ -13,52 +13,28 @@ mod wire;
 mod tests;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use pulse_core::models::particulars::SslMode;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::target::Target;
-use rustls::pki_types::ServerName;
-use url::Host;
 
 use self::packets::{Greeting, can};
 use self::wire::Wire;
 use super::bounded::Bounded;
-use super::log_in::LogIn;
+use super::database::{Database, MOST_BEFORE};
 use super::reach::Duplex;
-use super::talk::Talk;
 use super::trace::Trace;
 use super::{PrepareError, Probe, ProbeFailure, reach};
 use crate::egress::Egress;
 
-/// Of what is said before the query.
-const MOST_BEFORE: usize = 64 * 1024;
-
 /// What to ask, and where.
 #[derive(Debug)]
 pub(super) struct Mysql {
-    name: ServerName<'static>,
-    host: Host<String>,
-    port: u16,
-    mode: SslMode,
-    database: String,
-    log_in: LogIn,
-    query: Option<String>,
-    talk: Talk,
+    database: Database,
 }
 
 impl Mysql {
     pub(super) fn new(target: Target, spec: &ProbeSpec) -> Result<Self, PrepareError> {
-        let host = target.host.ok_or(PrepareError::Address)?;
-        Ok(Self {
-            name: reach::server_name(&host)?,
-            host,
-            port: target.port,
-            mode: SslMode::of(&target.query).map_err(PrepareError::Target)?,
-            database: target.path,
-            log_in: LogIn::needed(spec)?,
-            query: spec.send.clone(),
-            talk: Talk::new(spec)?,
-        })
+        Ok(Self { database: Database::new(target, spec)? })
     }
 
     async fn ask<S: Duplex>(
@@ -68,14 +44,10 @@ impl Mysql {
         encrypted: bool,
         trace: &mut Trace,
     ) -> Result<(), ProbeFailure> {
-        let (who, database) = (&self.log_in, self.database.as_str());
-        log_in::log_in(&mut wire, greeting, who, database, encrypted, trace).await?;
-        if let Some(query) = &self.query {
+        log_in::log_in(&mut wire, greeting, &self.database, encrypted, trace).await?;
+        if let Some(query) = &self.database.query {
             let rows = query::ask(&mut wire, query, &greeting.version, trace).await?;
-            let met = self.talk.verdict(&rows.text, rows.is_whole);
-            trace.tell("rows", rows.count.to_string());
-            trace.read(Bytes::from(rows.text));
-            met?;
+            self.database.judge(rows, trace)?;
         }
         query::quit(&mut wire).await;
         Ok(())
@@ -85,22 +57,21 @@ impl Mysql {
 #[async_trait]
 impl Probe for Mysql {
     async fn walk(&self, egress: &Egress, trace: &mut Trace) -> Result<(), ProbeFailure> {
-        let stream = reach::connect(egress, &self.host, self.port, trace).await?;
+        let stream = self.database.peer.connect(egress, trace).await?;
         trace.asked();
         let mut wire = Wire { server: Bounded::new(stream, MOST_BEFORE), number: 0 };
         let greeting = log_in::greeted(&mut wire, trace).await?;
         let offered = greeting.abilities & can::SSL != 0;
-        match (self.mode, offered) {
+        match (self.database.mode, offered) {
             (SslMode::Disable, _) | (SslMode::Prefer, false) => {
                 self.ask(wire, &greeting, false, trace).await
             }
             (SslMode::Require, false) => Err(reach::no_tls()),
-            (mode, true) => {
-                let abilities = log_in::abilities(&greeting, &self.database, true);
+            (SslMode::Prefer | SslMode::Require, true) => {
+                let abilities = log_in::abilities(&greeting, &self.database.name, true);
                 wire.say(&packets::preface(abilities)).await?;
                 let (number, stream) = (wire.number, reach::bare(wire.server)?);
-                let stream =
-                    reach::encrypt_by(mode, egress, self.name.clone(), stream, trace).await?;
+                let stream = self.database.encrypt(egress, stream, trace).await?;
                 trace.asked();
                 let wire = Wire { server: Bounded::new(stream, MOST_BEFORE), number };
                 self.ask(wire, &greeting, true, trace).await

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::ProbeFailure;
 use super::super::bounded::Lack;
+use super::super::database::Rows;
 use super::super::log_in::refused;
 use super::super::reach::Duplex;
 use super::super::talk::MOST_REPLY;
@@ -21,15 +22,6 @@ const MOST_ROWS: usize = 100;
 const GRACE: Duration = Duration::from_secs(1);
 /// What comes with the rows, and is not them.
 const MOST_BESIDE: usize = 64 * 1024;
-
-/// What came of a query: a line for each row, a tab between columns, nothing for `NULL`.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    pub(super) text: Vec<u8>,
-    pub(super) count: usize,
-    /// Whether it was read as far as it is ever wanted.
-    pub(super) is_whole: bool,
-}
 
 /// Asks `query`.
 pub(super) async fn ask<S: Duplex>(
@@ -105,7 +97,7 @@ async fn read<S: Duplex>(
         if body.first() == Some(&ERROR) {
             return refusal(&body).map(Some);
         }
-        if !rows.add(&packets::row(&body).ok_or_else(not_mysql)?) {
+        if !add(rows, &packets::row(&body).ok_or_else(not_mysql)?) {
             return Ok(None);
         }
     }
@@ -119,20 +111,15 @@ fn not_mysql() -> Lack {
     Lack::Lost(garbage())
 }
 
-impl Rows {
-    /// Whether there is room for more.
-    fn add(&mut self, line: &[u8]) -> bool {
-        if self.text.len() + line.len() > MOST_REPLY {
-            return false;
-        }
-        if self.count > 0 {
-            self.text.push(b'\n');
-        }
-        self.text.extend_from_slice(line);
-        self.count += 1;
-        self.is_whole = self.count == MOST_ROWS;
-        !self.is_whole
+/// Whether there is room for more.
+fn add(rows: &mut Rows, line: &[u8]) -> bool {
+    if rows.text.len() + line.len() > MOST_REPLY {
+        return false;
     }
+    rows.begin_line();
+    rows.text.extend_from_slice(line);
+    rows.is_whole = rows.count == MOST_ROWS;
+    !rows.is_whole
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use pulse_core::models::run::FailClass;
 
 use super::super::ProbeFailure;
 use super::super::bounded::{Bounded, Lack};
+use super::super::database::Database;
 use super::super::log_in::{LogIn, refused};
 use super::super::reach::Duplex;
 use super::super::trace::Trace;
@@ -20,8 +21,7 @@ use super::messages::{self, garbage};
 /// Logs in, and waits until the server is ready for a query.
 pub(super) async fn log_in<S: Duplex>(
     server: &mut Bounded<S>,
-    who: &LogIn,
-    database: &str,
+    Database { log_in: who, name: database, .. }: &Database,
     trace: &mut Trace,
 ) -> Result<(), ProbeFailure> {
     server.say(&startup(who, database).map_err(|_nul| unsayable())?).await?;

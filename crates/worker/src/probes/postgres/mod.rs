@@ -9,55 +9,34 @@ mod query;
 mod tests;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use pulse_core::models::particulars::SslMode;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::target::Target;
-use rustls::pki_types::ServerName;
-use url::Host;
 
 use super::bounded::Bounded;
-use super::log_in::LogIn;
+use super::database::{Database, MOST_BEFORE};
 use super::reach::Duplex;
-use super::talk::{MOST_REPLY, Talk};
+use super::talk::MOST_REPLY;
 use super::trace::Trace;
 use super::{PrepareError, Probe, ProbeFailure, reach};
 use crate::egress::Egress;
 
 pub(super) use messages::request_tls;
 
-/// Of what is said before the query.
-const MOST_BEFORE: usize = 64 * 1024;
 /// What comes with the rows, and is not them.
 const MOST_BESIDE: usize = 4 * 1024;
 
 /// What to ask, and where.
 #[derive(Debug)]
 pub(super) struct Postgres {
-    name: ServerName<'static>,
-    host: Host<String>,
-    port: u16,
-    mode: SslMode,
-    database: String,
-    log_in: LogIn,
-    query: Option<String>,
-    talk: Talk,
+    database: Database,
 }
 
 impl Postgres {
     pub(super) fn new(target: Target, spec: &ProbeSpec) -> Result<Self, PrepareError> {
-        let host = target.host.ok_or(PrepareError::Address)?;
-        Ok(Self {
-            name: reach::server_name(&host)?,
-            host,
-            port: target.port,
-            mode: SslMode::of(&target.query).map_err(PrepareError::Target)?,
-            database: target.path,
-            log_in: LogIn::needed(spec)?,
-            query: spec.send.clone(),
-            talk: Talk::new(spec)?,
-        })
+        Ok(Self { database: Database::new(target, spec)? })
     }
 
     /// The connection, encrypted or not.
@@ -66,32 +45,29 @@ impl Postgres {
         egress: &Egress,
         trace: &mut Trace,
     ) -> Result<Box<dyn Duplex>, ProbeFailure> {
-        let stream = reach::connect(egress, &self.host, self.port, trace).await?;
+        let stream = self.database.peer.connect(egress, trace).await?;
         trace.asked();
-        if self.mode == SslMode::Disable {
+        if self.database.mode == SslMode::Disable {
             return Ok(Box::new(stream));
         }
         let mut server = Bounded::new(stream, MOST_BEFORE);
         let offered = request_tls(&mut server, trace).await?;
         let stream = reach::bare(server)?;
-        match (offered, self.mode) {
+        match (offered, self.database.mode) {
             (false, SslMode::Require) => Err(reach::no_tls()),
             (false, _) => Ok(Box::new(stream)),
-            (true, mode) => reach::encrypt_by(mode, egress, self.name.clone(), stream, trace).await,
+            (true, _) => self.database.encrypt(egress, stream, trace).await,
         }
     }
 
     async fn ask(&self, stream: Box<dyn Duplex>, trace: &mut Trace) -> Result<(), ProbeFailure> {
         let mut server = Bounded::new(stream, MOST_BEFORE);
         trace.asked();
-        log_in::log_in(&mut server, &self.log_in, &self.database, trace).await?;
-        if let Some(query) = &self.query {
+        log_in::log_in(&mut server, &self.database, trace).await?;
+        if let Some(query) = &self.database.query {
             server.allow(MOST_REPLY + MOST_BESIDE);
             let rows = query::ask(&mut server, query, trace).await?;
-            let met = self.talk.verdict(&rows.text, rows.is_whole);
-            trace.tell("rows", rows.count.to_string());
-            trace.read(Bytes::from(rows.text));
-            met?;
+            self.database.judge(rows, trace)?;
         }
         leave(server).await;
         Ok(())

@@ -18,6 +18,7 @@ use pulse_core::models::run::FailClass;
 
 use super::super::ProbeFailure;
 use super::super::bounded::{Bounded, Lack};
+use super::super::database::Rows;
 use super::super::log_in::refused;
 use super::super::reach::Duplex;
 use super::super::trace::Trace;
@@ -26,15 +27,6 @@ use super::messages::{self, garbage};
 const MOST_ROWS: i32 = 100;
 /// The server ends a query so much later than we do: it is ours to say that it took too long.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// What came of a query: a line for each row, a tab between columns, nothing for `NULL`.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    pub(super) text: Vec<u8>,
-    pub(super) count: usize,
-    /// Whether all that was asked for was read.
-    pub(super) is_whole: bool,
-}
 
 /// Asks `query`, which the server ends soon after the look must be over.
 pub(super) async fn ask<S: Duplex>(
@@ -47,7 +39,9 @@ pub(super) async fn ask<S: Duplex>(
     let mut rows = Rows::default();
     loop {
         match messages::next(server, trace).await {
-            Ok(Message::DataRow(row)) => rows.add(&row).map_err(|_not_a_row| garbage())?,
+            Ok(Message::DataRow(row)) => {
+                add(&mut rows, &row).map_err(|_not_a_row| garbage())?;
+            }
             Ok(Message::ErrorResponse(error)) => {
                 return Err(refused("the query", &messages::reason(&error)));
             }
@@ -95,23 +89,18 @@ fn statement(text: &str, rows: i32, said: &mut BytesMut) -> io::Result<()> {
     frontend::execute("", rows, said)
 }
 
-impl Rows {
-    fn add(&mut self, row: &DataRowBody) -> io::Result<()> {
-        if self.count > 0 {
-            self.text.push(b'\n');
+fn add(rows: &mut Rows, row: &DataRowBody) -> io::Result<()> {
+    rows.begin_line();
+    let (mut columns, mut is_first) = (row.ranges(), true);
+    while let Some(column) = columns.next()? {
+        if !is_first {
+            rows.text.push(b'\t');
         }
-        self.count += 1;
-        let (mut columns, mut is_first) = (row.ranges(), true);
-        while let Some(column) = columns.next()? {
-            if !is_first {
-                self.text.push(b'\t');
-            }
-            is_first = false;
-            let value = column.and_then(|range| row.buffer().get(range));
-            self.text.extend_from_slice(value.unwrap_or_default());
-        }
-        Ok(())
+        is_first = false;
+        let value = column.and_then(|range| row.buffer().get(range));
+        rows.text.extend_from_slice(value.unwrap_or_default());
     }
+    Ok(())
 }
 
 fn copying() -> ProbeFailure {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-
+use super::super::database::testing::{asking, is_read_or_refused_wherever_it_is_spoilt, saying};
 use super::*;
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -38,21 +37,10 @@ fn refusal(fields: &[u8]) -> Vec<u8> {
 }
 
 async fn told(said: &[u8]) -> Result<(), String> {
-    let (ours, mut theirs) = tokio::io::duplex(1 << 20);
-    theirs.write_all(said).await.unwrap();
-    theirs.shutdown().await.unwrap();
-    let spec = ProbeSpec {
-        auth: Some(pulse_core::models::probe_spec::Auth::Basic {
-            username: "me".into(),
-            password: "hush".into(),
-        }),
-        send: Some("SELECT 1".into()),
-        expect: Some("^a\t\tbc\nd$".into()),
-        ..ProbeSpec::at("postgres://h/shop")
-    };
-    let probe = Postgres::new(Target::parse(&spec.url).unwrap(), &spec).unwrap();
+    let probe = Postgres { database: asking("postgres://h/shop", "^a\t\tbc\nd$") };
     let mut trace = Trace::begin(Duration::from_secs(1));
-    probe.ask(Box::new(ours), &mut trace).await.map_err(|failure| failure.sentence)
+    let (stream, _server) = saying(said).await;
+    probe.ask(Box::new(stream), &mut trace).await.map_err(|failure| failure.sentence)
 }
 
 #[tokio::test]
@@ -129,12 +117,5 @@ async fn more_than_is_read_is_not_waited_for() {
 async fn what_is_cut_or_spoilt_anywhere_is_read_or_refused_and_nothing_worse() {
     let whole = [admitted(), answered()].concat();
 
-    for place in 0..whole.len() {
-        assert!(told(&whole[..place]).await.is_err(), "{place}");
-        for bits in [0x01, 0x04, 0x20, 0x80, 0xff] {
-            let mut spoilt = whole.clone();
-            spoilt[place] ^= bits;
-            let _read_or_refused = told(&spoilt).await;
-        }
-    }
+    is_read_or_refused_wherever_it_is_spoilt(&whole, told).await;
 }

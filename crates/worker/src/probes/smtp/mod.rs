@@ -12,13 +12,12 @@ use pulse_core::models::particulars::StartTls;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::FailClass;
 use pulse_core::models::target::Target;
-use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use url::Host;
 
 use self::dialogue::{MOST, Reply, agreed, agreed_in_secret, introduce};
 use super::bounded::Bounded;
 use super::log_in::LogIn;
+use super::peer::Peer;
 use super::reach::Duplex;
 use super::trace::Trace;
 use super::{PrepareError, Probe, ProbeFailure, failures, reach};
@@ -27,20 +26,15 @@ use crate::egress::Egress;
 /// Whom to meet, and how far to go.
 #[derive(Debug)]
 pub(super) struct Smtp {
-    name: ServerName<'static>,
-    host: Host<String>,
-    port: u16,
+    peer: Peer,
     starttls: StartTls,
     log_in: Option<LogIn>,
 }
 
 impl Smtp {
-    pub(super) fn new(target: Target, spec: &ProbeSpec) -> Result<Self, PrepareError> {
-        let host = target.host.ok_or(PrepareError::Address)?;
+    pub(super) fn new(target: &Target, spec: &ProbeSpec) -> Result<Self, PrepareError> {
         Ok(Self {
-            name: reach::server_name(&host)?,
-            host,
-            port: target.port,
+            peer: Peer::of(target)?,
             starttls: StartTls::of(&target.query).map_err(PrepareError::Target)?,
             log_in: LogIn::of(spec),
         })
@@ -72,7 +66,7 @@ impl Smtp {
 #[async_trait]
 impl Probe for Smtp {
     async fn walk(&self, egress: &Egress, trace: &mut Trace) -> Result<(), ProbeFailure> {
-        let stream = reach::connect(egress, &self.host, self.port, trace).await?;
+        let stream = self.peer.connect(egress, trace).await?;
         let own = stream.local_addr().map_err(|error| failures::talking(&error))?;
         let mut server = Bounded::new(stream, MOST);
         let offers = greeted(&mut server, own, trace).await?;
@@ -83,7 +77,7 @@ impl Probe for Smtp {
             (StartTls::Required, false) => Err(no_starttls("which is required")),
             (StartTls::Offered | StartTls::Required, true) => {
                 let stream = turn_to_tls(server, trace).await?;
-                let stream = reach::encrypt(egress, self.name.clone(), stream, trace).await?;
+                let stream = self.peer.encrypt(egress, stream, trace).await?;
                 let mut server = Bounded::new(stream, MOST);
                 // What was offered in the clear may have been somebody else's offer.
                 let offers = introduce(&mut server, own, trace).await?;
