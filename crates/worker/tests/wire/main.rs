@@ -5,6 +5,7 @@
 mod closely;
 mod connecting;
 mod daemon;
+mod database;
 mod dns;
 mod grpc;
 mod guard;

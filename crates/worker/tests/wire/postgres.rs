@@ -3,21 +3,19 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use pulse_core::models::probe_spec::{Auth, ProbeSpec};
-use pulse_core::models::run::{FailClass, Outcome};
+use pulse_core::models::probe_spec::ProbeSpec;
+use pulse_core::models::run::FailClass;
 use pulse_worker::egress::Egress;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::daemon::{Daemon, Files, run};
+use crate::database::{self, Database, PASSWORD, Shared, by, is_refused};
 use crate::hostile;
 use crate::looking::Look;
 use crate::servers::Server;
 use crate::tls::{Authority, params};
-
-const PASSWORD: &str = "hush-hush";
 
 /// Who may come how. `pulse` is the administrator.
 const RULES: &str = "
@@ -47,16 +45,10 @@ pub struct Postgres {
     _files: Files,
 }
 
-/// One for all tests that run at the same time; gone with the last of them.
+static SHARED: Shared<Postgres> = Shared::new();
+
 pub fn postgres() -> Arc<Postgres> {
-    static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap();
-    if let Some(running) = shared.upgrade() {
-        return running;
-    }
-    let started = Arc::new(Postgres::start());
-    *shared = Arc::downgrade(&started);
-    started
+    SHARED.or_start(Postgres::start)
 }
 
 impl Postgres {
@@ -89,17 +81,21 @@ impl Postgres {
         run(&mut psql(server.port, ROLES));
         Self { server, authority, _files: files }
     }
+}
 
-    pub fn egress(&self) -> Egress {
-        self.authority.egress()
-    }
+impl Database for Postgres {
+    const PATH: &str = "/postgres";
 
     fn spec(&self, rest: &str) -> ProbeSpec {
         spec(&format!("postgres://localhost:{}{rest}", self.server.port))
     }
 
-    fn sql(&self, sql: &str) -> String {
-        run(&mut psql(self.server.port, sql)).trim().to_owned()
+    fn egress(&self) -> Egress {
+        self.authority.egress()
+    }
+
+    fn sql(&self, text: &str) -> String {
+        run(&mut psql(self.server.port, text)).trim().to_owned()
     }
 }
 
@@ -137,140 +133,75 @@ fn spec(url: &str) -> ProbeSpec {
     by("scrammer", PASSWORD, ProbeSpec::at(url))
 }
 
-fn by(username: &str, password: &str, spec: ProbeSpec) -> ProbeSpec {
-    let (username, password) = (username.to_owned(), password.to_owned());
-    ProbeSpec { auth: Some(Auth::Basic { username, password }), ..spec }
-}
-
-fn asking(send: &str, expect: &str, spec: ProbeSpec) -> ProbeSpec {
-    let expect = (!expect.is_empty()).then(|| expect.to_owned());
-    ProbeSpec { send: Some(send.to_owned()), expect, ..spec }
-}
-
 #[tokio::test]
 async fn whoever_has_the_password_logs_in_each_way_the_server_may_ask() {
     let server = postgres();
 
-    for (username, database) in
-        [("scrammer", "postgres"), ("md5er", "template1"), ("plain", "postgres"), ("pulse", "")]
-    {
-        for mode in ["disable", "prefer", "require"] {
-            let database = if database.is_empty() { "postgres" } else { database };
-            let spec = by(username, PASSWORD, server.spec(&format!("/{database}?sslmode={mode}")));
-            let look = Look::with(spec).through(server.egress());
-
-            let (outcome, seen, evidence) = look.closely().await;
-
-            assert_eq!(outcome, Outcome::Ok, "{username} {mode}: {seen:?}");
-            assert_eq!(seen.phases.tls_us.is_some(), mode != "disable");
-            let version = evidence.facts.iter().find(|(name, _)| name == "server_version");
-            assert!(version.is_some_and(|(_, version)| version.contains('.')), "{evidence:?}");
-        }
+    for (username, path) in [
+        ("scrammer", "/postgres"),
+        ("md5er", "/template1"),
+        ("plain", "/postgres"),
+        ("pulse", "/postgres"),
+    ] {
+        let who = (username, PASSWORD);
+        database::whoever_has_the_password_logs_in(&*server, who, path, ".").await;
     }
 }
 
 #[tokio::test]
 async fn only_where_tls_is_required_the_certificate_must_be_good_and_else_it_is_told() {
-    let server = postgres();
-    let look = |mode: &str| {
-        let stranger = Authority::new().egress();
-        Look::with(server.spec(&format!("/postgres?sslmode={mode}"))).through(stranger)
-    };
-
-    let refused = look("require").expect_fail(FailClass::Tls).await;
-    let (outcome, seen, evidence) = look("prefer").closely().await;
-
-    assert_eq!(refused, "the certificate is from an unknown authority");
-    assert_eq!(outcome, Outcome::Ok, "{seen:?}");
-    assert_eq!(evidence.certificates[0].names, ["localhost"]);
-    let told = ("certificate".to_owned(), "not verified".to_owned());
-    assert!(evidence.facts.contains(&told), "{:?}", evidence.facts);
+    database::only_where_tls_is_required_the_certificate_must_be_good(&*postgres()).await;
 }
 
 #[tokio::test]
 async fn a_log_in_that_is_refused_says_so_with_its_code() {
     let server = postgres();
+    let at = |rest: &str| server.spec(rest);
+    let wrong = "28P01 password authentication failed for user";
+    let looks = [
+        (by("scrammer", "guessed", at("/postgres")), wrong),
+        (by("md5er", "guessed", at("/postgres")), wrong),
+        (by("plain", "guessed", at("/postgres")), wrong),
+        (by("nobody", PASSWORD, at("/postgres")), "28000 no pg_hba.conf entry"),
+        (at("/nowhere"), "3D000 database \"nowhere\" does not exist"),
+        (by("crowded", "", at("/postgres")), "53300 too many connections for role"),
+        (by("encrypted", PASSWORD, at("/postgres?sslmode=disable")), "28000 no pg_hba.conf entry"),
+    ];
 
-    for (spec, begin) in [
-        (
-            by("scrammer", "guessed", server.spec("/postgres")),
-            "28P01 password authentication failed for user",
-        ),
-        (by("md5er", "guessed", server.spec("/postgres")), "28P01 password"),
-        (by("plain", "guessed", server.spec("/postgres")), "28P01 password"),
-        (by("nobody", PASSWORD, server.spec("/postgres")), "28000 no pg_hba.conf entry"),
-        (server.spec("/nowhere"), "3D000 database \"nowhere\" does not exist"),
-        (by("crowded", "", server.spec("/postgres")), "53300 too many connections for role"),
-        (
-            by("encrypted", PASSWORD, server.spec("/postgres?sslmode=disable")),
-            "28000 no pg_hba.conf entry",
-        ),
-    ] {
-        let sentence = Look::with(spec).expect_fail(FailClass::Refused).await;
-
-        let begin = format!("the server refused the log-in: {begin}");
-        assert!(sentence.starts_with(&begin), "{sentence}");
-        assert!(!sentence.contains("guessed"), "{sentence}");
-    }
+    is_refused("the log-in", looks).await;
 }
 
 #[tokio::test]
 async fn a_query_is_asked_and_its_rows_looked_through() {
-    let server = postgres();
-    let fruit = "SELECT name, colour FROM fruit ORDER BY name";
-    let at = || server.spec("/postgres");
+    let many = "SELECT * FROM generate_series(1, 5000)";
+    let long = "SELECT repeat('x', 1000) FROM generate_series(1, 99)";
 
-    let (outcome, seen, evidence) =
-        Look::with(asking(fruit, "^apple\tred\nplum\t$", at())).closely().await;
-    let unmet = Look::with(asking(fruit, "pear", at())).expect_fail(FailClass::Assertion).await;
-    let (_, _, many) =
-        Look::with(asking("SELECT * FROM generate_series(1, 5000)", "^100$", at())).closely().await;
-    let long = asking("SELECT repeat('x', 1000) FROM generate_series(1, 99)", "y", at());
-    let long = Look::with(long).expect_fail(FailClass::Assertion).await;
-    let huge = asking("SELECT repeat('x', 1000000)", "", at());
-    Look::with(huge).expect_ok().await;
-
-    assert_eq!(outcome, Outcome::Ok, "{seen:?}");
-    assert_eq!(evidence.reply.as_deref(), Some("apple\tred\nplum\t"));
-    assert_eq!(unmet, "what was expected is not in the reply");
-    assert!(many.facts.contains(&("rows".to_owned(), "100".to_owned())), "{:?}", many.facts);
-    assert_eq!(long, "what was expected is not in the first 64 KiB of the reply");
+    database::rows_are_looked_through(&*postgres(), many, long).await;
 }
 
 #[tokio::test]
 async fn a_query_cannot_write_nor_hide_another_behind_it() {
     let server = postgres();
-
-    for (query, code) in [
+    let queries = [
         ("INSERT INTO fruit VALUES ('pear', 'green')", "25006 cannot execute INSERT"),
         ("COMMIT; INSERT INTO fruit VALUES ('pear', 'green')", "42601 cannot insert multiple"),
         ("SELECT colour FROM", "42601 syntax error at end of input"),
         ("SELECT * FROM nothing", "42P01 relation \"nothing\" does not exist"),
         ("SELECT $1::text", "08P01 bind message supplies 0 parameters"),
-    ] {
-        let spec = asking(query, "", server.spec("/postgres"));
-        let sentence = Look::with(spec).expect_fail(FailClass::Refused).await;
+    ];
 
-        let begin = format!("the server refused the query: {code}");
-        assert!(sentence.starts_with(&begin), "{sentence}");
-    }
+    is_refused("the query", queries.map(|(query, code)| (server.asking(query, ""), code))).await;
+
     assert_eq!(server.sql("SELECT count(*) FROM fruit"), "2");
 }
 
 #[tokio::test]
 async fn a_query_that_lasts_is_given_up_here_and_ended_there() {
-    let server = postgres();
-    let spec = asking("SELECT 'slow', pg_sleep(60)", "", server.spec("/postgres"));
-
-    let sentence = Look::with(spec).within(600).expect_fail(FailClass::Timeout).await;
-
-    assert_eq!(sentence, "timed out after 600 ms while waiting for the first byte");
     let sleeping = "SELECT count(*) FROM pg_stat_activity \
                     WHERE usename = 'scrammer' AND query LIKE '%slow%'";
-    let began = Instant::now();
-    while server.sql(sleeping) != "0" {
-        assert!(began.elapsed() < Duration::from_secs(10), "the query goes on");
-    }
+
+    database::a_query_that_lasts_is_ended(&*postgres(), "SELECT 'slow', pg_sleep(60)", sleeping)
+        .await;
 }
 
 /// Answers the request for TLS with these bytes.

@@ -3,11 +3,12 @@
 
 use std::process::Command;
 
-use pulse_core::models::probe_spec::{Auth, ProbeSpec};
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{FailClass, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::daemon::{Daemon, Files, listens};
+use crate::database::{PASSWORD, by};
 use crate::hostile;
 use crate::looking::Look;
 use crate::servers::Server;
@@ -15,7 +16,6 @@ use crate::tls::{Authority, params};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire/mail_server.py");
 const WHO: &str = "me@mail.example";
-const PASSWORD: &str = "hush-hush";
 
 /// aiosmtpd is a package of the system's own Python.
 fn mail_server(arguments: &[&str]) -> Daemon {
@@ -43,11 +43,6 @@ pub fn encrypting() -> Encrypting {
 
 fn at(port: u16, query: &str) -> ProbeSpec {
     ProbeSpec::at(format!("smtp://localhost:{port}{query}"))
-}
-
-fn by(username: &str, password: &str, spec: ProbeSpec) -> ProbeSpec {
-    let (username, password) = (username.to_owned(), password.to_owned());
-    ProbeSpec { auth: Some(Auth::Basic { username, password }), ..spec }
 }
 
 fn fact<'a>(facts: &'a [(String, String)], name: &str) -> &'a str {

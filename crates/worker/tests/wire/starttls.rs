@@ -6,6 +6,7 @@ use pulse_worker::egress::Egress;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio_rustls::TlsAcceptor;
 
+use crate::database::Database as _;
 use crate::hostile;
 use crate::looking::Look;
 use crate::postgres::postgres;
