@@ -160,7 +160,8 @@ impl Egress {
         offer: Offer,
         presented: &Presented,
     ) -> io::Result<TlsStream<TcpStream>> {
-        TlsConnector::from(self.trust.config_keeping(offer, presented)).connect(name, stream).await
+        let connector = TlsConnector::from(Arc::clone(self.trust.config(offer)));
+        presented.keeping(connector.connect(name, stream)).await
     }
 
     /// Encrypts without verifying who the server is, for where a connection in the clear would do as
@@ -171,8 +172,8 @@ impl Egress {
         stream: TcpStream,
         presented: &Presented,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let config = self.trust.config_accepting(presented);
-        TlsConnector::from(config).connect(name, stream).await
+        let connector = TlsConnector::from(Arc::clone(self.trust.config_accepting()));
+        presented.keeping(connector.connect(name, stream)).await
     }
 
     /// An HTTP client for calls that need no phases. `adjust` sets what is the caller's own.

@@ -2,6 +2,10 @@
 //!
 //! A handshake that fails takes the chain down with it, and that is when one wants to see it.
 //! What is kept here is a copy taken on the way to the verifier, which decides as it always does.
+//!
+//! A verifier belongs to a configuration, and a configuration to all runs: one of its own for each
+//! handshake would be a copy of all that it holds. So the verifier asks the task that it is called in
+//! where to keep what it sees. TLS verifies within the poll that brought the certificate.
 
 use std::iter;
 use std::sync::{Arc, OnceLock};
@@ -12,6 +16,11 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 /// A server may send what it likes along.
 const MOST_KEPT: usize = 10;
+
+tokio::task_local! {
+    /// Where the handshake under way keeps what it is shown.
+    static HERE: Presented;
+}
 
 /// The chain of one handshake, once it has been presented.
 #[derive(Clone, Debug, Default)]
@@ -25,17 +34,22 @@ impl Presented {
         self.0.get().map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn before(&self, verifier: Arc<dyn ServerCertVerifier>) -> Keeping {
-        Keeping { presented: self.clone(), verifier }
+    /// What is presented in `handshake` is kept here, if it asks a [`Keeping`].
+    pub(super) async fn keeping<F: Future>(&self, handshake: F) -> F::Output {
+        HERE.scope(self.clone(), handshake).await
+    }
+
+    fn keep(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
+        self.0.get_or_init(|| {
+            let chain = iter::once(end_entity).chain(intermediates).take(MOST_KEPT);
+            chain.map(|certificate| certificate.clone().into_owned()).collect()
+        });
     }
 }
 
-/// Takes a copy, and leaves every decision to `verifier`.
+/// Takes a copy where there is a place for it, and leaves every decision to another.
 #[derive(Debug)]
-pub(super) struct Keeping {
-    presented: Presented,
-    verifier: Arc<dyn ServerCertVerifier>,
-}
+pub(super) struct Keeping(pub(super) Arc<dyn ServerCertVerifier>);
 
 impl ServerCertVerifier for Keeping {
     fn verify_server_cert(
@@ -46,12 +60,9 @@ impl ServerCertVerifier for Keeping {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.presented.0.get_or_init(|| {
-            let chain = iter::once(end_entity).chain(intermediates).take(MOST_KEPT);
-            chain.map(|certificate| certificate.clone().into_owned()).collect()
-        });
-        let verifier = &self.verifier;
-        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        // Whoever has no place for it has no use for it: webhooks.
+        let _kept = HERE.try_with(|presented| presented.keep(end_entity, intermediates));
+        self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -60,7 +71,7 @@ impl ServerCertVerifier for Keeping {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, cert, dss)
+        self.0.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -69,18 +80,18 @@ impl ServerCertVerifier for Keeping {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, cert, dss)
+        self.0.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
+        self.0.supported_verify_schemes()
     }
 
     fn requires_raw_public_keys(&self) -> bool {
-        self.verifier.requires_raw_public_keys()
+        self.0.requires_raw_public_keys()
     }
 
     fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
-        self.verifier.root_hint_subjects()
+        self.0.root_hint_subjects()
     }
 }

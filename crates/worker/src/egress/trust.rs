@@ -12,7 +12,7 @@ use rustls::{
 };
 use tracing::{debug, warn};
 
-use super::presented::Presented;
+use super::presented::Keeping;
 
 /// A system with fewer authorities has none worth the name: a bare container, say.
 const FEW: usize = 10;
@@ -77,7 +77,9 @@ type Verifier = Arc<dyn ServerCertVerifier>;
 pub(super) struct Trust {
     /// One for each [`Offer`], in the order of declaration.
     configs: [Arc<ClientConfig>; 4],
-    /// The one that they ask, too.
+    /// Offers nothing, and accepts every certificate.
+    accepting: Arc<ClientConfig>,
+    /// The one that `configs` ask, too.
     verifier: Verifier,
 }
 
@@ -93,17 +95,20 @@ impl Trust {
         Ok(Self::around(config, asked))
     }
 
-    /// A copy of `config` for each offer, asking `verifier`.
+    /// A copy of `config` for each offer, asking `verifier`; all runs share them.
     fn around(mut config: ClientConfig, verifier: Verifier) -> Self {
         // A resumed session shows no certificate, and the certificate is half of what is looked at.
         config.resumption = Resumption::disabled();
-        config.dangerous().set_certificate_verifier(Arc::clone(&verifier));
-        let configs = Offer::ALL.map(|offer| {
+        let asking = |verifier: Verifier, offer: Offer| {
             let mut config = config.clone();
             config.alpn_protocols = offer.names();
+            config.dangerous().set_certificate_verifier(Arc::new(Keeping(verifier)));
             Arc::new(config)
-        });
-        Self { configs, verifier }
+        };
+        let configs = Offer::ALL.map(|offer| asking(Arc::clone(&verifier), offer));
+        let provider = Arc::clone(config.crypto_provider());
+        let accepting = asking(Arc::new(Blanket { accepts: true, provider }), Offer::Nothing);
+        Self { configs, accepting, verifier }
     }
 
     /// The same, with others to vouch for servers, and an identity to show to those that ask.
@@ -130,22 +135,9 @@ impl Trust {
         &self.configs[offer as usize]
     }
 
-    /// The same trust, and what is presented is kept in `presented` before it is verified. It costs
-    /// a copy of the configuration.
-    pub(super) fn config_keeping(&self, offer: Offer, presented: &Presented) -> Arc<ClientConfig> {
-        let mut config = ClientConfig::clone(self.config(offer));
-        let keeping = presented.before(Arc::clone(&self.verifier));
-        config.dangerous().set_certificate_verifier(Arc::new(keeping));
-        Arc::new(config)
-    }
-
-    /// No trust, nothing offered: any certificate is accepted, and kept in `presented`.
-    pub(super) fn config_accepting(&self, presented: &Presented) -> Arc<ClientConfig> {
-        let mut config = ClientConfig::clone(self.config(Offer::Nothing));
-        let provider = Arc::clone(config.crypto_provider());
-        let keeping = presented.before(Arc::new(Blanket { accepts: true, provider }));
-        config.dangerous().set_certificate_verifier(Arc::new(keeping));
-        Arc::new(config)
+    /// No trust, and nothing offered.
+    pub(super) const fn config_accepting(&self) -> &Arc<ClientConfig> {
+        &self.accepting
     }
 }
 
