@@ -46,6 +46,7 @@ metrics! {
     check_seconds: Histogram("pulse_check_duration_seconds", "Time from the start of a run to its end.");
     start_delay_seconds: Histogram("pulse_start_delay_seconds", "Time from a slot to the start of its run, by this host's clock.");
     jobs_active: IntGauge("pulse_jobs_active", "Runs under way in this prober.");
+    destination_waits: IntCounter("pulse_destination_waits_total", "Connections and datagram sockets that waited for others to leave their address.");
     queue_depth: IntGauge("pulse_queue_depth", "Jobs waiting in this prober's region.");
     completions_stale: IntCounter("pulse_completions_stale_total", "Results refused because their lease had gone to another.");
     results_backlog: IntGauge("pulse_results_backlog", "Results waiting to be recorded.");

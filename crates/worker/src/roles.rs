@@ -43,7 +43,8 @@ pub fn start(context: &Context, parts: &mut Parts) -> Result<(), BoxError> {
     let worker = Worker(context.clone());
     let roles = &context.config.worker_roles;
     let config = &context.config;
-    let egress = Egress::asking(config.name_servers.as_deref(), config.targets.clone())?;
+    let egress = Egress::asking(config.name_servers.as_deref(), config.targets.clone())?
+        .limited(config.destination_limit, context.metrics.destination_waits.clone());
     let prober =
         roles.contains(&Role::Prober).then(|| worker.prober(egress.clone())).transpose()?;
     if let Some(prober) = prober.clone() {

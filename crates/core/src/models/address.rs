@@ -86,7 +86,8 @@ impl AddressPolicy {
 }
 
 /// Where packets for `address` end up: an IPv4 address in IPv6 clothes is the IPv4 address.
-fn destination(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn destination(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else {
         return address;
     };

@@ -88,6 +88,8 @@ words! {
         NoSpec = "no_spec",
         /// The system lets this worker have nothing to look with; the error says what would permit it.
         Unsupported = "unsupported",
+        /// As much as may be was under way to the target's address, and its turn did not come.
+        Capped = "capped",
     }
 }
 

@@ -19,7 +19,7 @@ pub type Setting = (&'static str, Option<&'static str>);
 
 /// Every setting there is, as server and worker have them. `.env.example` lists the same, and a
 /// test holds it to that.
-pub const SETTINGS: [Setting; 22] = [
+pub const SETTINGS: [Setting; 23] = [
     ("DATABASE_URL", Some("postgres://user:password@localhost:5432/pulse?sslmode=disable")),
     ("DATABASE_POOL_SIZE", Some("10")),
     ("REDIS_URL", Some("redis://localhost:6379")),
@@ -37,6 +37,7 @@ pub const SETTINGS: [Setting; 22] = [
     ("QUEUE_LIMIT", Some("100000")),
     ("WORKER_PORT", Some("8081")),
     ("WORKER_CONCURRENCY", Some("256")),
+    ("DESTINATION_LIMIT", Some("256")),
     ("WORKER_REGION", Some("default")),
     ("WORKER_ROLES", Some("prober,recorder,alerter,shipper")),
     ("PRIVATE_TARGETS", Some("allow")),
@@ -114,6 +115,7 @@ pub struct Config {
     pub queue_limit: u64,
     pub worker_port: u16,
     pub worker_concurrency: usize,
+    pub destination_limit: usize,
     pub worker_region: Region,
     pub worker_roles: BTreeSet<Role>,
     pub targets: AddressPolicy,
@@ -188,6 +190,7 @@ impl Config {
             queue_limit: r.number("QUEUE_LIMIT", 1..=100_000_000),
             worker_port: r.number("WORKER_PORT", 0..=65_535),
             worker_concurrency: r.number("WORKER_CONCURRENCY", 1..=100_000),
+            destination_limit: r.number("DESTINATION_LIMIT", 1..=100_000),
             worker_region: r.text("WORKER_REGION", region),
             worker_roles: r.text("WORKER_ROLES", roles),
             targets: r.targets(),

@@ -10,6 +10,9 @@ use rand::RngExt;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
+use super::connection::Datagrams;
+use super::limit::Admission;
+
 /// The same on every Unix; the crate gives it a name only together with much else.
 const RAW: i32 = 3;
 
@@ -17,7 +20,7 @@ const RAW: i32 = 3;
 #[derive(Debug)]
 pub struct Echo {
     /// Hears echoes, and other things that come over ICMP.
-    pub socket: UdpSocket,
+    pub socket: Datagrams,
     /// What echoes of this socket carry.
     pub identifier: u16,
 }
@@ -48,7 +51,7 @@ pub(super) fn udp(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
-pub(super) fn echo(address: IpAddr) -> Result<Echo, EchoError> {
+pub(super) fn echo(address: IpAddr, place: Admission) -> Result<Echo, EchoError> {
     let (domain, protocol) = match address {
         IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
         IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
@@ -62,7 +65,7 @@ pub(super) fn echo(address: IpAddr) -> Result<Echo, EchoError> {
         Type::DGRAM => socket.local_addr()?.port(),
         _ => rand::rng().random(),
     };
-    Ok(Echo { socket: UdpSocket::from_std(socket)?, identifier })
+    Ok(Echo { socket: Datagrams::new(UdpSocket::from_std(socket)?, place), identifier })
 }
 
 /// The kind of socket that needs no privilege, or else the one that does.

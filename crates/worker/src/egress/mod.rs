@@ -6,13 +6,16 @@
 //! dropping a future here gives up its sockets at once.
 //!
 //! One guard stands before all of it: a host is resolved once, addresses that the policy forbids are
-//! dropped, and connections go to exactly those left. Literals pass the same gate as names.
+//! dropped, and connections go to exactly those left. Literals pass the same gate as names. And no
+//! address is met by more at once than may be.
 
 mod addresses;
 mod client;
+mod connection;
 mod datagram;
 mod exhaustion;
 mod hosts;
+mod limit;
 mod names;
 mod presented;
 mod race;
@@ -24,24 +27,27 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hickory_resolver::net::NetError;
+use prometheus::IntCounter;
 use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::way::IpFamily;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
 pub use addresses::Addresses;
 pub use client::{GuardedClient, SendError};
+pub use connection::{Connection, Datagrams};
 pub use datagram::{Echo, EchoError};
 pub use exhaustion::is_local_exhaustion;
+pub use limit::{Admission, Waiting};
 pub use names::ResolveError;
 pub use presented::Presented;
 pub use trust::Offer;
 pub use way::Way;
 
+use limit::Limit;
 use names::Names;
 use trust::Trust;
 
@@ -63,6 +69,7 @@ pub struct Egress {
     trust: Trust,
     policy: Arc<AddressPolicy>,
     family: IpFamily,
+    limit: Option<Arc<Limit>>,
 }
 
 impl Egress {
@@ -92,7 +99,20 @@ impl Egress {
         policy: AddressPolicy,
     ) -> Result<Self, EgressError> {
         let trust = Trust::new(roots).map_err(EgressError::Tls)?;
-        Ok(Self { names: Arc::new(names), trust, policy: Arc::new(policy), family: IpFamily::Any })
+        let (names, policy) = (Arc::new(names), Arc::new(policy));
+        Ok(Self { names, trust, policy, family: IpFamily::Any, limit: None })
+    }
+
+    /// The same, with at most so many connections and sockets at once to one address; `waits` counts
+    /// those that have to wait for their turn. Without it there is no such limit.
+    #[must_use]
+    pub fn limited(self, most: usize, waits: IntCounter) -> Self {
+        Self { limit: Some(Arc::new(Limit::new(most, waits))), ..self }
+    }
+
+    /// Leave to be at the first of these addresses, at once or in its turn, of which `waiting` knows.
+    pub async fn admit(&self, addresses: &Addresses, waiting: &Waiting) -> Admission {
+        limit::admit(self.limit.as_ref(), addresses.as_slice()[0], waiting).await
     }
 
     /// The addresses of a host that may be reached, in the order in which they are worth trying. A
@@ -106,7 +126,8 @@ impl Egress {
         found.of(self.family)?.permitted(&self.policy)
     }
 
-    /// A connection to the first of these addresses that grants one, and which one that was.
+    /// A connection to the first of these addresses that grants one, and which one that was. Where an
+    /// address has as many as may be, its turn is waited for, and `waiting` knows.
     ///
     /// Dropping it resets the connection instead of closing it, so that no port waits in `TIME_WAIT`:
     /// thousands of fresh connections a second to one target would run out of them.
@@ -114,8 +135,10 @@ impl Egress {
         &self,
         addresses: &Addresses,
         port: u16,
-    ) -> io::Result<(TcpStream, IpAddr)> {
-        let (stream, address) = race::connect(addresses.as_slice(), port).await?;
+        waiting: &Waiting,
+    ) -> io::Result<(Connection, IpAddr)> {
+        let door = race::Door { limit: self.limit.as_ref(), waiting };
+        let (stream, address) = race::connect(addresses.as_slice(), port, door).await?;
         stream.set_nodelay(true)?;
         stream.set_zero_linger()?;
         Ok((stream, address))
@@ -137,15 +160,24 @@ impl Egress {
     }
 
     /// A socket for datagrams to and from the first of these addresses, and which that is.
-    pub fn datagram(&self, addresses: &Addresses, port: u16) -> io::Result<(UdpSocket, IpAddr)> {
+    pub fn datagram(
+        &self,
+        addresses: &Addresses,
+        port: u16,
+        place: Admission,
+    ) -> io::Result<(Datagrams, IpAddr)> {
         let address = addresses.as_slice()[0];
-        Ok((datagram::udp(address, port)?, address))
+        Ok((Datagrams::new(datagram::udp(address, port)?, place), address))
     }
 
     /// A socket for echoes to and from the first of these addresses, and which that is.
-    pub fn echo(&self, addresses: &Addresses) -> Result<(Echo, IpAddr), EchoError> {
+    pub fn echo(
+        &self,
+        addresses: &Addresses,
+        place: Admission,
+    ) -> Result<(Echo, IpAddr), EchoError> {
         let address = addresses.as_slice()[0];
-        Ok((datagram::echo(address)?, address))
+        Ok((datagram::echo(address, place)?, address))
     }
 
     /// Verifies the server as `name` and encrypts. The error holds a [`rustls::Error`] where TLS,
@@ -156,10 +188,10 @@ impl Egress {
     pub async fn secure(
         &self,
         name: ServerName<'static>,
-        stream: TcpStream,
+        stream: Connection,
         offer: Offer,
         presented: &Presented,
-    ) -> io::Result<TlsStream<TcpStream>> {
+    ) -> io::Result<TlsStream<Connection>> {
         let connector = TlsConnector::from(Arc::clone(self.trust.config(offer)));
         presented.keeping(connector.connect(name, stream)).await
     }
@@ -169,9 +201,9 @@ impl Egress {
     pub async fn secure_unverified(
         &self,
         name: ServerName<'static>,
-        stream: TcpStream,
+        stream: Connection,
         presented: &Presented,
-    ) -> io::Result<TlsStream<TcpStream>> {
+    ) -> io::Result<TlsStream<Connection>> {
         let connector = TlsConnector::from(Arc::clone(self.trust.config_accepting()));
         presented.keeping(connector.connect(name, stream)).await
     }
@@ -183,7 +215,12 @@ impl Egress {
     ) -> Result<GuardedClient, reqwest::Error> {
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(self.trust.config(Offer::Http1).as_ref().clone());
-        GuardedClient::build(adjust(builder), Arc::clone(&self.names), Arc::clone(&self.policy))
+        GuardedClient::build(
+            adjust(builder),
+            Arc::clone(&self.names),
+            Arc::clone(&self.policy),
+            self.limit.clone(),
+        )
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -12,24 +13,44 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::connection::Connection;
 use super::exhaustion::is_local_exhaustion;
+use super::limit::{Limit, Waiting, admit};
 
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// When all fail, the error of the address that tells most.
-pub(super) async fn connect(addresses: &[IpAddr], port: u16) -> Result<(TcpStream, IpAddr)> {
-    match addresses {
-        [only] => Ok((TcpStream::connect((*only, port)).await?, *only)),
-        several => first_of(several, port).await,
+/// What lets a connection begin, and knows of those that wait for it.
+#[derive(Clone, Copy)]
+pub(super) struct Door<'a> {
+    pub(super) limit: Option<&'a Arc<Limit>>,
+    pub(super) waiting: &'a Waiting,
+}
+
+impl Door<'_> {
+    async fn connect(self, address: IpAddr, port: u16) -> Result<Connection> {
+        let place = admit(self.limit, address, self.waiting).await;
+        Ok(Connection::new(TcpStream::connect((address, port)).await?, place))
     }
 }
 
-async fn first_of(addresses: &[IpAddr], port: u16) -> Result<(TcpStream, IpAddr)> {
+/// When all fail, the error of the address that tells most.
+pub(super) async fn connect(
+    addresses: &[IpAddr],
+    port: u16,
+    door: Door<'_>,
+) -> Result<(Connection, IpAddr)> {
+    match addresses {
+        [only] => Ok((door.connect(*only, port).await?, *only)),
+        several => first_of(several, port, door).await,
+    }
+}
+
+async fn first_of(addresses: &[IpAddr], port: u16, door: Door<'_>) -> Result<(Connection, IpAddr)> {
     let mut waiting = addresses.iter();
     let mut under_way = FuturesUnordered::new();
     let mut told: Option<Refusal> = None;
     loop {
-        under_way.extend(waiting.next().map(|address| attempt(*address, port)));
+        under_way.extend(waiting.next().map(|address| attempt(*address, port, door)));
         let patience = if waiting.as_slice().is_empty() { Duration::MAX } else { STAGGER };
         match timeout(patience, under_way.next()).await {
             Ok(Some(Ok(connected))) => return Ok(connected),
@@ -41,8 +62,12 @@ async fn first_of(addresses: &[IpAddr], port: u16) -> Result<(TcpStream, IpAddr)
     Err(told.map_or_else(|| Error::from(ErrorKind::AddrNotAvailable), |refusal| refusal.error))
 }
 
-async fn attempt(address: IpAddr, port: u16) -> std::result::Result<(TcpStream, IpAddr), Refusal> {
-    let stream = TcpStream::connect((address, port)).await;
+async fn attempt(
+    address: IpAddr,
+    port: u16,
+    door: Door<'_>,
+) -> std::result::Result<(Connection, IpAddr), Refusal> {
+    let stream = door.connect(address, port).await;
     stream.map(|stream| (stream, address)).map_err(|error| Refusal { address, error })
 }
 
@@ -102,6 +127,11 @@ mod tests {
             "no IPv6 here, and IPv4 answered"
         );
         assert_eq!(most_telling([(v6, refused), (v4, unreachable)]), refused);
+    }
+
+    async fn connect(addresses: &[IpAddr], port: u16) -> Result<(Connection, IpAddr)> {
+        let door = Door { limit: None, waiting: &Waiting::default() };
+        super::connect(addresses, port, door).await
     }
 
     #[tokio::test]

@@ -208,6 +208,7 @@ fn listed(headers: &HeaderMap) -> Vec<(String, String)> {
 fn describe(error: SendError) -> String {
     let error = match error {
         SendError::Forbidden(refusal) => return format!("no connection: {refusal}"),
+        SendError::Capped => return format!("no connection: {error}"),
         SendError::Http(error) => error.without_url(),
     };
     let what = if error.is_connect() { "no connection" } else { "no response" };

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use pulse_core::models::particulars::SslMode;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::target::Target;
-use tokio::net::TcpStream;
 
 use super::log_in::LogIn;
 use super::peer::Peer;
@@ -13,7 +12,7 @@ use super::reach::Duplex;
 use super::talk::Talk;
 use super::trace::Trace;
 use super::{PrepareError, ProbeFailure};
-use crate::egress::Egress;
+use crate::egress::{Connection, Egress};
 
 /// Of what is said before the query.
 pub(super) const MOST_BEFORE: usize = 64 * 1024;
@@ -47,7 +46,7 @@ impl Database {
     pub(super) async fn encrypt(
         &self,
         egress: &Egress,
-        stream: TcpStream,
+        stream: Connection,
         trace: &mut Trace,
     ) -> Result<Box<dyn Duplex>, ProbeFailure> {
         Ok(match self.mode {

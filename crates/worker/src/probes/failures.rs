@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use chrono::DateTime;
-use pulse_core::models::run::{Detail, FailClass};
+use pulse_core::models::run::{Detail, FailClass, InconclusiveReason};
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError};
 
@@ -18,6 +18,15 @@ use crate::egress::{Presented, ResolveError, is_local_exhaustion};
 pub(super) fn timed_out(timeout: Duration, step: Step) -> ProbeFailure {
     let sentence = format!("timed out after {} ms while {step}", timeout.as_millis());
     ProbeFailure::of_target(FailClass::Timeout, sentence).with(step.detail())
+}
+
+/// The turn at an address did not come.
+pub(super) fn capped(timeout: Duration) -> ProbeFailure {
+    let sentence = format!(
+        "its turn did not come within {} ms: as much as may be was under way to the address",
+        timeout.as_millis()
+    );
+    ProbeFailure::inconclusive(InconclusiveReason::Capped, sentence)
 }
 
 pub(super) fn resolve(error: &ResolveError) -> ProbeFailure {

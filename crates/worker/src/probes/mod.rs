@@ -190,6 +190,9 @@ impl Probes {
         let walk = self.walk(egress, target, run, &mut trace);
         let ended = tokio::time::timeout(timeout, walk).await;
         let ended = ended.unwrap_or_else(|_| {
+            if trace.waiting().is_any() {
+                return Err(failures::capped(timeout));
+            }
             let told = trace.told_when_late();
             told.unwrap_or_else(|| Err(failures::timed_out(timeout, trace.step())))
         });

@@ -2,13 +2,12 @@
 
 use pulse_core::models::target::Target;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
 use super::trace::Trace;
 use super::{PrepareError, ProbeFailure, failures, reach};
-use crate::egress::Egress;
+use crate::egress::{Connection, Egress};
 
 /// A host, a port, and what a certificate there must be for.
 #[derive(Debug)]
@@ -29,7 +28,7 @@ impl Peer {
         &self,
         egress: &Egress,
         trace: &mut Trace,
-    ) -> Result<TcpStream, ProbeFailure> {
+    ) -> Result<Connection, ProbeFailure> {
         reach::connect(egress, &self.host, self.port, trace).await
     }
 
@@ -37,9 +36,9 @@ impl Peer {
     pub(super) async fn secure(
         &self,
         egress: &Egress,
-        stream: TcpStream,
+        stream: Connection,
         trace: &mut Trace,
-    ) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
+    ) -> Result<Box<TlsStream<Connection>>, ProbeFailure> {
         reach::secure(egress, self.name.clone(), stream, trace).await
     }
 
@@ -47,9 +46,9 @@ impl Peer {
     pub(super) async fn encrypt(
         &self,
         egress: &Egress,
-        stream: TcpStream,
+        stream: Connection,
         trace: &mut Trace,
-    ) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
+    ) -> Result<Box<TlsStream<Connection>>, ProbeFailure> {
         reach::encrypt(egress, self.name.clone(), stream, trace).await
     }
 
@@ -57,9 +56,9 @@ impl Peer {
     pub(super) async fn encrypt_unverified(
         &self,
         egress: &Egress,
-        stream: TcpStream,
+        stream: Connection,
         trace: &mut Trace,
-    ) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
+    ) -> Result<Box<TlsStream<Connection>>, ProbeFailure> {
         trace.securing();
         let tls = egress.secure_unverified(self.name.clone(), stream, trace.presented()).await;
         let tls = Box::new(tls.map_err(|error| failures::tls(&error, trace.presented()))?);

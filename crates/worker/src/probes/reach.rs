@@ -5,14 +5,13 @@ use std::net::IpAddr;
 use pulse_core::models::run::FailClass;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
 use super::bounded::Bounded;
 use super::trace::Trace;
 use super::{ProbeFailure, failures, http2};
-use crate::egress::{Addresses, Egress, Offer};
+use crate::egress::{Addresses, Connection, Egress, Offer};
 
 /// One address, and a port.
 pub(super) type Place = (Addresses, u16);
@@ -28,10 +27,10 @@ pub(super) async fn connect(
     host: &Host<String>,
     port: u16,
     trace: &mut Trace,
-) -> Result<TcpStream, ProbeFailure> {
+) -> Result<Connection, ProbeFailure> {
     let addresses = egress.resolve(host).await.map_err(|error| failures::resolve(&error))?;
     trace.resolved(matches!(host, Host::Domain(_)));
-    let connected = egress.connect(&addresses, port).await;
+    let connected = egress.connect(&addresses, port, trace.waiting()).await;
     let (stream, address) = connected.map_err(|error| failures::connect(&error))?;
     trace.connected(address);
     Ok(stream)
@@ -53,9 +52,9 @@ pub(super) async fn places(
 pub(super) async fn secure(
     egress: &Egress,
     name: ServerName<'static>,
-    stream: TcpStream,
+    stream: Connection,
     trace: &mut Trace,
-) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
+) -> Result<Box<TlsStream<Connection>>, ProbeFailure> {
     secure_for(egress, name, stream, Offer::Http1, trace).await
 }
 
@@ -63,10 +62,10 @@ pub(super) async fn secure(
 pub(super) async fn secure_for(
     egress: &Egress,
     name: ServerName<'static>,
-    stream: TcpStream,
+    stream: Connection,
     offer: Offer,
     trace: &mut Trace,
-) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
+) -> Result<Box<TlsStream<Connection>>, ProbeFailure> {
     let tls = egress.secure(name, stream, offer, trace.presented()).await;
     let tls = tls.map_err(|error| match offer {
         Offer::Http2 if failures::is_no_common_protocol(&error) => http2::not_spoken(),
@@ -80,7 +79,7 @@ pub(super) async fn secure_for(
 }
 
 /// Whether the server chose HTTP/2.
-pub(super) fn speaks_http2(tls: &TlsStream<TcpStream>) -> bool {
+pub(super) fn speaks_http2(tls: &TlsStream<Connection>) -> bool {
     tls.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
@@ -88,16 +87,16 @@ pub(super) fn speaks_http2(tls: &TlsStream<TcpStream>) -> bool {
 pub(super) async fn encrypt(
     egress: &Egress,
     name: ServerName<'static>,
-    stream: TcpStream,
+    stream: Connection,
     trace: &mut Trace,
-) -> Result<Box<TlsStream<TcpStream>>, ProbeFailure> {
+) -> Result<Box<TlsStream<Connection>>, ProbeFailure> {
     trace.securing();
     secure_for(egress, name, stream, Offer::Nothing, trace).await
 }
 
 /// The connection on which TLS can begin: with what came before it in hand, somebody in between could
 /// pass it off for what came inside.
-pub(super) fn bare(server: Bounded<TcpStream>) -> Result<TcpStream, ProbeFailure> {
+pub(super) fn bare(server: Bounded<Connection>) -> Result<Connection, ProbeFailure> {
     let sentence = "the server said more than it was asked before TLS began";
     server.into_stream().ok_or_else(|| ProbeFailure::of_target(FailClass::Protocol, sentence))
 }

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use pulse_core::models::particulars::Prelude;
 use pulse_core::models::run::FailClass;
-use tokio::net::TcpStream;
 
 use super::bounded::{Bounded, Lack};
 use super::log_in::refused;
 use super::trace::Trace;
 use super::{ProbeFailure, postgres, reach, smtp};
+use crate::egress::Connection;
 
 /// Of all that is said in the clear.
 const MOST: usize = 64 * 1024;
@@ -19,9 +19,9 @@ const TAG: &[u8] = b"p1 ";
 /// Goes as far as to where TLS begins.
 pub(super) async fn begin(
     prelude: Prelude,
-    stream: TcpStream,
+    stream: Connection,
     trace: &mut Trace,
-) -> Result<TcpStream, ProbeFailure> {
+) -> Result<Connection, ProbeFailure> {
     match prelude {
         Prelude::Smtp => smtp::begin_tls(stream, trace).await,
         Prelude::Imap => imap(stream, trace).await,
@@ -37,7 +37,7 @@ pub(super) async fn begin(
     }
 }
 
-async fn imap(stream: TcpStream, trace: &mut Trace) -> Result<TcpStream, ProbeFailure> {
+async fn imap(stream: Connection, trace: &mut Trace) -> Result<Connection, ProbeFailure> {
     let mut server = Bounded::new(stream, MOST);
     trace.asked();
     let greeting = line(&mut server, trace).await?;
@@ -57,7 +57,7 @@ async fn imap(stream: TcpStream, trace: &mut Trace) -> Result<TcpStream, ProbeFa
     Err(garbage())
 }
 
-async fn line(server: &mut Bounded<TcpStream>, trace: &mut Trace) -> Result<Bytes, ProbeFailure> {
+async fn line(server: &mut Bounded<Connection>, trace: &mut Trace) -> Result<Bytes, ProbeFailure> {
     let line = server.line(trace).await.map_err(Lack::of_long_reply)?;
     trace.read(Bytes::from([&line[..], b"\n"].concat()));
     Ok(line)

@@ -13,7 +13,7 @@ use rustls::ClientConnection;
 
 use super::ProbeFailure;
 use super::notes::Notes;
-use crate::egress::Presented;
+use crate::egress::{Presented, Waiting};
 
 /// What a run is doing. Shown as the end of "timed out while …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub(super) struct Trace {
     seen: Observation,
     notes: Notes,
     when_late: Option<Result<(), ProbeFailure>>,
+    waiting: Waiting,
 }
 
 impl Trace {
@@ -76,6 +77,7 @@ impl Trace {
             seen,
             notes: Notes::default(),
             when_late: None,
+            waiting: Waiting::default(),
         }
     }
 
@@ -112,6 +114,8 @@ impl Trace {
     }
 
     pub(super) fn connected(&mut self, address: IpAddr) {
+        // Attempts at other addresses that still waited are over with this.
+        self.waiting = Waiting::default();
         self.seen.phases.connect_us = Some(self.next(Step::Secure));
         self.seen.address = Some(address);
     }
@@ -119,6 +123,11 @@ impl Trace {
     /// Who is talked to where nothing connects.
     pub(super) fn towards(&mut self, address: IpAddr) {
         self.seen.address = Some(address);
+    }
+
+    /// Who waits for a turn at an address.
+    pub(super) const fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
 
     /// Where to keep the chain that the server presents.

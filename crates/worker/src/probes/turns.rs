@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use super::reach::Place;
 use super::trace::Trace;
 use super::{ProbeFailure, failures};
-use crate::egress::Egress;
+use crate::egress::{Admission, Datagrams, Egress};
 
 /// As between connections: RFC 8305, section 5.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -37,14 +37,15 @@ pub(super) trait Conversation: Send {
     /// After how long all lines are spoken to again; `None` for never.
     const AGAIN: Option<Duration>;
 
-    /// Opens a line: over UDP, where nothing else is said.
+    /// Opens a line to where it is admitted: over UDP, where nothing else is said.
     fn open(
         &mut self,
         _line: usize,
         egress: &Egress,
         (addresses, port): &Place,
-    ) -> Result<(UdpSocket, IpAddr), ProbeFailure> {
-        egress.datagram(addresses, *port).map_err(|error| failures::datagram(&error))
+        admission: Admission,
+    ) -> Result<(Datagrams, IpAddr), ProbeFailure> {
+        egress.datagram(addresses, *port, admission).map_err(|error| failures::datagram(&error))
     }
 
     /// What is said next on this line.
@@ -99,7 +100,7 @@ struct Round<'a, C> {
 
 struct Line {
     number: usize,
-    socket: UdpSocket,
+    socket: Datagrams,
     address: IpAddr,
 }
 
@@ -108,7 +109,7 @@ impl<C: Conversation> Round<'_, C> {
     /// answers then.
     async fn speak(&mut self) -> Result<Option<Duration>, ProbeFailure> {
         while let Some((number, place)) = self.waiting.next() {
-            if self.open(number, place) && self.say(self.lines.len() - 1).await {
+            if self.open(number, place).await && self.say(self.lines.len() - 1).await {
                 let is_last = self.waiting.len() == 0;
                 return Ok(if is_last { C::AGAIN } else { Some(STAGGER) });
             }
@@ -124,8 +125,9 @@ impl<C: Conversation> Round<'_, C> {
         }
     }
 
-    fn open(&mut self, number: usize, place: &Place) -> bool {
-        match self.talk.open(number, self.egress, place) {
+    async fn open(&mut self, number: usize, place: &Place) -> bool {
+        let admission = self.egress.admit(&place.0, self.trace.waiting()).await;
+        match self.talk.open(number, self.egress, place, admission) {
             Ok((socket, address)) => {
                 self.trace.towards(address);
                 self.lines.push(Line { number, socket, address });

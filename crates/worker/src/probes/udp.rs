@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::target::Target;
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::time::sleep;
 use url::Host;
 
 use super::talk::{LEAST_PIECE, MOST_REPLY, Talk, unmet};
@@ -39,16 +40,22 @@ impl Udp {
 impl Probe for Udp {
     async fn walk(&self, egress: &Egress, trace: &mut Trace) -> Result<(), ProbeFailure> {
         let places = reach::places(egress, &self.host, self.port, trace).await?;
-        let mut saying = Saying { talk: &self.talk, room: MOST_REPLY };
+        let said = Notify::new();
+        let mut saying = Saying { talk: &self.talk, room: MOST_REPLY, said: &said };
         if self.talk.expects_reply() {
             let (met, _line) = ask(&mut saying, egress, &places, trace).await?;
             return met;
         }
         // Also where the deadline is shorter still.
         trace.when_late(Ok(()));
-        match timeout(QUIET, ask(&mut saying, egress, &places, trace)).await {
-            Ok(Err(failure)) => Err(failure),
-            Ok(Ok(_)) | Err(_) => Ok(()),
+        // The silence of whoever was not spoken to yet says nothing.
+        let silence = async {
+            said.notified().await;
+            sleep(QUIET).await;
+        };
+        tokio::select! {
+            ended = ask(&mut saying, egress, &places, trace) => ended.map(|_anything| ()),
+            () = silence => Ok(()),
         }
     }
 }
@@ -57,6 +64,8 @@ struct Saying<'a> {
     talk: &'a Talk,
     /// How much more of what comes is read.
     room: usize,
+    /// Told of everything that is said.
+    said: &'a Notify,
 }
 
 impl Conversation for Saying<'_> {
@@ -66,6 +75,7 @@ impl Conversation for Saying<'_> {
     const AGAIN: Option<Duration> = None;
 
     fn say(&mut self, _line: usize) -> Vec<u8> {
+        self.said.notify_one();
         self.talk.send().unwrap_or_default().to_vec()
     }
 

@@ -6,6 +6,7 @@ mod closely;
 mod connecting;
 mod daemon;
 mod database;
+mod destinations;
 mod dns;
 mod grpc;
 mod guard;

@@ -83,7 +83,7 @@ pub(super) async fn over_tcp(
 ) -> Result<Message, ProbeFailure> {
     trace.tell("transport", "tcp");
     let whole = async {
-        let connected = egress.connect(addresses, *port).await;
+        let connected = egress.connect(addresses, *port, trace.waiting()).await;
         let (mut stream, _address) = connected.map_err(|error| failures::connect(&error))?;
         let bytes = async {
             let packet = asking.packet();

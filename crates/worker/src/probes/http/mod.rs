@@ -14,13 +14,12 @@ mod second;
 use http::HeaderValue;
 use pulse_core::models::http_version::HttpVersion;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 
 pub(super) use prepared::PreparedHttp;
 
 use super::trace::Trace;
 use super::{ProbeFailure, reach};
-use crate::egress::{Egress, Offer};
+use crate::egress::{Connection, Egress, Offer};
 use exchange::{Exchange, Manner};
 use hop::{Hop, Pointer};
 
@@ -107,7 +106,7 @@ impl HttpProbe {
     async fn ask_newer(
         &self,
         egress: &Egress,
-        (hop, name, tcp): (&Hop, ServerName<'static>, TcpStream),
+        (hop, name, tcp): (&Hop, ServerName<'static>, Connection),
         run: Option<HeaderValue>,
         manner: Manner,
         trace: &mut Trace,

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use pulse_core::models::run::InconclusiveReason;
 use pulse_core::models::target::Target;
-use tokio::net::UdpSocket;
 use url::Host;
 
 use super::reach::{self, Place};
 use super::trace::Trace;
 use super::turns::{Conversation, Heard, ask};
 use super::{PrepareError, Probe, ProbeFailure, failures};
-use crate::egress::{EchoError, Egress};
+use crate::egress::{Admission, Datagrams, EchoError, Egress};
 use packet::{Kind, Mark, TOKEN_BYTES};
 
 /// Whom to call.
@@ -61,8 +60,9 @@ impl Conversation for Calling {
         line: usize,
         egress: &Egress,
         (addresses, _port): &Place,
-    ) -> Result<(UdpSocket, IpAddr), ProbeFailure> {
-        let (echo, address) = egress.echo(addresses).map_err(no_socket)?;
+        admission: Admission,
+    ) -> Result<(Datagrams, IpAddr), ProbeFailure> {
+        let (echo, address) = egress.echo(addresses, admission).map_err(no_socket)?;
         self.lines.resize(line, (Kind::V4, 0));
         self.lines.push((Kind::of(address), echo.identifier));
         Ok((echo.socket, address))

@@ -12,7 +12,6 @@ use pulse_core::models::particulars::StartTls;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::FailClass;
 use pulse_core::models::target::Target;
-use tokio::net::TcpStream;
 
 use self::dialogue::{MOST, Reply, agreed, agreed_in_secret, introduce};
 use super::bounded::Bounded;
@@ -21,7 +20,7 @@ use super::peer::Peer;
 use super::reach::Duplex;
 use super::trace::Trace;
 use super::{PrepareError, Probe, ProbeFailure, failures, reach};
-use crate::egress::Egress;
+use crate::egress::{Connection, Egress};
 
 /// Whom to meet, and how far to go.
 #[derive(Debug)]
@@ -91,9 +90,9 @@ const STARTTLS: &str = "STARTTLS";
 
 /// The plain beginning of a session, up to where TLS begins.
 pub(super) async fn begin_tls(
-    stream: TcpStream,
+    stream: Connection,
     trace: &mut Trace,
-) -> Result<TcpStream, ProbeFailure> {
+) -> Result<Connection, ProbeFailure> {
     let own = stream.local_addr().map_err(|error| failures::talking(&error))?;
     let mut server = Bounded::new(stream, MOST);
     let offers = greeted(&mut server, own, trace).await?;
@@ -105,7 +104,7 @@ pub(super) async fn begin_tls(
 
 /// Is greeted, and hears what the server offers.
 async fn greeted(
-    server: &mut Bounded<TcpStream>,
+    server: &mut Bounded<Connection>,
     own: SocketAddr,
     trace: &mut Trace,
 ) -> Result<Reply, ProbeFailure> {
@@ -117,9 +116,9 @@ async fn greeted(
 }
 
 async fn turn_to_tls(
-    mut server: Bounded<TcpStream>,
+    mut server: Bounded<Connection>,
     trace: &mut Trace,
-) -> Result<TcpStream, ProbeFailure> {
+) -> Result<Connection, ProbeFailure> {
     server.say(b"STARTTLS\r\n").await?;
     agreed(&mut server, STARTTLS, trace).await?;
     reach::bare(server)
