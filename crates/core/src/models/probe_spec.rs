@@ -17,6 +17,9 @@ use super::way::{IpFamily, TlsOptions};
 
 const GET: &str = "GET";
 
+/// Of the body of an answer so many bytes are read when nobody asks for more or less.
+pub const USUAL_BODY_BYTES: u32 = 64 * 1024;
+
 /// Stands where a secret is not shown.
 pub const MASK: &str = "***";
 
@@ -39,6 +42,10 @@ pub struct ProbeSpec {
     /// `None` accepts any 2xx.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_status: Option<ExpectedStatus>,
+    /// Of the body of an answer so many bytes are read, and what follows is left; `None` for
+    /// [`USUAL_BODY_BYTES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_body_bytes: Option<u32>,
     /// How many redirects are followed; 0 to 20.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_redirects: u8,
@@ -84,6 +91,7 @@ impl ProbeSpec {
             headers: BTreeMap::new(),
             body: None,
             expected_status: None,
+            max_body_bytes: None,
             max_redirects: 0,
             http_version: HttpVersion::default(),
             send: None,

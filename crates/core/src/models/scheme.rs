@@ -90,8 +90,16 @@ pub(super) struct Traits {
     takes: &'static [&'static str],
 }
 
-const REQUEST: &[&str] =
-    &["method", "expected_status", "max_redirects", "http_version", "headers", "body", "auth"];
+const REQUEST: &[&str] = &[
+    "method",
+    "expected_status",
+    "max_body_bytes",
+    "max_redirects",
+    "http_version",
+    "headers",
+    "body",
+    "auth",
+];
 const CALL: &[&str] = &["headers", "auth"];
 const CONVERSATION: &[&str] = &["headers", "auth", "send", "expect"];
 const TALK: &[&str] = &["send", "expect"];

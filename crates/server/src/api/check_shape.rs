@@ -210,6 +210,9 @@ pub struct CheckBody {
     /// The statuses that mean ok; `null` for any 2xx.
     #[schema(schema_with = statuses_or_null)]
     expected_status: Option<ExpectedStatus>,
+    /// Of a body so many bytes are read, if not 64 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_body_bytes: Option<u32>,
     /// How many redirects are followed.
     max_redirects: u8,
     /// Which HTTP the request is made over, if not 1.1.
@@ -298,6 +301,7 @@ impl From<CheckView> for CheckBody {
             url: config.probe.url,
             method: config.probe.method,
             expected_status: config.probe.expected_status.clone(),
+            max_body_bytes: config.probe.max_body_bytes,
             max_redirects: config.probe.max_redirects,
             http_version: (!http.is_usual()).then_some(http.as_str()),
             interval_seconds: config.interval_seconds,
@@ -352,6 +356,9 @@ pub struct CheckInput {
     /// The statuses that mean ok: one, a class, a range, or several parted by commas. Any 2xx when left out.
     #[schema(schema_with = statuses_or_null, required = false)]
     expected_status: Option<ExpectedStatus>,
+    /// Of the body of an answer so many bytes are read, at most 1 MiB; what follows is left, and is no failure.
+    #[schema(minimum = 1, maximum = 1_048_576, default = 65_536)]
+    max_body_bytes: Option<u32>,
     /// How many redirects are followed; the status, the address and the phases are those of the last request.
     #[schema(minimum = 0, maximum = 20, default = 0)]
     max_redirects: Option<u8>,

@@ -15,6 +15,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConnection, ProtocolVersion, SupportedCipherSuite};
 
 use super::certificate;
+use super::http::Taken;
 use crate::egress::Presented;
 
 /// More of a `Location` is not shown; a check's own address may be as long.
@@ -54,6 +55,8 @@ pub struct Notes {
     reply: Reply,
     answers: Vec<Answer>,
     facts: Vec<(&'static str, String)>,
+    /// For as long as what is kept of the reply.
+    room: Taken,
 }
 
 /// What came back, in the pieces in which it came.
@@ -78,13 +81,17 @@ impl Notes {
 
     pub(super) fn redirected(&mut self) {
         let redirects = self.redirects.saturating_add(1);
-        *self = Self { redirects, ..Self::default() };
+        *self = Self { redirects, room: self.room.take(), ..Self::default() };
     }
 
     /// A piece of what comes back was read.
     pub(super) fn read(&mut self, piece: Bytes) {
         self.reply.bytes += piece.len() as u64;
         self.reply.pieces.push(piece);
+    }
+
+    pub(super) fn hold(&mut self, taken: Taken) {
+        self.room = taken;
     }
 
     pub(super) fn tell(&mut self, name: &'static str, value: String) {

@@ -12,6 +12,7 @@ use pulse_core::models::run::{Detail, Observation, Phases};
 use rustls::ClientConnection;
 
 use super::ProbeFailure;
+use super::http::Taken;
 use super::notes::Notes;
 use crate::egress::{Presented, Waiting};
 
@@ -175,6 +176,11 @@ impl Trace {
     pub(super) fn read(&mut self, piece: Bytes) {
         self.replied();
         self.notes.read(piece);
+    }
+
+    /// Keeps what the look takes of a worker's room until it has been judged.
+    pub(super) fn hold(&mut self, taken: Taken) {
+        self.notes.hold(taken);
     }
 
     /// What the target said of itself, in the check's own words for it.

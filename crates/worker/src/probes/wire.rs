@@ -7,6 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use pulse_core::models::probe_spec::USUAL_BODY_BYTES;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What reading fails with once the allowance is used up. No socket says this of itself.
@@ -14,6 +15,11 @@ pub(super) const USED_UP: io::ErrorKind = io::ErrorKind::FileTooLarge;
 
 /// Head and body, and as much again for what frames them.
 pub(super) const MOST_WIRE: usize = 512 * 1024;
+
+/// The same where so much of a body is read.
+pub(super) const fn allowance(most_body: usize) -> usize {
+    MOST_WIRE + 2 * most_body.saturating_sub(USUAL_BODY_BYTES as usize)
+}
 
 /// At most `allowance` more bytes can be read from `stream`.
 #[derive(Debug)]

@@ -135,6 +135,8 @@ impl Reader {
         ProbeSpec {
             method: self.or("method", bare.method.clone(), rules::method).unwrap_or_default(),
             expected_status: self.optional("expected_status", rules::expected_status),
+            max_body_bytes: self
+                .optional("max_body_bytes", rules::within(&rules::BODY_BYTES, " (1 MiB)")),
             max_redirects: self
                 .or("max_redirects", 0, rules::within(&rules::REDIRECTS, ""))
                 .unwrap_or_default(),

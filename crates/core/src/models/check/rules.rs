@@ -26,6 +26,8 @@ pub const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD",
 
 pub(super) const INTERVALS: std::ops::RangeInclusive<u32> = 1..=604_800;
 pub(super) const THRESHOLDS: std::ops::RangeInclusive<u32> = 1..=100;
+/// A worker keeps what it reads of many answers at a time.
+pub(super) const BODY_BYTES: std::ops::RangeInclusive<u32> = 1..=1_048_576;
 pub(super) const REDIRECTS: std::ops::RangeInclusive<u8> = 0..=20;
 /// A run holds a place in its worker while it lasts.
 const LONGEST_TIMEOUT_MS: u32 = 300_000;

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TE};
 use http::{Method, Request, StatusCode, request};
-use pulse_core::models::probe_spec::ProbeSpec;
+use pulse_core::models::probe_spec::{ProbeSpec, USUAL_BODY_BYTES};
 use pulse_core::models::run::FailClass;
 use pulse_core::models::scheme::Scheme;
 use pulse_core::models::target::Target;
@@ -75,7 +75,7 @@ impl Grpc {
             let (answer, trailers) = read(body).await?;
             verdict::of(trailers.as_ref().unwrap_or(&headers), &answer, trace)
         };
-        http2::open(stream).await?.converse(talk).await
+        http2::open(stream, USUAL_BODY_BYTES).await?.converse(talk).await
     }
 }
 

@@ -16,10 +16,8 @@ use super::hop::Pointer;
 use crate::probes::ProbeFailure;
 use crate::probes::drive::drive;
 use crate::probes::trace::Trace;
-use crate::probes::wire::{MOST_WIRE, Metered};
+use crate::probes::wire::{Metered, allowance};
 
-/// Of a body no more is read than this.
-pub(super) const MOST_BODY: usize = 64 * 1024;
 /// A chunk counts for no less than this, because each costs a turn of the task however small it is.
 pub(super) const LEAST_CHUNK: usize = 64;
 /// Real answers with more headers than hyper's hundred exist, and are not down.
@@ -45,6 +43,8 @@ pub(super) struct Manner {
     pub(super) follow: bool,
     /// Whether all of the body is kept, as far as it is read.
     pub(super) keep_body: bool,
+    /// Of a body so many bytes are read.
+    pub(super) most_body: u32,
 }
 
 impl Default for Exchange {
@@ -65,13 +65,13 @@ impl Exchange {
         &self,
         stream: S,
         request: Request<Full<Bytes>>,
-        Manner { many_headers, follow, keep_body, .. }: Manner,
+        Manner { many_headers, follow, keep_body, most_body, .. }: Manner,
         trace: &mut Trace,
     ) -> Result<Option<Pointer>, ProbeFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let io = TokioIo::new(Metered::new(stream, MOST_WIRE));
+        let io = TokioIo::new(Metered::new(stream, allowance(most_body as usize)));
         let http = if many_headers { &self.roomy } else { &self.usual };
         let (mut sender, connection) =
             http.handshake(io).await.map_err(|error| failures::before_head(&error))?;
@@ -83,7 +83,7 @@ impl Exchange {
             let (head, body) = answer.into_parts();
             trace.answered(head);
             match pointer {
-                None => read_some(body, keep_body, trace).await.map(|()| None),
+                None => read_some(body, most_body, keep_body, trace).await.map(|()| None),
                 pointer => Ok(pointer),
             }
         };
@@ -102,17 +102,19 @@ impl Exchange {
 /// Of the body the first piece is kept, for people; all of them, if `keep_all`.
 async fn read_some(
     mut body: Incoming,
+    most: u32,
     keep_all: bool,
     trace: &mut Trace,
 ) -> Result<(), ProbeFailure> {
-    let (mut room, mut is_first) = (MOST_BODY, true);
+    let (mut room, mut is_first) = (most as usize, true);
     while room > 0 {
         let Some(frame) = body.frame().await else {
             break;
         };
         match frame {
             Ok(frame) => {
-                let piece = frame.into_data().unwrap_or_default();
+                let mut piece = frame.into_data().unwrap_or_default();
+                piece.truncate(room);
                 room = room.saturating_sub(piece.len().max(LEAST_CHUNK));
                 if is_first || keep_all {
                     trace.read(piece);

@@ -3,12 +3,14 @@
 //!
 //! The run's own task drives the connection, so a run costs no second task and leaves nothing behind
 //! when it is dropped. One deadline holds over everything. Of an answer 64 KiB of body are read at
-//! most, and of its head 256 KiB: a hostile server costs the deadline and half a megabyte.
+//! most unless the check asks for more, and of its head 256 KiB: a hostile server costs the deadline
+//! and half a megabyte. What is kept of larger bodies is bounded over all looks together.
 
 mod exchange;
 mod failures;
 mod hop;
 mod prepared;
+mod room;
 mod second;
 
 use http::HeaderValue;
@@ -16,17 +18,20 @@ use pulse_core::models::http_version::HttpVersion;
 use rustls::pki_types::ServerName;
 
 pub(super) use prepared::PreparedHttp;
+pub(super) use room::Taken;
 
 use super::trace::Trace;
 use super::{ProbeFailure, reach};
 use crate::egress::{Connection, Egress, Offer};
 use exchange::{Exchange, Manner};
 use hop::{Hop, Pointer};
+use room::Room;
 
 /// The HTTP probe; one serves all runs.
 #[derive(Clone, Debug, Default)]
 pub struct HttpProbe {
     exchange: Exchange,
+    room: Room,
 }
 
 impl HttpProbe {
@@ -55,12 +60,16 @@ impl HttpProbe {
         run: Option<HeaderValue>,
         trace: &mut Trace,
     ) -> Result<(), ProbeFailure> {
+        if target.keeps_body() {
+            trace.hold(self.room.take(target.most_body())?);
+        }
         let most = target.most_redirects();
         let manner = Manner {
             version: target.version(),
             many_headers: target.has_many_headers(),
             follow: most > 0,
             keep_body: target.keeps_body(),
+            most_body: target.most_body(),
         };
         let mut pointer = self.ask(egress, target.first(), run.clone(), manner, trace).await?;
         let (mut from, mut left): (Option<Hop>, u8) = (None, most);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use pulse_core::models::http_version::HttpVersion;
-use pulse_core::models::probe_spec::ProbeSpec;
+use pulse_core::models::probe_spec::{ProbeSpec, USUAL_BODY_BYTES};
 use url::Url;
 
 use super::hop::Hop;
@@ -22,6 +22,7 @@ pub struct PreparedHttp {
     many_headers: AtomicBool,
     /// Whether all of a body is kept, as far as it is read.
     keeps_body: bool,
+    most_body: u32,
 }
 
 impl PreparedHttp {
@@ -41,7 +42,8 @@ impl PreparedHttp {
             return Err(PrepareError::Field { field: "headers", detail });
         }
         let most_redirects = spec.max_redirects;
-        Ok(Self { first, most_redirects, version, many_headers, keeps_body: false })
+        let most_body = spec.max_body_bytes.unwrap_or(USUAL_BODY_BYTES);
+        Ok(Self { first, most_redirects, version, many_headers, keeps_body: false, most_body })
     }
 
     /// The same, and all of a body is kept, if so.
@@ -60,6 +62,11 @@ impl PreparedHttp {
 
     pub(super) const fn keeps_body(&self) -> bool {
         self.keeps_body
+    }
+
+    /// Of a body so many bytes are read.
+    pub(super) const fn most_body(&self) -> u32 {
+        self.most_body
     }
 
     pub(super) const fn first(&self) -> &Hop {

@@ -5,7 +5,7 @@ use h2::RecvStream;
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::exchange::{LEAST_CHUNK, MOST_BODY, Manner};
+use super::exchange::{LEAST_CHUNK, Manner};
 use super::hop::Pointer;
 use crate::probes::trace::Trace;
 use crate::probes::{ProbeFailure, http2};
@@ -15,7 +15,7 @@ use crate::probes::{ProbeFailure, http2};
 pub(super) async fn over<S>(
     stream: S,
     (request, body): (Request<()>, Bytes),
-    Manner { follow, keep_body, .. }: Manner,
+    Manner { follow, keep_body, most_body, .. }: Manner,
     trace: &mut Trace,
 ) -> Result<Option<Pointer>, ProbeFailure>
 where
@@ -27,25 +27,27 @@ where
         let (head, body) = answer.into_parts();
         trace.answered(head);
         match pointer {
-            None => read_some(body, keep_body, trace).await.map(|()| None),
+            None => read_some(body, most_body, keep_body, trace).await.map(|()| None),
             pointer => Ok(pointer),
         }
     };
-    http2::open(stream).await?.converse(talk).await
+    http2::open(stream, most_body).await?.converse(talk).await
 }
 
 /// As over HTTP/1.1. Room that was used is not given back, so the server cannot send much more than
 /// is read.
 async fn read_some(
     mut body: RecvStream,
+    most: u32,
     keep_all: bool,
     trace: &mut Trace,
 ) -> Result<(), ProbeFailure> {
-    let (mut room, mut is_first) = (MOST_BODY, true);
+    let (mut room, mut is_first) = (most as usize, true);
     while room > 0 {
         match body.data().await {
             None => break,
-            Some(Ok(piece)) => {
+            Some(Ok(mut piece)) => {
+                piece.truncate(room);
                 room = room.saturating_sub(piece.len().max(LEAST_CHUNK));
                 if is_first || keep_all {
                     trace.read(piece);

@@ -1,7 +1,7 @@
 //! HTTP/2 over a connection that is already there: one request, one answer.
 //!
 //! What a hostile server can cost is bounded here for whoever asks: so many bytes are read in all, a
-//! head may unfold to so much, a body has room for its first 128 KiB alone, and the server may push
+//! head may unfold to so much, a body has room for twice what is read of it, and the server may push
 //! nothing.
 
 mod failures;
@@ -15,12 +15,13 @@ use http::header::{CONNECTION, HOST, HeaderMap};
 use http::request;
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri, Version};
+use pulse_core::models::probe_spec::USUAL_BODY_BYTES;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::ProbeFailure;
 use super::drive::drive;
 use super::trace::Trace;
-use super::wire::{MOST_WIRE, Metered};
+use super::wire::{Metered, allowance};
 
 pub(super) use failures::{before_head, in_body, is_used_up, not_spoken};
 
@@ -32,9 +33,9 @@ const MOST_HEADERS: usize = 500;
 const MOST_UNFOLDED: u32 = 1024 * 1024;
 /// What a header counts for beyond its text (RFC 9113, section 6.5.2).
 const HEADER_COUNTS: usize = 32;
-/// The room for a body, never given back. Twice what is read of one: a few bytes more than the usual
-/// window would not be told to the server, and it would stall on the last of them.
-const WINDOW: u32 = 128 * 1024;
+/// The least room for a body, never given back. Twice what is read of one: a few bytes more than the
+/// usual window would not be told to the server, and it would stall on the last of them.
+const WINDOW: u32 = 2 * USUAL_BODY_BYTES;
 /// A few thousand frames may wait to be read, however small they are.
 const FRAMES_COUNT: usize = 1024 * 1024;
 /// A few bytes on the wire can be a hundred times as many in memory until they are looked at.
@@ -46,17 +47,18 @@ pub(super) struct Opened<S: AsyncRead + AsyncWrite + Unpin> {
     connection: Connection<Metered<S>, Bytes>,
 }
 
-/// Sends the preface. The server is not waited for.
-pub(super) async fn open<S>(stream: S) -> Result<Opened<S>, ProbeFailure>
+/// Sends the preface. The server is not waited for. Of a body `most_body` bytes will be read.
+pub(super) async fn open<S>(stream: S, most_body: u32) -> Result<Opened<S>, ProbeFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let metered = Metered::in_turns(stream, MOST_WIRE, TURN);
+    let metered = Metered::in_turns(stream, allowance(most_body as usize), TURN);
+    let window = most_body.saturating_mul(2).max(WINDOW);
     let opening = Builder::new()
         .enable_push(false)
         .max_header_list_size(MOST_UNFOLDED)
-        .initial_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
+        .initial_window_size(window)
+        .initial_connection_window_size(window)
         .data_frame_budget(FRAMES_COUNT)
         .handshake(metered)
         .await;

@@ -31,7 +31,7 @@ fn a_short_interval_gets_a_timeout_that_fits() {
 #[test]
 fn every_field_at_fault_is_named_at_once() {
     let body = json!({
-        "name": "", "url": "example.com", "method": "BREW", "expected_status": 99, "max_redirects": 21,
+        "name": "", "url": "example.com", "method": "BREW", "expected_status": 99, "max_body_bytes": 0, "max_redirects": 21,
         "http_version": "3",
         "interval_seconds": 0,
         "alert_threshold": 0, "alert_window": 101, "recovery_threshold": 0, "timeout_ms": -1, "webhook_url": "ftp://x", "headers": {"a b": "c"},
@@ -43,6 +43,7 @@ fn every_field_at_fault_is_named_at_once() {
         "/url",
         "/method",
         "/expected_status",
+        "/max_body_bytes",
         "/max_redirects",
         "/http_version",
         "/headers",
@@ -91,12 +92,19 @@ fn what_belongs_to_a_request_is_refused_where_none_is_made() {
     let full = json!({
         "name": "a", "url": "tls://mail.example:993", "method": "POST", "expected_status": 200,
         "max_redirects": 1, "headers": {"a": "b"}, "body": "c",
-        "http_version": "2",
+        "http_version": "2", "max_body_bytes": 1,
     });
 
     assert!(CheckDraft::read(bare).is_ok());
-    let all =
-        ["/body", "/expected_status", "/headers", "/http_version", "/max_redirects", "/method"];
+    let all = [
+        "/body",
+        "/expected_status",
+        "/headers",
+        "/http_version",
+        "/max_body_bytes",
+        "/max_redirects",
+        "/method",
+    ];
     assert_eq!(faults(full), all);
 }
 

@@ -1,0 +1,58 @@
+//! Bodies: how much of an answer's is read, and what a request's may be.
+
+use pulse_core::models::http_version::HttpVersion;
+use pulse_core::models::probe_spec::ProbeSpec;
+use pulse_core::models::run::{FailClass, Outcome};
+use serde_json::json;
+
+use crate::looking::{Look, get};
+use crate::nginx::Nginx;
+use crate::servers::Server;
+use crate::tls::{Authority, params};
+
+const MIB: u32 = 1024 * 1024;
+
+fn reading(url: String, most: u32, size: u32) -> ProbeSpec {
+    let whole = json!([{"source": "size", "comparison": "equals", "target": size}]);
+    let assertions = serde_json::from_value(whole).unwrap();
+    ProbeSpec { max_body_bytes: Some(most), assertions, ..get(url) }
+}
+
+async fn stalling_at(bytes: u32) -> Server {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n";
+    Server::stalling_after(head.to_owned() + &"x".repeat(bytes as usize)).await
+}
+
+#[tokio::test]
+async fn as_much_is_awaited_as_the_check_asks_for_and_not_a_byte_more() {
+    for most in [1, 100, 70_000, MIB] {
+        let (enough, too_little) = (stalling_at(most).await, stalling_at(most - 1).await);
+
+        Look::with(reading(enough.url(), most, most)).expect_ok().await;
+        let late = Look::with(reading(too_little.url(), most, most)).within(300);
+        late.expect_fail(FailClass::Timeout).await;
+    }
+}
+
+#[tokio::test]
+async fn as_much_is_read_over_http2() {
+    let authority = Authority::new();
+    let nginx = Nginx::start(&authority.issue(&params("localhost")), "location /big { root .; }");
+    let url = format!("http://127.0.0.1:{}/big", nginx.h2c);
+    let two = |spec| ProbeSpec { http_version: HttpVersion::Two, ..spec };
+
+    for (most, size) in [(1, 1), (70_000, 70_000), (999_999, 999_999), (MIB, 1_000_000)] {
+        Look::with(two(reading(url.clone(), most, size))).expect_ok().await;
+    }
+}
+
+#[tokio::test]
+async fn a_megabyte_of_tiny_chunks_ends_before_it_costs_much() {
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let server = Server::answering(head.to_owned() + &"1\r\nx\r\n".repeat(100_000)).await;
+
+    let (outcome, _, evidence) = Look::with(reading(server.url(), MIB, 0)).closely().await;
+
+    assert_eq!(outcome, Outcome::Fail(FailClass::Assertion));
+    assert_eq!(evidence.reply_bytes, Some(u64::from(MIB / 64)), "each counts for 64 bytes");
+}
