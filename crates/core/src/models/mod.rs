@@ -55,6 +55,7 @@ pub mod particulars;
 pub mod pattern;
 pub mod probe_spec;
 pub mod question;
+pub mod request_body;
 pub mod retry;
 pub mod run;
 pub mod schedule;

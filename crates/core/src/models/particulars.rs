@@ -121,6 +121,7 @@ pub(super) fn check_words(
 /// # Errors
 /// The field at fault, and what is wrong with it, for the person who wrote it.
 pub fn check_spec(scheme: Scheme, spec: &ProbeSpec) -> Result<(), (&'static str, String)> {
+    spec.check_body()?;
     check_log_in(scheme, spec.auth.as_ref()).map_err(|detail| ("auth", detail.to_owned()))?;
     if let (Scheme::Redis | Scheme::Rediss, Some(send)) = (scheme, &spec.send) {
         command_line::split(send).map_err(|detail| ("send", detail.to_owned()))?;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::assertion::Assertion;
 use super::expected_status::ExpectedStatus;
@@ -36,9 +37,15 @@ pub struct ProbeSpec {
     /// Sent as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// Sent as it is.
+    /// Sent as it is. Of this and the next two there is one at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// Sent as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<Value>,
+    /// Sent as a form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<BTreeMap<String, String>>,
     /// `None` accepts any 2xx.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_status: Option<ExpectedStatus>,
@@ -90,6 +97,8 @@ impl ProbeSpec {
             method: get(),
             headers: BTreeMap::new(),
             body: None,
+            json: None,
+            form: None,
             expected_status: None,
             max_body_bytes: None,
             max_redirects: 0,
@@ -110,12 +119,14 @@ impl ProbeSpec {
     #[must_use]
     pub fn text_bytes(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
-        let texts = [&self.body, &self.send, &self.expect];
+        let texts = [&self.send, &self.expect];
+        let body = self.request_body().map_or(0, |body| body.text.len());
         let auth = self.auth.as_ref().map_or(0, Auth::text_bytes);
         let tls = self.tls.as_ref().map_or(0, |tls| tls.text_bytes());
         let sealed = self.sealed.as_ref().map_or(0, |sealed| sealed.bytes());
         self.url.len()
             + tls
+            + body
             + self.method.len()
             + headers.sum::<usize>()
             + texts.into_iter().flatten().map(String::len).sum::<usize>()

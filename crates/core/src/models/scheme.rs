@@ -98,6 +98,8 @@ const REQUEST: &[&str] = &[
     "http_version",
     "headers",
     "body",
+    "json",
+    "form",
     "auth",
 ];
 const CALL: &[&str] = &["headers", "auth"];

@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::ids::ProjectId;
 use super::probe_spec::{Auth, ProbeSpec};
@@ -23,7 +24,7 @@ const MOST_VALUE_BYTES: usize = 16 * 1024;
 pub const MOST_REFERENCES: usize = 50;
 
 /// Fields of a check whose texts may refer to secrets. All others are shown to people, or logged.
-pub const FIELDS: [&str; 4] = ["headers", "body", "send", "auth"];
+pub const FIELDS: [&str; 6] = ["headers", "body", "json", "form", "send", "auth"];
 
 /// What a secret is called: 1 to 64 letters, digits, `_` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -138,8 +139,10 @@ impl ProbeSpec {
         let headers = self.headers.values().map(|it| ("headers", it));
         let texts = [("body", &self.body), ("send", &self.send)];
         let texts = texts.into_iter().filter_map(|(field, text)| Some((field, text.as_ref()?)));
+        let json = self.json.iter().flat_map(texts_in).map(|it| ("json", it));
+        let form = self.form.iter().flat_map(BTreeMap::values).map(|it| ("form", it));
         let auth = self.auth.iter().flat_map(texts_of).map(|it| ("auth", it));
-        for (field, text) in headers.chain(texts).chain(auth) {
+        for (field, text) in headers.chain(texts).chain(json).chain(form).chain(auth) {
             for name in names(text) {
                 found.entry(name).or_insert(field);
             }
@@ -151,10 +154,14 @@ impl ProbeSpec {
     #[must_use]
     pub fn with_secrets(&self, values: &BTreeMap<SecretName, String>) -> Self {
         let filled = |text: &String| fill(text, values);
-        let headers = self.headers.iter().map(|(name, value)| (name.clone(), filled(value)));
+        let fields = |fields: &BTreeMap<String, String>| {
+            fields.iter().map(|(name, value)| (name.clone(), filled(value))).collect()
+        };
         Self {
-            headers: headers.collect(),
+            headers: fields(&self.headers),
             body: self.body.as_ref().map(filled),
+            json: self.json.as_ref().map(|value| fill_in(value, values)),
+            form: self.form.as_ref().map(fields),
             send: self.send.as_ref().map(filled),
             auth: self.auth.as_ref().map(|auth| match auth {
                 Auth::Basic { username, password } => {
@@ -165,6 +172,29 @@ impl ProbeSpec {
             sealed: None,
             ..self.clone()
         }
+    }
+}
+
+/// The texts of a JSON value, without the names of fields.
+fn texts_in(value: &Value) -> Box<dyn Iterator<Item = &String> + '_> {
+    match value {
+        Value::String(text) => Box::new(std::iter::once(text)),
+        Value::Array(items) => Box::new(items.iter().flat_map(texts_in)),
+        Value::Object(fields) => Box::new(fields.values().flat_map(texts_in)),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// A JSON value with values in the places of references.
+fn fill_in(value: &Value, values: &BTreeMap<SecretName, String>) -> Value {
+    let filled = |value| fill_in(value, values);
+    match value {
+        Value::String(text) => Value::String(fill(text, values)),
+        Value::Array(items) => items.iter().map(filled).collect(),
+        Value::Object(fields) => Value::Object(
+            fields.iter().map(|(name, value)| (name.clone(), filled(value))).collect(),
+        ),
+        other => other.clone(),
     }
 }
 

@@ -238,6 +238,12 @@ pub struct CheckBody {
     headers: BTreeMap<String, String>,
     /// Sent with each run.
     body: Option<String>,
+    /// Sent with each run, as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    json: Option<Value>,
+    /// Sent with each run, as a form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    form: Option<BTreeMap<String, String>>,
     /// What is said once the way is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     send: Option<String>,
@@ -313,6 +319,8 @@ impl From<CheckView> for CheckBody {
             webhook_secret: None,
             headers: config.probe.headers,
             body: config.probe.body,
+            json: config.probe.json,
+            form: config.probe.form,
             send: config.probe.send,
             expect: config.probe.expect,
             auth: config.probe.auth.as_ref().map(Auth::masked).map(AuthShape::from),
@@ -389,8 +397,12 @@ pub struct CheckInput {
     webhook_secret: Option<String>,
     /// Sent with each run: at most 50, and 16 KiB in all. `{{secret.NAME}}` in a value stands for a secret.
     headers: Option<BTreeMap<String, String>>,
-    /// Sent with each run: at most 64 KiB. `{{secret.NAME}}` stands for a secret.
+    /// Sent with each run: at most 64 KiB. `{{secret.NAME}}` stands for a secret. Instead of it there may be `json` or `form`.
     body: Option<String>,
+    /// Sent as `application/json`, unless a header says otherwise: any value but `null`, at most 64 KiB.
+    json: Option<Value>,
+    /// Sent as `application/x-www-form-urlencoded`, unless a header says otherwise: at most 64 KiB.
+    form: Option<BTreeMap<String, String>>,
     /// What is said once the way is there: at most 64 KiB. A text for tcp, tls and udp, a command for redis and rediss, a
     /// query for postgres and mysql, a message for ws and wss.
     #[schema(max_length = 65_536, example = "PING\r\n")]

@@ -332,12 +332,14 @@ async fn what_belongs_to_a_probe_comes_back_as_it_was_given() {
         "retry": {"attempts": 3, "delay_ms": 100, "backoff": "exponential", "on": ["connect"]},
         "upside_down": true,
         "auth": {"type": "basic", "username": "me", "password": "hush"},
+        "max_body_bytes": 1_048_576,
+        "json": {"a": [1, null, {"b": "c"}]},
     });
 
     let path = world.a_check(&given).await;
     let shown = world.get(&path).await;
 
-    for field in ["assertions", "retry", "upside_down"] {
+    for field in ["assertions", "retry", "upside_down", "max_body_bytes", "json"] {
         assert_eq!(shown[field], given[field]);
     }
     assert_eq!(shown["auth"], json!({"type": "basic", "username": "me", "password": "***"}));

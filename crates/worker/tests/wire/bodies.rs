@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::looking::{Look, get};
 use crate::nginx::Nginx;
-use crate::servers::Server;
+use crate::servers::{Server, header};
 use crate::tls::{Authority, params};
 
 const MIB: u32 = 1024 * 1024;
@@ -55,4 +55,25 @@ async fn a_megabyte_of_tiny_chunks_ends_before_it_costs_much() {
 
     assert_eq!(outcome, Outcome::Fail(FailClass::Assertion));
     assert_eq!(evidence.reply_bytes, Some(u64::from(MIB / 64)), "each counts for 64 bytes");
+}
+
+#[tokio::test]
+async fn json_and_forms_say_what_they_are_unless_the_check_does() {
+    let server = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let post = || ProbeSpec { method: "POST".into(), ..get(server.url()) };
+    let said = |kind: &str| [("content-TYPE".to_owned(), kind.to_owned())].into();
+    let value = json!({"a": [1, null, "ä"]});
+    let form = [("a b".to_owned(), "c&d".to_owned())];
+
+    Look::with(ProbeSpec { json: Some(value.clone()), ..post() }).expect_ok().await;
+    Look::with(ProbeSpec { form: Some(form.into()), ..post() }).expect_ok().await;
+    let problem = ProbeSpec { headers: said("application/problem+json"), ..post() };
+    Look::with(ProbeSpec { json: Some(value), ..problem }).expect_ok().await;
+
+    let requests = server.requests.all();
+    let kinds: Vec<_> = requests.iter().map(|it| header(it, "content-type").unwrap()).collect();
+    let form = "application/x-www-form-urlencoded";
+    assert_eq!(kinds, ["application/json", form, "application/problem+json"]);
+    assert!(requests[0].ends_with("\r\n\r\n{\"a\":[1,null,\"ä\"]}"), "{}", requests[0]);
+    assert!(requests[1].ends_with("\r\n\r\na+b=c%26d"), "{}", requests[1]);
 }

@@ -9,6 +9,7 @@ use super::{CheckConfig, CheckDraft, FieldError, Region, rules};
 use crate::models::assertion::Assertion;
 use crate::models::particulars;
 use crate::models::probe_spec::ProbeSpec;
+use crate::models::request_body;
 use crate::models::scheme::Scheme;
 use crate::models::secret::{self, MOST_REFERENCES};
 use crate::models::target::Target;
@@ -143,6 +144,8 @@ impl Reader {
             http_version: self.optional("http_version", rules::http_version).unwrap_or_default(),
             headers: self.or("headers", BTreeMap::new(), rules::headers).unwrap_or_default(),
             body: self.optional("body", rules::body),
+            json: self.optional("json", request_body::json),
+            form: self.optional("form", request_body::form),
             send: self.optional("send", rules::body),
             expect: self.optional("expect", rules::expect),
             auth: self.optional("auth", rules::auth),
@@ -178,7 +181,7 @@ impl Reader {
                 take_references(value, &mut left).err()
             } else {
                 mentions_secret(value).then(|| {
-                    "must not refer to a secret: it is shown and logged; the values of headers, and body, send and auth may".to_owned()
+                    "must not refer to a secret: it is shown and logged; the values of headers, and body, json, form, send and auth may".to_owned()
                 })
             };
             self.errors.extend(refusal.map(|it| error(&format!("/{}", escape(name)), &it)));

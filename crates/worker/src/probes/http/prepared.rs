@@ -4,9 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+};
 use pulse_core::models::http_version::HttpVersion;
 use pulse_core::models::probe_spec::{ProbeSpec, USUAL_BODY_BYTES};
+use pulse_core::models::request_body::RequestBody;
 use url::Url;
 
 use super::hop::Hop;
@@ -34,8 +37,10 @@ impl PreparedHttp {
         // What changes something is not asked for twice to find out; over HTTP/2 there is room.
         let has_room = !method.is_safe() || version == HttpVersion::Two;
         let many_headers = AtomicBool::new(has_room);
-        let body = spec.body.clone().map(Bytes::from).unwrap_or_default();
-        let mut first = Hop::to(&url, method, headers(spec)?, body)?;
+        let body = spec.request_body();
+        let headers = headers(spec, body.as_ref())?;
+        let body = body.map(|body| Bytes::from(body.text)).unwrap_or_default();
+        let mut first = Hop::to(&url, method, headers, body)?;
         first.leads_on = (spec.max_redirects > 0).then(|| Box::new(url));
         if version != HttpVersion::One && first.request_in_http2(None).is_none() {
             let detail = "have a Host that is none in HTTP/2".to_owned();
@@ -91,21 +96,24 @@ impl PreparedHttp {
     }
 }
 
-fn headers(spec: &ProbeSpec) -> Result<HeaderMap, PrepareError> {
+fn headers(spec: &ProbeSpec, body: Option<&RequestBody>) -> Result<HeaderMap, PrepareError> {
     let mut headers = headers::of(spec)?;
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    if let Some(length) = content_length(spec) {
+    if let Some(kind) = body.and_then(|body| body.content_type) {
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+    }
+    if let Some(length) = content_length(spec, body) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(headers)
 }
 
 /// Methods that are about a body say so even when it is empty (RFC 9110, section 8.6).
-fn content_length(spec: &ProbeSpec) -> Option<usize> {
-    match &spec.body {
-        Some(body) => Some(body.len()),
+fn content_length(spec: &ProbeSpec, body: Option<&RequestBody>) -> Option<usize> {
+    match body {
+        Some(body) => Some(body.text.len()),
         None => matches!(spec.method.as_str(), "POST" | "PUT" | "PATCH").then_some(0),
     }
 }

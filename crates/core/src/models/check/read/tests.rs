@@ -35,7 +35,7 @@ fn every_field_at_fault_is_named_at_once() {
         "http_version": "3",
         "interval_seconds": 0,
         "alert_threshold": 0, "alert_window": 101, "recovery_threshold": 0, "timeout_ms": -1, "webhook_url": "ftp://x", "headers": {"a b": "c"},
-        "body": 7, "enabled": "yes", "tags": [""], "regions": [], "webhook_secret": "hush", "nmae": 1,
+        "body": 7, "json": "\0", "form": {"a": 1}, "enabled": "yes", "tags": [""], "regions": [], "webhook_secret": "hush", "nmae": 1,
     });
 
     let expected = [
@@ -48,6 +48,8 @@ fn every_field_at_fault_is_named_at_once() {
         "/http_version",
         "/headers",
         "/body",
+        "/json",
+        "/form",
         "/interval_seconds",
         "/alert_threshold",
         "/alert_window",
