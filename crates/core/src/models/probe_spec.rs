@@ -59,6 +59,9 @@ pub struct ProbeSpec {
     /// Which HTTP the request is made over.
     #[serde(default, skip_serializing_if = "HttpVersion::is_usual")]
     pub http_version: HttpVersion,
+    /// Whether each request is one that no cache has an answer to.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cache_busting: bool,
     /// What is said once the way is there: a text, a query, a command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send: Option<String>,
@@ -103,6 +106,7 @@ impl ProbeSpec {
             max_body_bytes: None,
             max_redirects: 0,
             http_version: HttpVersion::default(),
+            cache_busting: false,
             send: None,
             expect: None,
             auth: None,

@@ -100,6 +100,7 @@ const REQUEST: &[&str] = &[
     "body",
     "json",
     "form",
+    "cache_busting",
     "auth",
 ];
 const CALL: &[&str] = &["headers", "auth"];

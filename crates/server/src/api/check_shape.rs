@@ -244,6 +244,9 @@ pub struct CheckBody {
     /// Sent with each run, as a form.
     #[serde(skip_serializing_if = "Option::is_none")]
     form: Option<BTreeMap<String, String>>,
+    /// Whether each request is one that no cache has an answer to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_busting: Option<bool>,
     /// What is said once the way is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     send: Option<String>,
@@ -321,6 +324,7 @@ impl From<CheckView> for CheckBody {
             body: config.probe.body,
             json: config.probe.json,
             form: config.probe.form,
+            cache_busting: config.probe.cache_busting.then_some(true),
             send: config.probe.send,
             expect: config.probe.expect,
             auth: config.probe.auth.as_ref().map(Auth::masked).map(AuthShape::from),
@@ -403,6 +407,10 @@ pub struct CheckInput {
     json: Option<Value>,
     /// Sent as `application/x-www-form-urlencoded`, unless a header says otherwise: at most 64 KiB.
     form: Option<BTreeMap<String, String>>,
+    /// Whether each request is one that no cache has an answer to: it has a parameter `_pulse` that is another every time, and
+    /// `Cache-Control: no-cache` unless a header says otherwise.
+    #[schema(default = false)]
+    cache_busting: Option<bool>,
     /// What is said once the way is there: at most 64 KiB. A text for tcp, tls and udp, a command for redis and rediss, a
     /// query for postgres and mysql, a message for ws and wss.
     #[schema(max_length = 65_536, example = "PING\r\n")]

@@ -15,7 +15,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConnection, ProtocolVersion, SupportedCipherSuite};
 
 use super::certificate;
-use super::http::Taken;
+use super::http::{Mark, Taken};
 use crate::egress::Presented;
 
 /// More of a `Location` is not shown; a check's own address may be as long.
@@ -57,6 +57,7 @@ pub struct Notes {
     facts: Vec<(&'static str, String)>,
     /// For as long as what is kept of the reply.
     room: Taken,
+    mark: Option<Mark>,
 }
 
 /// What came back, in the pieces in which it came.
@@ -75,19 +76,27 @@ impl Notes {
         self.tls = connection.protocol_version().zip(connection.negotiated_cipher_suite());
     }
 
-    pub(super) fn answered(&mut self, head: Parts) {
+    pub(super) fn answered(&mut self, mut head: Parts) {
+        if let Some(mark) = &self.mark {
+            mark.forget_in(&mut head.headers);
+        }
         self.head = Some(head);
     }
 
     pub(super) fn redirected(&mut self) {
         let redirects = self.redirects.saturating_add(1);
-        *self = Self { redirects, room: self.room.take(), ..Self::default() };
+        let (room, mark) = (self.room.take(), self.mark.take());
+        *self = Self { redirects, room, mark, ..Self::default() };
     }
 
     /// A piece of what comes back was read.
     pub(super) fn read(&mut self, piece: Bytes) {
         self.reply.bytes += piece.len() as u64;
         self.reply.pieces.push(piece);
+    }
+
+    pub(super) fn marked(&mut self, mark: Mark) {
+        self.mark = Some(mark);
     }
 
     pub(super) fn hold(&mut self, taken: Taken) {

@@ -12,7 +12,7 @@ use pulse_core::models::run::{Detail, Observation, Phases};
 use rustls::ClientConnection;
 
 use super::ProbeFailure;
-use super::http::Taken;
+use super::http::{Mark, Taken};
 use super::notes::Notes;
 use crate::egress::{Presented, Waiting};
 
@@ -181,6 +181,11 @@ impl Trace {
     /// Keeps what the look takes of a worker's room until it has been judged.
     pub(super) fn hold(&mut self, taken: Taken) {
         self.notes.hold(taken);
+    }
+
+    /// The request is marked, and what comes back may be.
+    pub(super) fn marked(&mut self, mark: Mark) {
+        self.notes.marked(mark);
     }
 
     /// What the target said of itself, in the check's own words for it.

@@ -113,3 +113,28 @@ async fn the_guard_stands_before_each_hop() {
     }
     assert_eq!(visitors.load(Ordering::Relaxed), 0);
 }
+
+#[tokio::test]
+async fn every_request_that_busts_caches_is_another_and_nobody_is_shown_how() {
+    let there = well().await;
+    let to = format!("{}in", there.url());
+    let here = Server::echoing_query(to).await;
+    let url = format!("{}page?a=b", here.url());
+    let busting = |most| ProbeSpec { cache_busting: true, ..following(url.clone(), most) };
+    let shown = format!("{}in?a=b", there.url());
+
+    let (_, _, first) = Look::with(busting(0)).closely().await;
+    let (_, _, second) = Look::with(busting(0)).closely().await;
+    Look::with(busting(1)).expect_ok().await;
+
+    assert_eq!((first.location.as_ref(), second.location.as_ref()), (Some(&shown), Some(&shown)));
+    let told = first.headers.iter().find(|(name, _)| name == "location");
+    assert_eq!(told.map(|(_, value)| value), Some(&shown));
+    let asked = here.requests.all();
+    let lines: Vec<_> = asked.iter().map(|it| it.split(" HTTP").next().unwrap()).collect();
+    assert!(lines.iter().all(|it| it.starts_with("GET /page?a=b&_pulse=")), "{lines:?}");
+    assert!(lines[0] != lines[1] && lines[1] != lines[2], "{lines:?}");
+    assert_eq!(header(&asked[0], "cache-control"), Some("no-cache"));
+    let followed = there.requests.only();
+    assert!(followed.starts_with("GET /in?a=b&_pulse="), "as it was told to: {followed}");
+}

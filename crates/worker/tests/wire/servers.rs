@@ -85,6 +85,26 @@ impl Server {
         .await
     }
 
+    /// Points every request elsewhere, with the query that it came with.
+    pub async fn echoing_query(to: String) -> Self {
+        let requests = Requests::default();
+        let kept = requests.clone();
+        let mut server = Self::raw(move |mut stream| {
+            let (kept, to) = (kept.clone(), to.clone());
+            async move {
+                let request = read_request(&mut stream).await;
+                let path = request.split(' ').nth(1).unwrap();
+                let query = path.split_once('?').unwrap().1;
+                let head = format!("HTTP/1.1 302 Found\r\nlocation: {to}?{query}\r\n\r\n");
+                kept.0.lock().unwrap().push(request);
+                let _gone = stream.write_all(head.as_bytes()).await;
+            }
+        })
+        .await;
+        server.requests = requests;
+        server
+    }
+
     /// Reads and keeps one request, then leaves the connection to `talk`.
     pub async fn after_request<T, F>(talk: T) -> Self
     where

@@ -146,6 +146,7 @@ impl Reader {
             body: self.optional("body", rules::body),
             json: self.optional("json", request_body::json),
             form: self.optional("form", request_body::form),
+            cache_busting: self.or("cache_busting", false, Ok).unwrap_or_default(),
             send: self.optional("send", rules::body),
             expect: self.optional("expect", rules::expect),
             auth: self.optional("auth", rules::auth),

@@ -9,6 +9,7 @@
 mod exchange;
 mod failures;
 mod hop;
+mod mark;
 mod prepared;
 mod room;
 mod second;
@@ -17,6 +18,7 @@ use http::HeaderValue;
 use pulse_core::models::http_version::HttpVersion;
 use rustls::pki_types::ServerName;
 
+pub(super) use mark::Mark;
 pub(super) use prepared::PreparedHttp;
 pub(super) use room::Taken;
 
@@ -71,12 +73,14 @@ impl HttpProbe {
             keep_body: target.keeps_body(),
             most_body: target.most_body(),
         };
-        let mut pointer = self.ask(egress, target.first(), run.clone(), manner, trace).await?;
+        let own = target.of_this_look(trace);
+        let first = own.as_deref().unwrap_or(target.first());
+        let mut pointer = self.ask(egress, first, run.clone(), manner, trace).await?;
         let (mut from, mut left): (Option<Hop>, u8) = (None, most);
         while let Some(pointed) = pointer {
             trace.redirected();
             left = left.checked_sub(1).ok_or_else(|| hop::too_many(most))?;
-            let hop = from.as_ref().unwrap_or(target.first()).follow(&pointed)?;
+            let hop = from.as_ref().unwrap_or(first).follow(&pointed)?;
             // Boxed, because most looks are not led on.
             pointer = Box::pin(self.ask(egress, &hop, run.clone(), manner, trace)).await?;
             from = Some(hop);

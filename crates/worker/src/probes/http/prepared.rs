@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use http::Method;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
+    HeaderValue,
 };
 use pulse_core::models::http_version::HttpVersion;
 use pulse_core::models::probe_spec::{ProbeSpec, USUAL_BODY_BYTES};
@@ -13,6 +14,8 @@ use pulse_core::models::request_body::RequestBody;
 use url::Url;
 
 use super::hop::Hop;
+use super::mark::Mark;
+use crate::probes::trace::Trace;
 use crate::probes::{PrepareError, headers};
 
 /// A definition, parsed. Keep it by check and version.
@@ -26,6 +29,7 @@ pub struct PreparedHttp {
     /// Whether all of a body is kept, as far as it is read.
     keeps_body: bool,
     most_body: u32,
+    busts_caches: bool,
 }
 
 impl PreparedHttp {
@@ -48,7 +52,15 @@ impl PreparedHttp {
         }
         let most_redirects = spec.max_redirects;
         let most_body = spec.max_body_bytes.unwrap_or(USUAL_BODY_BYTES);
-        Ok(Self { first, most_redirects, version, many_headers, keeps_body: false, most_body })
+        Ok(Self {
+            first,
+            most_redirects,
+            version,
+            many_headers,
+            keeps_body: false,
+            most_body,
+            busts_caches: spec.cache_busting,
+        })
     }
 
     /// The same, and all of a body is kept, if so.
@@ -78,6 +90,18 @@ impl PreparedHttp {
         &self.first
     }
 
+    /// The first request where it is another every time.
+    pub(super) fn of_this_look(&self, trace: &mut Trace) -> Option<Box<Hop>> {
+        if !self.busts_caches {
+            return None;
+        }
+        let mark = Mark::new();
+        let mut own = Box::new(self.first.clone());
+        own.uri = mark.on(&own.uri);
+        trace.marked(mark);
+        Some(own)
+    }
+
     pub(super) const fn most_redirects(&self) -> u8 {
         self.most_redirects
     }
@@ -100,6 +124,9 @@ fn headers(spec: &ProbeSpec, body: Option<&RequestBody>) -> Result<HeaderMap, Pr
     let mut headers = headers::of(spec)?;
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+    if spec.cache_busting {
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    }
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     if let Some(kind) = body.and_then(|body| body.content_type) {
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
