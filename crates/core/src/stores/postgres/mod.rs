@@ -98,6 +98,10 @@ impl Postgres {
     async fn begin(&self) -> StoreResult<Tx> {
         self.pool.begin().await.map_err(error)
     }
+
+    const fn readers(&self) -> &Pool {
+        &self.pool
+    }
 }
 
 #[async_trait]

@@ -106,8 +106,8 @@ pub(super) trait StateTx: Send + Sized {
         name: &SecretName,
         most: u32,
     ) -> StoreResult<Vec<Referring>>;
-    /// Gives those a new version, and their regions with them.
-    async fn renew_referring(&mut self, project: ProjectId, name: &SecretName) -> StoreResult<()>;
+    /// Gives checks a new version, and their regions with them.
+    async fn renew_checks(&mut self, checks: &[CheckId]) -> StoreResult<()>;
     /// Secrets of any of these projects under any of these names.
     async fn secrets(
         &mut self,

@@ -108,12 +108,8 @@ macro_rules! state_tx {
                 secrets::referring(self, project, name, most).await
             }
 
-            async fn renew_referring(
-                &mut self,
-                project: ProjectId,
-                name: &SecretName,
-            ) -> StoreResult<()> {
-                secrets::renew_referring(self, project, name).await
+            async fn renew_checks(&mut self, checks: &[CheckId]) -> StoreResult<()> {
+                secrets::renew_checks(self, checks).await
             }
 
             async fn secrets(

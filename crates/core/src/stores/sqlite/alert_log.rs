@@ -58,7 +58,7 @@ impl AlertLog for Sqlite {
         .bind(page.after.map(|id| id.0))
         .bind(page.limit)
         .bind(page.offset)
-        .fetch_all(self.state.readers())
+        .fetch_all(self.readers())
         .await
         .map_err(error)?;
         read_all(rows).map_err(unreadable)
@@ -84,7 +84,7 @@ impl AlertLog for Sqlite {
         .bind(page.after.map(|id| id.0))
         .bind(page.limit)
         .bind(page.offset)
-        .fetch_all(self.state.readers())
+        .fetch_all(self.readers())
         .await
         .map_err(error)?;
         read_all(rows).map_err(unreadable)
@@ -106,7 +106,7 @@ impl AlertLog for Sqlite {
         .bind(page.after.map(|id| id.0))
         .bind(page.limit)
         .bind(page.offset)
-        .fetch_all(self.state.readers())
+        .fetch_all(self.readers())
         .await
         .map_err(error)?;
         read_all(rows).map_err(unreadable)

@@ -25,11 +25,11 @@ impl CheckStore for Sqlite {
         key: Option<IdempotencyKey>,
         now: Slot,
     ) -> StoreResult<Creation> {
-        create(self.state.begin().await?, check, key, now).await
+        create(self.begin().await?, check, key, now).await
     }
 
     async fn get(&self, project: ProjectId, id: CheckId) -> StoreResult<Option<CheckView>> {
-        view(self.state.readers(), project, id).await
+        view(self.readers(), project, id).await
     }
 
     async fn list(
@@ -58,7 +58,7 @@ impl CheckStore for Sqlite {
         .bind(filter.text.as_ref().map(|text| text.to_lowercase()))
         .bind(page.limit)
         .bind(page.offset)
-        .fetch_all(self.state.readers())
+        .fetch_all(self.readers())
         .await
         .map_err(error)?;
         read_all(rows).map_err(unreadable)
@@ -72,15 +72,15 @@ impl CheckStore for Sqlite {
         draft: CheckDraft,
         now: Slot,
     ) -> StoreResult<Change> {
-        edits::replace(self.state.begin().await?, project, id, version, draft, now).await
+        edits::replace(self.begin().await?, project, id, version, draft, now).await
     }
 
     async fn delete(&self, project: ProjectId, id: CheckId, now: Slot) -> StoreResult<bool> {
-        edits::delete(self.state.begin().await?, project, id, now).await
+        edits::delete(self.begin().await?, project, id, now).await
     }
 
     async fn run_now(&self, project: ProjectId, id: CheckId, now: Slot) -> StoreResult<RunNow> {
-        edits::run_now(self.state.begin().await?, project, id, now).await
+        edits::run_now(self.begin().await?, project, id, now).await
     }
 }
 

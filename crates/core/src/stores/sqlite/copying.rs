@@ -19,7 +19,7 @@ impl Sqlite {
         // The names are our own: they stand in `tables`.
         let select =
             AssertSqlSafe(format!("SELECT json_object({}) FROM {}", fields.join(", "), table.name));
-        Box::pin(sqlx::query_scalar(select).fetch(self.state.readers()).map_err(error))
+        Box::pin(sqlx::query_scalar(select).fetch(self.readers()).map_err(error))
     }
 
     /// Takes back every lease on history that waits: whoever held one is gone.
@@ -36,8 +36,7 @@ impl Sqlite {
     /// How many rows `table` has.
     pub(in crate::stores) async fn count(&self, table: &Table) -> StoreResult<u64> {
         let count = AssertSqlSafe(format!("SELECT count(*) FROM {}", table.name));
-        let rows: i64 =
-            sqlx::query_scalar(count).fetch_one(self.state.readers()).await.map_err(error)?;
+        let rows: i64 = sqlx::query_scalar(count).fetch_one(self.readers()).await.map_err(error)?;
         Ok(rows.unsigned_abs())
     }
 }

@@ -21,7 +21,7 @@ impl DeliveryStore for Sqlite {
         if !self.any_delivery_due(now).await? {
             return Ok(Vec::new());
         }
-        let mut tx = self.state.begin().await?;
+        let mut tx = self.begin().await?;
         let leased = lease(&mut tx, now, limit, now.plus(lease_ms)).await?;
         record_attempts(&mut tx, &leased, now).await?;
         tx.commit().await.map_err(error)?;
@@ -36,7 +36,7 @@ impl DeliveryStore for Sqlite {
         now: Slot,
     ) -> StoreResult<bool> {
         let (state, next) = settled(settlement, now);
-        let mut tx = self.state.begin().await?;
+        let mut tx = self.begin().await?;
         complete(&mut tx, lease, report, now).await?;
         let settled = sqlx::query(
             // The number is the fence: whoever claimed after us has raised it.

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use sqlx::SqlitePool;
 
 use crate::models::schedule::Slot;
 use crate::ports::state::StateUpkeep;
@@ -68,6 +69,14 @@ impl Sqlite {
 }
 
 impl Sqlite {
+    async fn begin(&self) -> StoreResult<Tx> {
+        self.state.begin().await
+    }
+
+    const fn readers(&self) -> &SqlitePool {
+        self.state.readers()
+    }
+
     /// Ends the wait for results of an earlier process: the next claim of each check tells its slot as
     /// lost, and looks.
     async fn wait_for_nobody(&self) -> StoreResult<()> {
@@ -107,7 +116,7 @@ impl Ping for Sqlite {
     async fn ping(&self) -> StoreResult<Duration> {
         let asked = Instant::now();
         sqlx::query("-- ping\n SELECT count(*) FROM sqlite_schema")
-            .execute(self.state.readers())
+            .execute(self.readers())
             .await
             .map_err(error)?;
         Ok(asked.elapsed())

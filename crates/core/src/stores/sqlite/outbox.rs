@@ -38,7 +38,7 @@ impl HistoryOutbox for Sqlite {
         if !self.anything_waits(now).await? {
             return Ok(None);
         }
-        let mut tx = self.state.begin().await?;
+        let mut tx = self.begin().await?;
         let until = now.plus(lease_ms).0;
         let begun: Option<Uuid> = sqlx::query_scalar(
             "-- outbox.next: one that somebody began
@@ -123,7 +123,7 @@ impl Sqlite {
             "-- outbox.waiting
              SELECT coalesce(sum(bytes), 0), count(*) FROM history_batches",
         )
-        .fetch_one(self.state.readers())
+        .fetch_one(self.readers())
         .await
         .map_err(error)?;
         Ok((bytes.unsigned_abs(), batches.unsigned_abs()))

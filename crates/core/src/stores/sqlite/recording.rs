@@ -15,6 +15,6 @@ impl RecordStore for Sqlite {
         if results.is_empty() {
             return Ok(Recorded::default());
         }
-        recording::record(self.state.begin().await?, results, now).await
+        recording::record(self.begin().await?, results, now).await
     }
 }
