@@ -418,6 +418,7 @@ pub async fn leases_of_many_lengths_run_out_together(queue: Queue<'_>) {
     let region = &jobs[0].region;
     queue.push(&jobs).await;
     assert_eq!(queue.work.lease(region, jobs.len()).await.unwrap().len(), jobs.len());
+    // Whoever asked meanwhile would be handed some of them: it is time alone that must have passed.
     tokio::time::sleep(LEASE_MARGIN + Duration::from_millis(200)).await;
 
     let again = queue.work.lease(region, jobs.len()).await.unwrap();

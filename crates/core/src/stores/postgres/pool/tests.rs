@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::*;
+use crate::testing::eventually;
 
 const SOON: Duration = Duration::from_millis(50);
 
@@ -29,9 +30,16 @@ async fn session(pool: &Pool) -> i32 {
     session.expect("a pool that works")
 }
 
-/// Does something to a session from outside.
+/// Does something to a session from outside, once it sleeps in a statement.
 async fn strike(what: &str, session: i32) {
     let mut other = PgConnection::connect_with(&options()).await.expect("a connection");
+    let waits_for = "SELECT wait_event FROM pg_stat_activity WHERE pid = $1";
+    eventually("the session sleeps", async || {
+        let event = query_scalar(waits_for).bind(session).fetch_one(&mut other).await;
+        let event: Option<String> = event.expect("the session is there");
+        (event.as_deref() == Some("PgSleep")).then_some(())
+    })
+    .await;
     let strike = AssertSqlSafe(format!("SELECT {what}({session})"));
     query(strike).execute(&mut other).await.expect("a strike");
 }
@@ -120,10 +128,7 @@ async fn a_statement_cancelled_on_the_server_leaves_its_connection_whole() {
     let before = session(&pool).await;
 
     let sleeping = query("SELECT pg_sleep(3)").execute(&pool);
-    let (refused, ()) = tokio::join!(sleeping, async {
-        sleep(SOON).await;
-        strike("pg_cancel_backend", before).await;
-    });
+    let (refused, ()) = tokio::join!(sleeping, strike("pg_cancel_backend", before));
 
     assert_eq!(refused.unwrap_err().into_database_error().unwrap().code().unwrap(), "57014");
     assert_eq!(session(&pool).await, before);
@@ -135,10 +140,7 @@ async fn a_session_ended_by_the_server_is_replaced() {
     let before = session(&pool).await;
 
     let sleeping = query("SELECT pg_sleep(3)").execute(&pool);
-    let (refused, ()) = tokio::join!(sleeping, async {
-        sleep(SOON).await;
-        strike("pg_terminate_backend", before).await;
-    });
+    let (refused, ()) = tokio::join!(sleeping, strike("pg_terminate_backend", before));
 
     assert!(refused.is_err());
     assert_ne!(session(&pool).await, before);
@@ -151,6 +153,7 @@ async fn an_idle_connection_that_fell_into_a_hole_is_replaced() {
     let before = session(&pool).await;
 
     swallow.send_replace(());
+    // So long it must have lain idle to be asked whether it is still there.
     sleep(FRESH).await;
 
     assert_ne!(session(&pool).await, before);
