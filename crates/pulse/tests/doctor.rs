@@ -5,6 +5,13 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use pulse_core::models::ids::ProjectId;
+use pulse_core::models::schedule::Slot;
+use pulse_core::models::secret::SecretName;
+use pulse_core::ports::secrets::SealedSecret;
+use pulse_core::runtime::config::{Config, Shape};
+use pulse_core::runtime::sealing::SecretKeys;
+use pulse_core::stores::Stores;
 use pulse_core::testing::{Profile, scaled};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -40,6 +47,7 @@ fn an_empty_folder_is_nothing_to_worry_about() {
     assert_eq!(told.status.code(), Some(0), "{told:?}");
     assert!(says(&told, "state", "odd", "pulse.db is not there yet"), "{told:?}");
     assert!(says(&told, "queue", "well", "within the process"), "{told:?}");
+    assert!(says(&told, "secrets", "well", "no secret is stored"), "{told:?}");
     assert!(says(&told, "server", "odd", "does not answer"), "{told:?}");
     assert!(!folder.path().join("data").exists(), "looking makes nothing");
 }
@@ -110,4 +118,44 @@ fn every_wrong_setting_is_a_finding() {
     assert!(says(&told, "settings", "ill", "PORT must be"), "{told:?}");
     assert!(says(&told, "settings", "ill", "DATABASE_URL must begin"), "{told:?}");
     assert!(!String::from_utf8_lossy(&told.stdout).contains("hunter2"));
+}
+
+/// A key of its own: 32 of the same bytes in base64.
+fn key(letter: char) -> String {
+    format!("{}=", letter.to_string().repeat(43))
+}
+
+#[tokio::test]
+async fn secrets_are_tried_with_the_key_that_is_set() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().to_str().unwrap().to_owned();
+    let config = Config::read(Shape::Whole, |name| (name == "PULSE_DATA").then(|| data.clone()));
+    let stores = Stores::connect(&config.unwrap(), "doctor").await.unwrap();
+    stores.upkeep.migrate().await.unwrap();
+    let (project, name) = (ProjectId::DEFAULT, SecretName::parse("api-key").unwrap());
+    let sealed = SecretKeys::parse(&key('A')).unwrap().seal(project, &name, "hush").unwrap();
+    let secret = SealedSecret { project, name, sealed };
+    stores.secrets.put(&secret, Slot(1)).await.unwrap();
+    let look = |key: &str| doctor(folder.path(), &[("PULSE_DATA", "."), ("PULSE_SECRET_KEY", key)]);
+
+    let right = look(&key('A'));
+    let wrong = look(&key('Q'));
+    let none = doctor(folder.path(), &[("PULSE_DATA", ".")]);
+    let malformed = look("hunter2");
+
+    assert_eq!(right.status.code(), Some(0), "{right:?}");
+    assert!(says(&right, "secrets", "well", "opens every stored secret (1)"), "{right:?}");
+    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+    assert!(says(&wrong, "secrets", "ill", "1 of 1 secrets do not open: api-key is"), "{wrong:?}");
+    assert_eq!(none.status.code(), Some(1), "{none:?}");
+    assert!(says(&none, "secrets", "ill", "PULSE_SECRET_KEY is not set"), "{none:?}");
+    assert_eq!(malformed.status.code(), Some(1), "{malformed:?}");
+    assert!(
+        says(&malformed, "settings", "ill", "PULSE_SECRET_KEY must be 32 bytes"),
+        "{malformed:?}"
+    );
+    for told in [right, wrong, none, malformed] {
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        assert!(!told.contains("hush") && !told.contains("hunter2") && !told.contains(&key('A')));
+    }
 }

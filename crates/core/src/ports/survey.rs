@@ -2,6 +2,9 @@
 
 use async_trait::async_trait;
 
+use super::StoreResult;
+use super::secrets::SealedSecret;
+
 /// How something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -63,4 +66,12 @@ impl Finding {
 pub trait Survey: Send + Sync {
     /// What was found, the most basic first.
     async fn survey(&self) -> Vec<Finding>;
+}
+
+/// Reads the secrets of a state without using it. Bounded by a deadline of its own, some seconds.
+#[async_trait]
+pub trait SecretSurvey: Send + Sync {
+    /// Hands over each secret, as it is sealed, in the order of projects and names; none where there is
+    /// no schema yet.
+    async fn each_secret(&self, take: &mut (dyn FnMut(SealedSecret) + Send)) -> StoreResult<()>;
 }

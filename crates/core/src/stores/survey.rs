@@ -1,5 +1,7 @@
 //! What an operator should know of the stores that the settings choose, without using them.
 
+mod secrets;
+
 use std::sync::Arc;
 
 use super::clickhouse::ClickHouse;
@@ -9,15 +11,19 @@ use super::queue_rules::QueueOptions;
 use super::redis::{Redis, RedisOptions};
 use super::sqlite::SqliteFile;
 use crate::ports::StoreError;
-use crate::ports::survey::{Finding, Survey};
+use crate::ports::survey::{Finding, SecretSurvey, Survey};
 use crate::runtime::config::{Config, StateAt};
 
-/// Looks each part over: `state`, `queue` and `history`, with what was found of each. Takes some
-/// seconds at most.
+/// Looks each part over: `state`, `queue`, `history` and `secrets`, with what was found of each. Takes
+/// some seconds at most.
 pub async fn survey(config: &Config) -> Vec<(&'static str, Vec<Finding>)> {
-    let (state, queue, history) =
-        tokio::join!(look(state(config)), look(queue(config)), look(history(config)));
-    vec![("state", state), ("queue", queue), ("history", history)]
+    let (state, queue, history, secrets) = tokio::join!(
+        look(state(config)),
+        look(queue(config)),
+        look(history(config)),
+        secrets::look(sealed(config), &config.secret_keys),
+    );
+    vec![("state", state), ("queue", queue), ("history", history), ("secrets", secrets)]
 }
 
 /// Somebody who looks, or what there is to say without looking.
@@ -34,6 +40,14 @@ fn state(config: &Config) -> Surveyor {
     Ok(match &config.state {
         StateAt::Sqlite(path) => Arc::new(SqliteFile::of_state(path.clone())),
         StateAt::Postgres(url) => Arc::new(Postgres::new(url, 1).map_err(|it| unreadable(&it))?),
+    })
+}
+
+/// Nobody where the address of the state is no good, which is told of the state.
+fn sealed(config: &Config) -> Option<Arc<dyn SecretSurvey>> {
+    Some(match &config.state {
+        StateAt::Sqlite(path) => Arc::new(SqliteFile::of_state(path.clone())),
+        StateAt::Postgres(url) => Arc::new(Postgres::new(url, 1).ok()?),
     })
 }
 

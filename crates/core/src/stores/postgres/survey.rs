@@ -4,13 +4,17 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::Utc;
+use futures_util::TryStreamExt;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Row as _};
 use tokio::time::timeout;
 
-use super::{MIGRATIONS, Postgres};
+use super::{MIGRATIONS, Postgres, error, late};
 use crate::models::schedule::Slot;
-use crate::ports::survey::{Finding, Survey};
+use crate::ports::StoreResult;
+use crate::ports::secrets::SealedSecret;
+use crate::ports::survey::{Finding, SecretSurvey, Survey};
+use crate::stores::sql::secrets::{EVERY, SealedRow};
 
 const LIMIT: Duration = Duration::from_secs(5);
 /// The oldest major version that is supported.
@@ -38,6 +42,24 @@ impl Survey for Postgres {
                 )]
             }
         }
+    }
+}
+
+#[async_trait]
+impl SecretSurvey for Postgres {
+    async fn each_secret(&self, take: &mut (dyn FnMut(SealedSecret) + Send)) -> StoreResult<()> {
+        let look = async {
+            let mut connection = PgConnection::connect_with(&self.without_deadlines).await?;
+            let there = sqlx::query_scalar("SELECT to_regclass('secrets') IS NOT NULL");
+            if there.fetch_one(&mut connection).await? {
+                let mut rows = sqlx::query_as(EVERY).fetch(&mut connection);
+                while let Some(row) = rows.try_next().await? {
+                    SealedRow::read(row).into_iter().for_each(&mut *take);
+                }
+            }
+            connection.close().await
+        };
+        timeout(LIMIT, look).await.map_err(late).flatten().map_err(error)
     }
 }
 

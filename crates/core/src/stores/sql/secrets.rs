@@ -136,14 +136,21 @@ pub fn listed(rows: Vec<SecretRow>) -> Vec<Secret> {
     rows.into_iter().filter_map(one).collect()
 }
 
-/// See [`listed`].
-pub fn sealed(rows: Vec<SealedRow>) -> Vec<SealedSecret> {
-    let one = |SealedRow { project_id, name, sealed }| {
-        let name = SecretName::parse(&name).ok()?;
-        Some(SealedSecret { project: ProjectId(project_id), name, sealed })
-    };
-    rows.into_iter().filter_map(one).collect()
+impl SealedRow {
+    /// See [`listed`].
+    pub fn read(self) -> Option<SealedSecret> {
+        let name = SecretName::parse(&self.name).ok()?;
+        Some(SealedSecret { project: ProjectId(self.project_id), name, sealed: self.sealed })
+    }
 }
+
+pub fn sealed(rows: Vec<SealedRow>) -> Vec<SealedSecret> {
+    rows.into_iter().filter_map(SealedRow::read).collect()
+}
+
+/// Every secret, where there is a table of them.
+pub const EVERY: &str = "-- secrets.every
+    SELECT project_id, name, sealed FROM secrets ORDER BY project_id, name";
 
 /// Implements [`crate::ports::secrets::SecretStore`] for a dialect's store, with the statements that both
 /// dialects say in the same words; `put`, `renew_checks`, `of` and `sealed_with` are the dialect's own. To

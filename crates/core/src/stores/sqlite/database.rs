@@ -208,16 +208,21 @@ async fn examine(path: &Path, kind: &Kind) -> StoreResult<()> {
     Ok(())
 }
 
+/// The database at `path`, and an empty one when nothing is there.
+pub(super) async fn opened(path: &Path) -> StoreResult<SqliteConnection> {
+    match fs::metadata(path) {
+        Ok(found) if found.len() > 0 => SqliteConnection::connect_with(&options(path)).await,
+        _ => SqliteConnection::connect("sqlite::memory:").await,
+    }
+    .map_err(|source| told(path, &source))
+}
+
 /// What lies at `path`; an empty database when nothing does.
 ///
 /// # Errors
 /// When it is no database, not one of Pulse's for this use, or a newer version's.
 pub(super) async fn found_in(path: &Path, kind: &Kind) -> StoreResult<Found> {
-    let mut connection = match fs::metadata(path) {
-        Ok(found) if found.len() > 0 => SqliteConnection::connect_with(&options(path)).await,
-        _ => SqliteConnection::connect("sqlite::memory:").await,
-    }
-    .map_err(|source| told(path, &source))?;
+    let mut connection = opened(path).await?;
     let found = look(&mut connection).await.map_err(|source| told(path, &source))?;
     connection.close().await.map_err(|source| told(path, &source))?;
     if found.tables > 0 && found.application_id != kind.mark {

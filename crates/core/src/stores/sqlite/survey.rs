@@ -2,14 +2,23 @@
 //! that a Pulse at work is not disturbed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 use std::{fs, io};
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::time::timeout;
 
-use super::STATE;
-use super::database::{Kind, found_in, holder};
+use super::database::{Kind, found_in, holder, opened};
 use super::history::HISTORY;
-use crate::ports::survey::{Finding, Survey};
+use super::{STATE, error};
+use crate::ports::StoreResult;
+use crate::ports::secrets::SealedSecret;
+use crate::ports::survey::{Finding, SecretSurvey, Survey};
+use crate::stores::sql::secrets::{EVERY, SealedRow};
+
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// The file of a state or a history, which need not be there.
 #[derive(Clone, Debug)]
@@ -68,4 +77,31 @@ impl Survey for SqliteFile {
         );
         findings
     }
+}
+
+#[async_trait]
+impl SecretSurvey for SqliteFile {
+    async fn each_secret(&self, take: &mut (dyn FnMut(SealedSecret) + Send)) -> StoreResult<()> {
+        found_in(&self.path, self.kind).await?;
+        let mut connection = opened(&self.path).await?;
+        let read = timeout(LIMIT, each_secret(&mut connection, take)).await;
+        let read = read.unwrap_or_else(|elapsed| Err(sqlx::Error::Io(elapsed.into())));
+        read.map_err(error)?;
+        connection.close().await.map_err(error)
+    }
+}
+
+async fn each_secret(
+    connection: &mut SqliteConnection,
+    take: &mut (dyn FnMut(SealedSecret) + Send),
+) -> sqlx::Result<()> {
+    let there = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'secrets')";
+    if !sqlx::query_scalar(there).fetch_one(&mut *connection).await? {
+        return Ok(());
+    }
+    let mut rows = sqlx::query_as(EVERY).fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        SealedRow::read(row).into_iter().for_each(&mut *take);
+    }
+    Ok(())
 }
