@@ -38,7 +38,7 @@ test: ## Run all tests on real stores (ARGS goes to cargo test)
 
 kinds: ## Look at every kind of target on real servers, and tell what came of it
 	@rm -f target/looks.jsonl
-	@PULSE_LOOKS=$(CURDIR)/target/looks.jsonl scripts/test.sh --package pulse-worker --test wire
+	@PULSE_LOOKS=$(CURDIR)/target/looks.jsonl scripts/test.sh --package pulse-worker --package pulse --test wire --test probe
 	@python3 scripts/kinds.py target/looks.jsonl
 
 bench: ## Measure Pulse on stores of its own, about 20 minutes (ARGS goes to pulse bench)

@@ -30,6 +30,7 @@ has_mariadb() { has mariadbd || test -x /usr/sbin/mariadbd; }
 has_nginx() { has nginx || test -x /usr/sbin/nginx; }
 # The system's own Python: another one in PATH knows nothing of its packages.
 has_aiosmtpd() { /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null; }
+has_grpcio() { /usr/bin/python3 -c 'import grpc' 2>/dev/null; }
 has_pip() { python3 -m pip --version >/dev/null 2>&1; }
 
 want_for_services() {
@@ -50,7 +51,9 @@ want_for_probes() {
     want prometheus-blackbox-exporter has prometheus-blackbox-exporter
     want mariadb-server has_mariadb
     want nginx has_nginx
+    want openssl has openssl
     want python3-aiosmtpd has_aiosmtpd
+    want python3-grpcio has_grpcio
 }
 
 want_for_lint() {

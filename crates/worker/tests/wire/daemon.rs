@@ -114,14 +114,18 @@ pub struct Files {
 }
 
 impl Files {
-    pub fn of(identity: &Identity) -> Self {
+    /// Whoever asks for the files writes them.
+    pub fn none_yet() -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let certificate = pem("CERTIFICATE", &identity.certificate);
-        std::fs::write(folder.path().join("certificate.pem"), certificate).unwrap();
-        std::fs::write(folder.path().join("key.pem"), KeyPair::serialize_pem(&identity.key))
-            .unwrap();
         Self { folder }
+    }
+
+    pub fn of(identity: &Identity) -> Self {
+        let files = Self::none_yet();
+        std::fs::write(files.certificate(), identity.pem()).unwrap();
+        std::fs::write(files.key(), KeyPair::serialize_pem(&identity.key)).unwrap();
+        files
     }
 
     pub fn certificate(&self) -> String {
@@ -139,11 +143,4 @@ impl Files {
     fn path(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    use base64::Engine;
-
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }

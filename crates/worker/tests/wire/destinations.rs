@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use prometheus::IntCounter;
 use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::alert::Settlement;
-use pulse_core::models::probe_spec::{Auth, ProbeSpec};
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{InconclusiveReason, Outcome};
 use pulse_core::models::scheme::Scheme;
 use pulse_worker::egress::{Admission, Egress, Waiting};
@@ -17,6 +17,7 @@ use pulse_worker::notifiers::webhook::WebhookNotifier;
 use rustls::RootCertStore;
 use tokio::io::AsyncWriteExt;
 
+use crate::every_kind::at;
 use crate::looking::{Look, get};
 use crate::servers::Server;
 use crate::webhook::a_delivery;
@@ -54,16 +55,7 @@ async fn hold(egress: &Egress) -> Admission {
 
 /// A check of each kind at one address, whatever is there.
 fn every_kind(port: u16) -> Vec<ProbeSpec> {
-    let at = |scheme: &Scheme| match scheme {
-        Scheme::Icmp => "icmp://127.0.0.1".to_owned(),
-        Scheme::Dns => format!("dns://127.0.0.1:{port}/shop.example"),
-        other => format!("{other}://127.0.0.1:{port}"),
-    };
-    let auth = |scheme: &Scheme| {
-        let logs_in = matches!(scheme, Scheme::Postgres | Scheme::Mysql);
-        logs_in.then(|| Auth::Basic { username: "u".into(), password: "p".into() })
-    };
-    Scheme::ALL.iter().map(|it| ProbeSpec { auth: auth(it), ..get(at(it)) }).collect()
+    Scheme::ALL.iter().map(|scheme| at(*scheme, "127.0.0.1", port)).collect()
 }
 
 #[tokio::test]

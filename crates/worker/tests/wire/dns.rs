@@ -1,5 +1,7 @@
 //! Looks by a question to a name server: `dns`.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pulse_core::models::address::AddressPolicy;
@@ -241,6 +243,24 @@ async fn what_is_no_answer_is_told_at_once_and_what_is_anothers_at_the_deadline(
         assert!(took < Duration::from_secs(5), "{sentence}: {took:?}");
         assert!(at_once || took >= Duration::from_millis(deadline), "{sentence}: {took:?}");
     }
+}
+
+#[tokio::test]
+async fn nobody_can_know_the_id_of_a_question_from_the_one_before() {
+    let ids = Arc::new(Mutex::new(BTreeSet::new()));
+    let kept = Arc::clone(&ids);
+    let port = Port::answering(move |query, _| {
+        kept.lock().unwrap().insert([query[0], query[1]]);
+        vec![answer(query, GOOD, [1, 1], &address(1))]
+    })
+    .await;
+
+    for _ in 0..20 {
+        asking(port.number, "shop.example").expect_ok().await;
+    }
+
+    // Of twenty drawn from 65,536 hardly two are the same.
+    assert!(ids.lock().unwrap().len() > 15);
 }
 
 #[tokio::test]

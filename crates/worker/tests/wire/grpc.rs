@@ -1,5 +1,6 @@
-//! The health of services over gRPC: against a real health server, and against what is none.
+//! The health of services over gRPC: against real health servers, and against what is none.
 
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tonic_health::ServingStatus;
 use tonic_health::server::health_reporter;
 
+use crate::daemon::{Daemon, Files, listens};
 use crate::http2_hostile::{
     END_HEADERS, END_STREAM, HEADERS, STATUS_200, answering, frame, literal, settings,
 };
@@ -44,7 +46,7 @@ where
 }
 
 /// The health server of a library that others use, with a service in each state.
-async fn healthy(authority: Option<&Authority>) -> Server {
+pub async fn healthy(authority: Option<&Authority>) -> Server {
     let (reporter, health) = health_reporter();
     for (service, status) in [
         ("good", ServingStatus::Serving),
@@ -108,6 +110,43 @@ async fn a_service_that_does_not_serve_is_refused_in_its_own_word() {
         assert_eq!(seen.error.as_deref(), Some(sentence));
         let told = evidence.facts.iter().find(|(name, _)| name == "state");
         assert_eq!(told.map(|(_, value)| value.as_str()), state);
+    }
+}
+
+const HEALTH_SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire/health_server.py");
+
+/// The implementation that most languages share. It is a package of the system's own Python.
+fn common(certificate: &[&str]) -> Daemon {
+    let command = |port: u16| {
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(HEALTH_SERVER).arg(port.to_string()).args(certificate);
+        command
+    };
+    Daemon::start(command, listens)
+}
+
+#[tokio::test]
+async fn the_implementation_that_most_languages_share_is_understood() {
+    let authority = Authority::new();
+    let files = Files::of(&authority.issue(&params("localhost")));
+    let plain = common(&[]);
+    let secure = common(&[&files.certificate(), &files.key()]);
+
+    for (scheme, port) in [("grpc", plain.port), ("grpcs", secure.port)] {
+        let look = |service: &str| {
+            Look::at(format!("{scheme}://localhost:{port}/{service}")).through(authority.egress())
+        };
+
+        look("").expect_ok().await;
+        let (outcome, seen, evidence) = look("good").closely().await;
+        let bad = look("bad").expect_fail(FailClass::Refused).await;
+        let nobody = look("nobody").expect_fail(FailClass::Refused).await;
+
+        assert_eq!(outcome, Outcome::Ok, "{scheme}: {seen:?}");
+        assert_eq!(evidence.http_version.as_deref(), Some("HTTP/2"));
+        assert!(evidence.facts.contains(&("state".to_owned(), "SERVING".to_owned())));
+        assert_eq!(bad, "the service says NOT_SERVING");
+        assert_eq!(nobody, "the server knows no such service: NOT_FOUND");
     }
 }
 
@@ -250,8 +289,10 @@ async fn what_is_no_grpc_is_told_by_what_it_answered() {
     assert_eq!(told, "what came back is not HTTP/2: FRAME_SIZE_ERROR");
     let told = grpc("grpcs", web.old_tls).expect_fail(FailClass::Protocol).await;
     assert_eq!(told, "the server does not offer HTTP/2");
-    let told = grpc("grpcs", broken.tls).expect_fail(FailClass::Status).await;
-    assert_eq!(told, "status 502, expected 200: no gRPC answered");
+    for (scheme, port) in [("grpc", broken.h2c), ("grpcs", broken.tls)] {
+        let told = grpc(scheme, port).expect_fail(FailClass::Status).await;
+        assert_eq!(told, "status 502, expected 200: no gRPC answered");
+    }
     let stranger = grpc("grpcs", web.tls).through(Authority::new().egress());
     stranger.expect_fail(FailClass::Tls).await;
 }

@@ -1,6 +1,6 @@
 //! What a look over HTTP sees, and how it fails.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -9,10 +9,10 @@ use pulse_core::models::expected_status::ExpectedStatus;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{FailClass, InconclusiveReason, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::looking::{Look, PLENTY, get};
-use crate::servers::{FOR_EVER, Server, header};
+use crate::servers::{FOR_EVER, Server, full, header};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -229,26 +229,9 @@ async fn a_name_that_cannot_exist_is_a_failure_of_its_name() {
     assert_eq!(sentence, "the name does not exist");
 }
 
-/// Connects until a connection is left waiting; those that got in hold the queue full.
-async fn fill_the_queue(address: SocketAddr) -> Vec<TcpStream> {
-    let mut queued = Vec::new();
-    while let Ok(connected) =
-        tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await
-    {
-        queued.push(connected.unwrap());
-        assert!(queued.len() < 100, "the queue of this listener has no end");
-    }
-    queued
-}
-
 #[tokio::test]
 async fn each_phase_has_the_same_deadline_and_is_named_when_it_is_missed() {
-    // The queue of this one is filled, so that further connections wait.
-    let full = TcpSocket::new_v4().unwrap();
-    full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let full = full.listen(1).unwrap();
-    let full_address = full.local_addr().unwrap();
-    let _queued = fill_the_queue(full_address).await;
+    let full = full().await;
     let mute = Server::raw(|stream| async move {
         tokio::time::sleep(FOR_EVER).await;
         drop(stream);
@@ -257,7 +240,7 @@ async fn each_phase_has_the_same_deadline_and_is_named_when_it_is_missed() {
     let half = Server::stalling_after("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nok").await;
 
     let cases = [
-        (format!("http://{full_address}/"), "connecting"),
+        (format!("http://{}/", full.address), "connecting"),
         (format!("https://{}/", mute.address), "shaking hands for TLS"),
         (mute.url(), "waiting for the first byte"),
         (half.url(), "reading the answer"),
@@ -396,6 +379,7 @@ async fn running_out_of_descriptors_is_no_failure_of_the_target() {
         return rerun_with_few_descriptors(test).await;
     }
     let server = Server::answering(OK).await;
+    Look::at(server.url()).expect_ok().await;
     let mut hoard = Vec::new();
     while let Ok(file) = std::fs::File::open("/dev/null") {
         hoard.push(file);

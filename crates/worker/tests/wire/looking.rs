@@ -1,7 +1,8 @@
 //! Looks of a test, in short.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -27,9 +28,15 @@ fn trusting_nobody() -> Egress {
     Egress::with_roots(RootCertStore::empty(), AddressPolicy::open()).unwrap()
 }
 
-/// Writes down what a look came to, for `make kinds`, if somebody asks for it.
+/// Where looks are written down, for `make kinds`, if somebody asks for it. Kept open for a test that
+/// runs out of descriptors.
+static LOOKS: LazyLock<Option<File>> = LazyLock::new(|| {
+    let file = std::env::var_os("PULSE_LOOKS")?;
+    Some(OpenOptions::new().create(true).append(true).open(file).unwrap())
+});
+
 fn note(spec: &ProbeSpec, outcome: Outcome, seen: &Observation) {
-    let Some(file) = std::env::var_os("PULSE_LOOKS") else {
+    let Some(mut looks) = LOOKS.as_ref() else {
         return;
     };
     let line = json!({
@@ -41,10 +48,7 @@ fn note(spec: &ProbeSpec, outcome: Outcome, seen: &Observation) {
         "phases": seen.phases,
         "error": seen.error,
     });
-    // A test that runs out of descriptors has none for this.
-    if let Ok(mut file) = OpenOptions::new().create(true).append(true).open(file) {
-        file.write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
+    looks.write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 pub struct Look {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod asserting;
 mod bodies;
 mod closely;
 mod connecting;
@@ -9,6 +10,7 @@ mod daemon;
 mod database;
 mod destinations;
 mod dns;
+mod every_kind;
 mod grpc;
 mod guard;
 mod hostile;
@@ -21,6 +23,7 @@ mod looking;
 mod mysql;
 mod name_server;
 mod nginx;
+mod openssl;
 mod postgres;
 mod redirects;
 mod redis;

@@ -24,7 +24,7 @@ const PEOPLE: &str = "
     GRANT ALL ON shop.* TO native@'127.0.0.1', encrypted@'127.0.0.1', nobodys@'127.0.0.1';
 ";
 
-struct Mysql {
+pub struct Mysql {
     server: Daemon,
     authority: Authority,
     files: Files,
@@ -32,7 +32,7 @@ struct Mysql {
 
 static SHARED: Shared<Mysql> = Shared::new();
 
-fn mysql() -> Arc<Mysql> {
+pub fn mysql() -> Arc<Mysql> {
     SHARED.or_start(Mysql::start)
 }
 

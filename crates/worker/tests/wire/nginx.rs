@@ -28,7 +28,11 @@ pub struct Nginx {
 impl Nginx {
     /// `locations` are those of every port.
     pub fn start(identity: &Identity, locations: &str) -> Self {
-        let files = Files::of(identity);
+        Self::showing(Files::of(identity), locations)
+    }
+
+    /// The same, with a certificate from files.
+    pub fn showing(files: Files, locations: &str) -> Self {
         fs::write(files.folder().join("big"), "x".repeat(1_000_000)).unwrap();
         let others = Cell::new([0; 3]);
         let command = |plain| {

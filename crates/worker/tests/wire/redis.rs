@@ -13,13 +13,13 @@ use crate::tls::{Authority, params};
 
 const PASSWORD: &str = "hush-hush";
 
-struct Redis {
-    server: Daemon,
+pub struct Redis {
+    pub server: Daemon,
     _folder: TempDir,
 }
 
 impl Redis {
-    fn start(settings: &[&str]) -> Self {
+    pub fn start(settings: &[&str]) -> Self {
         Self::on(settings, "--port")
     }
 
@@ -34,6 +34,14 @@ impl Redis {
             command
         };
         Self { server: Daemon::start(command, listens), _folder: folder }
+    }
+
+    /// One that is reached over TLS alone.
+    pub fn encrypting(files: &Files) -> Self {
+        let (certificate, key) = (files.certificate(), files.key());
+        let settings = ["--tls-cert-file", &certificate, "--tls-key-file", &key];
+        let settings = [&settings[..], &["--tls-auth-clients", "no", "--port", "0"]].concat();
+        Self::on(&settings, "--tls-port")
     }
 
     fn look(&self, path: &str) -> Asking {
@@ -136,10 +144,7 @@ async fn a_replica_that_has_lost_its_master_is_not_well() {
 async fn over_tls_the_certificate_is_verified() {
     let authority = Authority::new();
     let files = Files::of(&authority.issue(&params("localhost")));
-    let (certificate, key) = (files.certificate(), files.key());
-    let settings = ["--tls-cert-file", &certificate, "--tls-key-file", &key];
-    let settings = [&settings[..], &["--tls-auth-clients", "no", "--port", "0"]].concat();
-    let redis = Redis::on(&settings, "--tls-port");
+    let redis = Redis::encrypting(&files);
     let look = |host: &str| asking(format!("rediss://{host}:{}/0", redis.server.port)).look();
 
     let seen = look("localhost").through(authority.egress()).expect_ok().await;

@@ -27,6 +27,11 @@ fn mail_server(arguments: &[&str]) -> Daemon {
     Daemon::start(command, listens)
 }
 
+/// One that offers STARTTLS.
+pub fn showing(files: &Files) -> Daemon {
+    mail_server(&[&files.certificate(), &files.key()])
+}
+
 pub struct Encrypting {
     pub server: Daemon,
     pub authority: Authority,
@@ -37,7 +42,7 @@ pub struct Encrypting {
 pub fn encrypting() -> Encrypting {
     let authority = Authority::new();
     let files = Files::of(&authority.issue(&params("localhost")));
-    let server = mail_server(&[&files.certificate(), &files.key()]);
+    let server = showing(&files);
     Encrypting { server, authority, _files: files }
 }
 
@@ -113,14 +118,17 @@ async fn who_has_the_password_logs_in_and_who_has_not_is_refused() {
 }
 
 /// Says each of these in turn, the first at once and each other after a line was heard.
-async fn saying(said: &'static [&'static str]) -> Server {
+pub async fn saying<T>(said: &'static [&'static T]) -> Server
+where
+    T: AsRef<[u8]> + Sync + ?Sized,
+{
     Server::raw(move |mut stream| async move {
         let mut heard = [0; 512];
         for (turn, said) in said.iter().enumerate() {
             if turn > 0 && stream.read(&mut heard).await.unwrap_or(0) == 0 {
                 return;
             }
-            let _sent = stream.write_all(said.as_bytes()).await;
+            let _sent = stream.write_all(said.as_ref()).await;
         }
         std::future::pending::<()>().await;
     })
@@ -129,7 +137,6 @@ async fn saying(said: &'static [&'static str]) -> Server {
 
 #[tokio::test]
 async fn a_server_that_says_no_or_more_than_it_should_is_told() {
-    let offers = "250-mail\r\n250 STARTTLS\r\n";
     for (said, class, sentence) in [
         (
             &["554 5.7.1 go\x1b away\r\n"] as &'static [&str],
@@ -162,7 +169,6 @@ async fn a_server_that_says_no_or_more_than_it_should_is_told() {
             "the TLS handshake failed: what came back is not TLS",
         ),
     ] {
-        assert!(said.len() < 3 || said[1] == offers || said[1] == "250 mail\r\n");
         let server = saying(said).await;
         let spec = ProbeSpec::at(format!("smtp://127.0.0.1:{}", server.port()));
 

@@ -1,6 +1,8 @@
 //! Looks by a datagram: `udp`.
 
 use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pulse_core::models::address::AddressPolicy;
@@ -124,6 +126,31 @@ async fn a_flood_of_answers_is_read_to_a_bound() {
     let sentence = "what was expected is not in the first 64 KiB that came";
     assert_eq!(seen.error.as_deref(), Some(sentence));
     assert_eq!(evidence.reply_bytes, Some(66_000));
+}
+
+#[tokio::test]
+async fn a_flood_of_crumbs_costs_no_more_than_the_bound() {
+    let port = Port::answering(|_, _| vec![vec![b'x']; 5_000]).await;
+
+    let sentence = asking(port.number, None, Some("y")).expect_fail(FailClass::Assertion).await;
+
+    assert_eq!(sentence, "what was expected is not in the first 64 KiB that came");
+}
+
+#[tokio::test]
+async fn a_text_is_said_once_because_nobody_knows_what_it_does() {
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&heard);
+    let port = Port::answering(move |_, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        vec![]
+    })
+    .await;
+
+    let look = asking(port.number, Some("reboot"), Some("x")).within(1_300);
+    look.expect_fail(FailClass::Timeout).await;
+
+    assert_eq!(heard.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ fn saying(server: &Server, send: Option<&str>, expect: &str) -> Look {
 }
 
 /// Greets with who came and where to, and says everything back in capitals.
-async fn shouting<S>(stream: S)
+pub async fn shouting<S>(stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
