@@ -55,6 +55,8 @@ metrics! {
     results_buried: IntCounter("pulse_results_buried_total", "Results set aside because they could not be recorded.");
     incidents: IntCounterVec("pulse_incidents_total", "Incidents opened and resolved by this recorder.", ["edge"]);
     record_seconds: Histogram("pulse_record_duration_seconds", "Time to record a batch of results.");
+    pings: IntCounterVec("pulse_pings_total", "Pings of jobs to this server, by what they said and what became of them.", ["signal", "result"]);
+    heartbeats_overdue: IntCounterVec("pulse_heartbeats_overdue_total", "Deadlines of jobs that this server found passed, by outcome.", ["outcome"]);
     deliveries: IntCounterVec("pulse_deliveries_total", "Attempts made by this alerter, by what became of the delivery.", ["result"]);
     delivery_seconds: Histogram("pulse_delivery_duration_seconds", "Time of one delivery attempt.");
     shipments: IntCounter("pulse_history_shipments_total", "Shipments of history that arrived.");

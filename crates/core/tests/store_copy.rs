@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{TimeDelta, Utc};
 use pulse_core::models::check::CheckView;
+use pulse_core::models::heartbeat::{Ping, Signal};
 use pulse_core::models::ids::ProjectId;
 use pulse_core::models::schedule::Slot;
 use pulse_core::ports::Page;
 use pulse_core::ports::checks::CheckFilter;
+use pulse_core::ports::heartbeats::Received;
 use pulse_core::ports::history::{MetricsOf, RunsOf};
 use pulse_core::runtime::config::{Config, Shape, StateAt};
 use pulse_core::stores::Stores;
@@ -313,4 +315,25 @@ async fn no_column_is_forgotten() {
         there.remove("searched");
         assert_eq!((&copied, &copied), (&here, &there), "{}", table.name);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_calls_by_the_same_token_and_is_waited_for_as_before() {
+    let folder = TempDir::new().unwrap();
+    let stores = open(folder.path()).await;
+    let now = Slot::from(Utc::now());
+    let check = a_check().every(60).with("url", json!("heartbeat://")).build();
+    stores.checks.create(check.clone(), None, now).await.unwrap();
+    let token = stores.checks.get(PROJECT, check.id).await.unwrap().unwrap().waiting.unwrap().token;
+    let ping = Ping::bare(Signal::Success);
+    stores.heartbeats.ping(&token, &ping, now).await.unwrap();
+    let before = stores.checks.get(PROJECT, check.id).await.unwrap();
+    drop(stores);
+    let t = stores_on(Profile::Scaled).await;
+
+    copy(&folder.path().join("pulse.db"), &target(&t), &|_| {}).await.unwrap();
+
+    assert_eq!(t.stores.checks.get(PROJECT, check.id).await.unwrap(), before);
+    let received = t.stores.heartbeats.ping(&token, &ping, now.plus(1)).await.unwrap();
+    assert!(matches!(received, Received::Taken(_)), "{received:?}");
 }

@@ -1,8 +1,9 @@
-//! Pulse's server: the API, and the scheduler beside it.
+//! Pulse's server: the API, and beside it the scheduler and the waiting for pings.
 //!
 //! Any number of servers may run; none leads. All state is in the stores.
 
 pub mod api;
+pub mod heartbeats;
 pub mod resealing;
 pub mod scheduler;
 
@@ -24,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use heartbeats::Heartbeats;
 use resealing::Resealing;
 use scheduler::Scheduler;
 
@@ -60,9 +62,10 @@ pub fn serve(context: &Context, role: &'static str, listener: TcpListener, parts
 
 /// The API and the operators' pages of a process called `role`.
 pub fn app(context: &Context, role: &'static str) -> Router {
-    let Context { config, stores, metrics, loops, started, .. } = context.clone();
+    let Context { config, stores, metrics, loops, lost_pings, started, .. } = context.clone();
     let api = api::Api {
         checks: stores.checks.clone(),
+        heartbeats: stores.heartbeats.clone(),
         secrets: stores.secrets.clone(),
         secret_keys: config.secret_keys,
         alerts: stores.alerts.clone(),
@@ -71,6 +74,8 @@ pub fn app(context: &Context, role: &'static str) -> Router {
         dispatch: stores.dispatch.clone(),
         dry_runs: stores.dry_runs.clone(),
         state: stores.state_ping.clone(),
+        metrics: metrics.clone(),
+        lost_pings,
     };
     let counted = metrics.clone();
     let pages = ops::router(Ops {
@@ -111,11 +116,13 @@ async fn schedule(it: Context, stop: CancellationToken) {
         return;
     }
     let scheduler = Scheduler::new(&it.stores, it.metrics.clone());
+    let heartbeats = Heartbeats::new(&it.stores, it.metrics.clone(), it.lost_pings.clone());
     let resealing = Resealing::new(&it.stores, it.config.secret_keys.clone());
     let tick = it.config.scheduler_tick;
     tokio::join!(
         it.loops.run("scheduler", tick, &stop, &it.metrics, || scheduler.claim()),
         it.loops.run("clock", TIME, &stop, &it.metrics, || scheduler.watch_the_time()),
+        it.loops.run("heartbeats", TIME, &stop, &it.metrics, || heartbeats.round()),
         it.loops.run("forgetting", UPKEEP, &stop, &it.metrics, || scheduler.forget()),
         async {
             if resealing.is_needed() {

@@ -5,6 +5,7 @@
 
 use super::check::{Check, CheckConfig};
 use super::health::{Health, Thresholds, Transition};
+use super::heartbeat::Arrival;
 use super::ids::{CheckId, ProjectId, Region};
 use super::job::{Job, RunResult};
 use super::ledger::{Gap, Ledger};
@@ -44,7 +45,7 @@ pub struct Settled {
 }
 
 impl CheckRegion {
-    /// A region that has not been looked from, due at `now` unless the check is paused.
+    /// A region that has not been looked from, due at `now` unless the check is paused or waits.
     #[must_use]
     pub fn new(check: &Check, region: Region, now: Slot) -> Self {
         let mut new = Self {
@@ -59,9 +60,15 @@ impl CheckRegion {
             health: Health::default(),
         };
         if check.config.enabled {
-            new.ledger.make_due(now);
+            new.begin(check, now);
         }
         new
+    }
+
+    fn begin(&mut self, check: &Check, now: Slot) {
+        if check.config.is_looked_at() {
+            self.ledger.make_due(now);
+        }
     }
 
     /// The job for the newest due slot, and what was found missing; `None` when nothing is due.
@@ -97,6 +104,23 @@ impl CheckRegion {
         Some(Settled { runs, transition })
     }
 
+    /// Takes an outcome that came by itself, and folds it.
+    pub fn receive(&mut self, arrival: &Arrival) -> Settled {
+        let slot = self.ledger.receive(arrival.at);
+        let transition = self.health.observe(slot, arrival.outcome, self.thresholds);
+        let run = Run {
+            project_id: self.project_id,
+            check_id: self.check_id,
+            region: self.region.clone(),
+            slot,
+            slots: 1,
+            outcome: arrival.outcome,
+            attempt: 1,
+            observation: Some(arrival.observation.clone()),
+        };
+        Settled { runs: vec![run], transition }
+    }
+
     /// Takes over a new configuration. A slot under way is closed when it no longer answers the question.
     pub fn reconfigure(&mut self, before: &CheckConfig, after: &Check, now: Slot) -> Option<Run> {
         self.version = after.version;
@@ -107,14 +131,14 @@ impl CheckRegion {
             return self.stop(MissedReason::Paused);
         }
         if !before.enabled {
-            self.ledger.make_due(now);
+            self.begin(after, now);
             return None;
         }
         if !before.looks_differently(&after.config) {
             return None;
         }
         let closed = self.ledger.stop(MissedReason::Edited);
-        self.ledger.make_due(now);
+        self.begin(after, now);
         // What was counted of what was looked at before says nothing of what is looked at now.
         self.health.begin_anew();
         closed.map(|gap| self.missed(gap))

@@ -120,6 +120,14 @@ impl Ledger {
         Some(gaps)
     }
 
+    /// Takes an outcome that came by itself at `at`, of no slot that was handed out; its slot is the
+    /// first instant from then on that has none yet.
+    pub fn receive(&mut self, at: Slot) -> Slot {
+        let slot = self.last.map_or(at, |last| at.max(last.plus(1)));
+        self.last = Some(slot);
+        slot
+    }
+
     /// Ends the slot under way, if there is one, as missed for `reason`.
     pub fn close(&mut self, reason: MissedReason) -> Option<Gap> {
         let open = self.outstanding.take()?;
@@ -287,6 +295,16 @@ mod tests {
         ledger.make_due(Slot(14_000));
 
         assert_eq!(ledger.next, Some(Slot(15_001)));
+    }
+
+    #[test]
+    fn what_comes_by_itself_has_a_slot_of_its_own_whatever_the_clock_says() {
+        let mut ledger = Ledger::default();
+
+        let slots = [5_000, 5_000, 4_000, 9_000].map(|at| ledger.receive(Slot(at)).0);
+
+        assert_eq!(slots, [5_000, 5_001, 5_002, 9_000]);
+        assert_eq!((ledger.last, ledger.next), (Some(Slot(9_000)), None));
     }
 
     proptest! {

@@ -45,6 +45,7 @@ pub mod command_line;
 pub mod evidence;
 pub mod expected_status;
 pub mod health;
+pub mod heartbeat;
 pub mod histogram;
 pub mod http_version;
 pub mod ids;

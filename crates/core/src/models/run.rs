@@ -34,6 +34,8 @@ words! {
         TooLarge = "too_large",
         /// The target has no address that may be reached from there; which it has is not told.
         ForbiddenAddress = "forbidden_address",
+        /// The job reported a failure, or nothing while it was waited for.
+        Heartbeat = "heartbeat",
     }
 }
 
@@ -76,6 +78,12 @@ words! {
         WhileWaiting = "while_waiting",
         /// timeout: in the middle of the answer.
         WhileReading = "while_reading",
+        /// heartbeat: no ping came while it was waited for.
+        Late = "late",
+        /// heartbeat: a run began, and did not end while it was waited for.
+        Overrun = "overrun",
+        /// heartbeat: the job said so itself.
+        Reported = "reported",
     }
 }
 
@@ -90,6 +98,8 @@ words! {
         Unsupported = "unsupported",
         /// As much as may be was under way to the target's address, and its turn did not come.
         Capped = "capped",
+        /// Pulse itself was away while a ping was waited for.
+        NotListening = "not_listening",
     }
 }
 

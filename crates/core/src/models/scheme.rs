@@ -38,6 +38,8 @@ words! {
         Ws = "ws",
         /// The same in TLS.
         Wss = "wss",
+        /// Not looked at: a job calls Pulse, and is waited for.
+        Heartbeat = "heartbeat",
     }
 }
 
@@ -165,6 +167,9 @@ impl Scheme {
             Self::Grpcs => Traits { port: Port::Usually(443), ..grpc },
             Self::Ws => Traits { port: Port::Usually(80), takes: CONVERSATION, ..web },
             Self::Wss => Traits { port: Port::Usually(443), takes: CONVERSATION, ..web },
+            Self::Heartbeat => {
+                Traits { port: Port::Never, can_lack_host: true, takes: &["heartbeat"], ..bare }
+            }
         }
     }
 
@@ -173,8 +178,22 @@ impl Scheme {
     pub const fn may_use_tls(self) -> bool {
         !matches!(
             self,
-            Self::Tcp | Self::Redis | Self::Udp | Self::Icmp | Self::Dns | Self::Grpc | Self::Ws
+            Self::Tcp
+                | Self::Redis
+                | Self::Udp
+                | Self::Icmp
+                | Self::Dns
+                | Self::Grpc
+                | Self::Ws
+                | Self::Heartbeat
         )
+    }
+
+    /// Whether it is Pulse that looks. If not, Pulse waits: there are no slots to hand out, and what
+    /// is said of looks means nothing.
+    #[must_use]
+    pub const fn is_looked_at(self) -> bool {
+        !matches!(self, Self::Heartbeat)
     }
 
     /// The fields of a check, beyond those that every kind has, that mean something here. The others

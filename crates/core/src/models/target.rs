@@ -47,6 +47,9 @@ impl Target {
             return Err(format!("must be an absolute URL that begins with {}", Scheme::known()));
         };
         let traits = scheme.traits();
+        if !scheme.is_looked_at() {
+            return Self::of_nothing(scheme, rest);
+        }
         let names_host = !(rest.is_empty() || rest.starts_with(['/', '?', '#', ':']));
         // Without a host there is nothing that a port could be of.
         if !names_host && (!traits.can_lack_host || rest.starts_with(':')) {
@@ -64,6 +67,13 @@ impl Target {
         let port = port_of(scheme, traits.port, &url, text)?;
         let host = url.host().filter(|_| names_host).map(|host| host.to_owned());
         Ok(Self { scheme, host, port, path, query })
+    }
+
+    fn of_nothing(scheme: Scheme, rest: &str) -> Result<Self, String> {
+        if !rest.is_empty() {
+            return Err(format!("must be {scheme}:// alone: Pulse waits, and looks at nothing"));
+        }
+        Ok(Self { scheme, host: None, port: 0, path: String::new(), query: BTreeMap::new() })
     }
 }
 
@@ -170,7 +180,7 @@ mod tests {
 
     #[test]
     fn an_address_is_an_address_whatever_the_scheme_and_the_spelling() {
-        for scheme in Scheme::ALL {
+        for scheme in Scheme::ALL.iter().filter(|scheme| scheme.is_looked_at()) {
             for host in [
                 "127.0.0.1",
                 "0x7f.1",
@@ -197,6 +207,13 @@ mod tests {
         assert_eq!((target.host, target.port), (None, 53));
         assert_eq!(target.path, "_sip._tcp.Shop.Example");
         assert_eq!(target.query["type"], "srv");
+    }
+
+    #[test]
+    fn what_is_waited_for_has_no_place() {
+        let target = Target::parse("heartbeat://").unwrap();
+
+        assert_eq!((target.scheme, target.host, target.port), (Scheme::Heartbeat, None, 0));
     }
 
     #[test]
@@ -231,6 +248,9 @@ mod tests {
             ("dns:///shop.example?typ=A", "must say type after the question mark"),
             ("dns:///shop.example?type=ANY", "must ask for one of A, AAAA"),
             ("dns:///192.0.2.1", "must name a domain, not an address"),
+            ("heartbeat://backup", "must be heartbeat:// alone"),
+            ("heartbeat://?a", "must be heartbeat:// alone"),
+            ("heartbeat:", "begins with http://"),
         ] {
             let error = Target::parse(text).expect_err(text);
             assert!(error.contains(reason), "{text}: {error}");

@@ -52,6 +52,8 @@ pub enum RunNow {
     NotFound,
     /// It is paused, and stays so.
     Paused,
+    /// Nobody looks: its job calls when it runs.
+    Waits,
 }
 
 /// Which checks a list shows; all conditions must hold.

@@ -6,6 +6,7 @@ pub mod checks;
 pub mod clock;
 pub mod deliveries;
 pub mod dry_runs;
+pub mod heartbeats;
 pub mod history;
 pub mod presence;
 pub mod queue;

@@ -6,6 +6,7 @@ pub mod healthcheck;
 pub mod identity;
 pub mod lifecycle;
 pub mod loops;
+pub mod lost_pings;
 pub mod ops;
 pub mod parts;
 pub mod process;

@@ -11,6 +11,7 @@ use super::healthcheck::is_healthy;
 use super::identity::identity;
 use super::lifecycle::Lifecycle;
 use super::loops::Loops;
+use super::lost_pings::LostPings;
 use super::ops::Started;
 use super::parts::Parts;
 use super::telemetry;
@@ -33,6 +34,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Its loops.
     pub loops: Loops,
+    /// Pings that its API could not record.
+    pub lost_pings: LostPings,
     /// When it started.
     pub started: Started,
     /// Who it is; never the same twice.
@@ -64,6 +67,7 @@ impl Process {
             stores,
             metrics: Metrics::new(),
             loops: Loops::default(),
+            lost_pings: LostPings::default(),
             started: Started::now(),
             identity: identity.into(),
         };

@@ -20,6 +20,7 @@ use crate::ports::checks::{AlertLog, CheckStore};
 use crate::ports::clock::Clock;
 use crate::ports::deliveries::DeliveryStore;
 use crate::ports::dry_runs::DryRuns;
+use crate::ports::heartbeats::HeartbeatStore;
 use crate::ports::history::{History, HistoryOutbox};
 use crate::ports::presence::Presence;
 use crate::ports::queue::{Dispatch, ResultQueue, WorkQueue};
@@ -45,6 +46,7 @@ pub struct Stores {
     pub secrets: Arc<dyn SecretStore>,
     pub schedule: Arc<dyn ScheduleStore>,
     pub records: Arc<dyn RecordStore>,
+    pub heartbeats: Arc<dyn HeartbeatStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
     pub outbox: Arc<dyn HistoryOutbox>,
     pub history: Arc<dyn History>,
@@ -78,6 +80,7 @@ trait StateStore:
     + SecretStore
     + ScheduleStore
     + RecordStore
+    + HeartbeatStore
     + DeliveryStore
     + HistoryOutbox
     + StateUpkeep
@@ -92,6 +95,8 @@ impl<T> StateStore for T where
         + SecretStore
         + ScheduleStore
         + RecordStore
+        + HeartbeatStore
+        + HeartbeatStore
         + DeliveryStore
         + HistoryOutbox
         + StateUpkeep
@@ -180,6 +185,7 @@ impl<S: StateStore> State<S> {
             secrets: state.clone(),
             schedule: state.clone(),
             records: state.clone(),
+            heartbeats: state.clone(),
             deliveries: state.clone(),
             outbox: state.clone(),
             history: self.history,

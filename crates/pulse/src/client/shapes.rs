@@ -31,7 +31,7 @@ pub struct Check {
     #[serde(default)]
     pub max_redirects: u8,
     pub http_version: Option<String>,
-    pub interval_seconds: u64,
+    pub interval_seconds: Option<u64>,
     pub timeout_ms: u64,
     pub alert_threshold: u64,
     pub alert_window: Option<u64>,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pulse_core::models::check::{CheckDraft, FieldError};
+use pulse_core::models::target::Target as Address;
 use pulse_worker::probes::Prepared;
 use serde_json::{Map, Value, json};
 
@@ -22,6 +23,10 @@ pub struct Target {
 impl Target {
     /// What the API refuses as a check is refused here, in the same words.
     pub fn read(probe: &Probe) -> Result<Self, Told> {
+        if Address::parse(&probe.target).is_ok_and(|address| !address.scheme.is_looked_at()) {
+            let told = "URL: nobody can look at it: Pulse waits for its job to call";
+            return Err(Told::wrong(told));
+        }
         let mut asked = json!({
             "name": "probe",
             "url": probe.target,

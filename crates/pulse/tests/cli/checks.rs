@@ -39,6 +39,25 @@ async fn a_check_is_added_shown_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_job_that_calls_is_told_where() {
+    let world = World::new().await;
+    let nightly = r#"heartbeat={"cron": "0 3 * * *", "timezone": "Europe/Berlin"}"#;
+
+    let added = world
+        .pulse
+        .good(&["check", "add", "heartbeat://", "--name", "Backup", "--field", nightly])
+        .await;
+
+    assert_eq!((field(&added, "interval"), field(&added, "status")), ("cron", "pending"));
+    let path = world.check(field(&added, "id")).await["ping_url"].as_str().unwrap().to_owned();
+    let url = field(&added, "ping_url");
+    assert!(url.starts_with("http://127.0.0.1:") && url.ends_with(&path), "{url}");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    assert_eq!(client.get(url).send().await.unwrap().status(), 200);
+    assert_eq!(field(&world.pulse.good(&["check", "show", "Backup"]).await, "status"), "up");
+}
+
+#[tokio::test]
 async fn every_flag_reaches_its_field() {
     let world = World::new().await;
     let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";

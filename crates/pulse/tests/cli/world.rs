@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 
 use axum::Router;
+use pulse_core::metrics::Metrics;
 use pulse_core::models::alert::{AttemptReport, Settlement};
 use pulse_core::models::ids::{CheckId, DeliveryId, ProjectId};
 use pulse_core::models::job::{Job, RunResult};
+use pulse_core::runtime::lost_pings::LostPings;
 use pulse_core::runtime::sealing::SecretKeys;
 use pulse_core::testing::{TestStores, a_result};
 use pulse_server::api::{Api, router};
@@ -38,6 +40,7 @@ impl World {
         let stores = &self.stores.stores;
         let api = Api {
             checks: stores.checks.clone(),
+            heartbeats: stores.heartbeats.clone(),
             secrets: stores.secrets.clone(),
             secret_keys: SecretKeys::parse(&format!("{}=", "A".repeat(43))).unwrap(),
             alerts: stores.alerts.clone(),
@@ -46,6 +49,8 @@ impl World {
             dispatch: stores.dispatch.clone(),
             dry_runs: stores.dry_runs.clone(),
             state: stores.state_ping.clone(),
+            metrics: Metrics::new(),
+            lost_pings: LostPings::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let app = router(api, Router::new());

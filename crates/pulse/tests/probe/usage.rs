@@ -27,6 +27,15 @@ async fn what_the_api_refuses_as_a_check_is_refused_in_the_same_words() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_job_cannot_be_looked_at() {
+    let probed = probe(&["heartbeat://"]).await;
+
+    assert_eq!((probed.code, probed.stdout.as_str()), (2, ""), "{probed:?}");
+    let told = "pulse: URL: nobody can look at it: Pulse waits for its job to call\n";
+    assert_eq!(probed.stderr, told);
+}
+
+#[tokio::test]
 async fn every_option_at_fault_is_named_at_once() {
     let server = Server::answering(OK).await;
 

@@ -1,9 +1,10 @@
 //! `pulse up` where it cannot begin: a sentence on standard error, an exit code, nothing damaged; and
-//! where it has begun, but the disk is full. And where secrets go, and do not go.
+//! where it has begun, but the disk is full. Where secrets go, and do not go. And a job that is waited for.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod full_disk;
+mod heartbeats;
 mod process;
 mod secrets;
 

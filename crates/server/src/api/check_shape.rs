@@ -18,6 +18,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
+use super::heartbeat_shape::{HeartbeatBody, HeartbeatInput};
 use super::time::Time;
 
 /// The schema of a status.
@@ -219,8 +220,15 @@ pub struct CheckBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = http_versions, required = false)]
     http_version: Option<&'static str>,
-    /// Seconds between two runs.
-    interval_seconds: u32,
+    /// Seconds between two runs; `null` where a cron expression says when they are.
+    interval_seconds: Option<u32>,
+    /// Where the job calls: a path on this server. Whoever knows it may speak for the job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/ping/5f0c1d1a9f2e4b6c8d7e0f1a2b3c4d5e")]
+    ping_url: Option<String>,
+    /// How the job is waited for, and where that stands; only of checks that wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeat: Option<HeartbeatBody>,
     /// Failures that open an incident.
     alert_threshold: u32,
     /// Among how many of the last runs they are counted; `null` for in a row.
@@ -301,8 +309,11 @@ impl CheckBody {
 
 impl From<CheckView> for CheckBody {
     fn from(view: CheckView) -> Self {
-        let CheckView { check, status, next_run_at, last_run_at } = view;
+        let CheckView { check, status, next_run_at, last_run_at, waiting } = view;
         let config = check.config;
+        let interval_seconds = (!config.goes_by_cron()).then_some(config.interval_seconds);
+        let ping_url = waiting.as_ref().map(|it| format!("/ping/{}", it.token.as_str()));
+        let heartbeat = config.heartbeat.zip(waiting);
         let http = config.probe.http_version;
         Self {
             id: check.id.0,
@@ -313,7 +324,9 @@ impl From<CheckView> for CheckBody {
             max_body_bytes: config.probe.max_body_bytes,
             max_redirects: config.probe.max_redirects,
             http_version: (!http.is_usual()).then_some(http.as_str()),
-            interval_seconds: config.interval_seconds,
+            interval_seconds,
+            ping_url,
+            heartbeat: heartbeat.map(|(options, waiting)| HeartbeatBody::of(options, &waiting)),
             alert_threshold: config.alert_threshold,
             alert_window: config.alert_window,
             recovery_threshold: config.recovery_threshold,
@@ -359,7 +372,8 @@ pub struct CheckInput {
     name: String,
     /// What to look at: `http://`, `https://`, `tcp://host:port`, `tls://host:port`, `redis://host/0`, `rediss://host/0`,
     /// `postgres://host/database`, `mysql://host/database`, `smtp://host`, `udp://host:port`, `icmp://host`,
-    /// `dns://server/name?type=A`, `grpc://host:port/service` or `ws://host/path`, no credentials.
+    /// `dns://server/name?type=A`, `grpc://host:port/service` or `ws://host/path`, no credentials. `heartbeat://` alone waits for
+    /// a job that calls.
     #[schema(max_length = 2048, example = "https://www.google.com")]
     url: String,
     /// The method of the request; GET when left out.
@@ -380,7 +394,9 @@ pub struct CheckInput {
     /// Seconds between two runs: one second to seven days.
     #[schema(minimum = 1, maximum = 604_800, default = 60)]
     interval_seconds: Option<u32>,
-    /// Failures that open an incident.
+    /// How the job of `heartbeat://` is waited for.
+    heartbeat: Option<HeartbeatInput>,
+    /// Failures that open an incident; for `heartbeat://` 1 when left out.
     #[schema(minimum = 1, maximum = 100, default = 3)]
     alert_threshold: Option<u32>,
     /// Among how many of the last runs they are counted, at least `alert_threshold`. In a row when left out.

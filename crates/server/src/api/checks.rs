@@ -365,6 +365,10 @@ async fn run_check(
         RunNow::Paused => {
             Err(ApiError::new(Kind::Paused, "The check is paused; resume it to run it."))
         }
+        RunNow::Waits => {
+            let told = "Pulse waits for this check's job, and cannot run it.";
+            Err(ApiError::new(Kind::NotRun, told))
+        }
     }
 }
 

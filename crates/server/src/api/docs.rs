@@ -38,6 +38,7 @@ const ABOUT: &str = "Uptime monitoring. A *check* is looked at every so many sec
     servers((url = "/"), (url = "/api/v1")),
     tags(
         (name = "checks", description = "What is looked at."),
+        (name = "pings", description = "What jobs say of themselves."),
         (name = "secrets", description = "What checks send and nobody is shown."),
         (name = "runs", description = "What was seen."),
         (name = "incidents", description = "What was wrong, and what was told."),

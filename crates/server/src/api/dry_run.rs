@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
-use pulse_core::models::check::CheckDraft;
+use pulse_core::models::check::{CheckDraft, FieldError};
 use pulse_core::models::ids::{CheckId, Region};
 use pulse_core::models::job::{Job, RunResult, VersionedSpec};
 use pulse_core::models::probe_spec::ProbeSpec;
@@ -55,6 +55,12 @@ async fn dry_run(
     body: JsonBody,
 ) -> Result<Json<RunBody>, ApiError> {
     let draft = CheckDraft::read(body.value).map_err(refuse_fields)?;
+    if !draft.config.is_looked_at() {
+        return Err(refuse_fields(vec![FieldError {
+            pointer: "/url".to_owned(),
+            detail: "cannot be tried out: Pulse waits for the job, and looks at nothing".to_owned(),
+        }]));
+    }
     let probe = with_sealed(&api, draft.config.probe).await?;
     let region = draft.config.regions.first().cloned().unwrap_or_default();
     let Ok(_place) = PLACES.try_acquire() else {

@@ -11,10 +11,13 @@ mod docs;
 mod dry_run;
 mod evidence;
 mod extract;
+mod heartbeat_shape;
 mod layers;
 mod metrics;
+mod output;
 mod page;
 mod patience;
+mod ping;
 mod problem;
 mod runs;
 mod secrets;
@@ -24,15 +27,18 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
+use pulse_core::metrics::Metrics;
 use pulse_core::models::check::CheckView;
 use pulse_core::models::ids::{CheckId, ProjectId};
 use pulse_core::ports::Ping;
 use pulse_core::ports::checks::{AlertLog, CheckStore};
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::dry_runs::DryRuns;
+use pulse_core::ports::heartbeats::HeartbeatStore;
 use pulse_core::ports::history::History;
 use pulse_core::ports::queue::Dispatch;
 use pulse_core::ports::secrets::SecretStore;
+use pulse_core::runtime::lost_pings::LostPings;
 use pulse_core::runtime::sealing::SecretKeys;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -47,6 +53,8 @@ const PROJECT: ProjectId = ProjectId::DEFAULT;
 pub struct Api {
     /// The checks.
     pub checks: Arc<dyn CheckStore>,
+    /// The jobs that call, instead of being looked at.
+    pub heartbeats: Arc<dyn HeartbeatStore>,
     /// What checks may refer to.
     pub secrets: Arc<dyn SecretStore>,
     /// What seals it.
@@ -63,6 +71,10 @@ pub struct Api {
     pub dry_runs: Arc<dyn DryRuns>,
     /// Whether what keeps the checks answers.
     pub state: Arc<dyn Ping>,
+    /// Where pings are counted.
+    pub metrics: Metrics,
+    /// Those that came and could not be recorded.
+    pub lost_pings: LostPings,
 }
 
 impl Api {
@@ -95,6 +107,7 @@ fn resources() -> OpenApiRouter<Api> {
     docs::described()
         .merge(checks::routes())
         .merge(dry_run::routes())
+        .merge(ping::routes())
         .merge(secrets::routes())
         .merge(runs::routes())
         .merge(metrics::routes())

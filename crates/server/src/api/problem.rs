@@ -75,6 +75,8 @@ kinds! {
         "Send the whole body within 8 s.";
     Paused = "paused", CONFLICT, "The check is paused",
         "Resume the check first: POST /checks/{id}/resume.";
+    NotRun = "not-run", CONFLICT, "Pulse does not run checks of this kind",
+        "Their job calls Pulse when it runs: see the check's `ping_url`.";
     Conflict = "conflict", CONFLICT, "The check is being changed by others",
         "Read the check again and repeat the change.";
     NoSecretKey = "no-secret-key", CONFLICT, "There is no key to seal secrets with",
@@ -271,7 +273,9 @@ problems! {
     /// Doing something to a check.
     OnAct: BadQuery, CrossSite, NotFound, Conflict;
     /// Running a check now.
-    OnRun: BadQuery, CrossSite, NotFound, Paused;
+    OnRun: BadQuery, CrossSite, NotFound, Paused, NotRun;
+    /// Taking a ping.
+    OnPing: BadQuery, CrossSite, NotFound;
     /// Looking for a check without saving it.
     OnDryRun: MalformedJson, BadQuery, CrossSite, SlowBody, BodyTooLarge, UnsupportedMediaType, Validation, NoWorker;
     /// Removing a check, or sending a delivery again.

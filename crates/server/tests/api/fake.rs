@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pulse_core::models::alert::{Alert, AttemptView, Incident};
 use pulse_core::models::check::{Check, CheckDraft, CheckView, Status};
+use pulse_core::models::heartbeat::{Ping as JobPing, PingToken};
 use pulse_core::models::ids::{
     AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, Region,
 };
@@ -19,10 +20,12 @@ use pulse_core::ports::checks::{
 };
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::dry_runs::DryRuns;
+use pulse_core::ports::heartbeats::{HeartbeatStore, Overdue, Received};
 use pulse_core::ports::history::{History, Metrics, MetricsOf, RunsOf, Shipment};
 use pulse_core::ports::queue::{Dispatch, Pushed};
 use pulse_core::ports::secrets::{KeyId, Removal, SealedSecret, SecretStore};
 use pulse_core::ports::{Page, Ping, StoreError, StoreResult};
+use pulse_core::runtime::lost_pings::LostPings;
 use pulse_core::runtime::sealing::SecretKeys;
 use pulse_server::api::Api;
 use serde_json::json;
@@ -61,6 +64,7 @@ impl Fake {
         let fake = Arc::new(self);
         Api {
             checks: fake.clone(),
+            heartbeats: fake.clone(),
             secrets: fake.clone(),
             secret_keys: SecretKeys::default(),
             alerts: fake.clone(),
@@ -69,6 +73,8 @@ impl Fake {
             dispatch: fake.clone(),
             dry_runs: fake.clone(),
             state: fake,
+            metrics: pulse_core::metrics::Metrics::new(),
+            lost_pings: LostPings::default(),
         }
     }
 
@@ -105,7 +111,13 @@ pub fn a_view() -> CheckView {
         created_at: Slot(0).time(),
         updated_at: Slot(0).time(),
     };
-    CheckView { check, status: Status::Pending, next_run_at: None, last_run_at: None }
+    CheckView {
+        check,
+        status: Status::Pending,
+        next_run_at: None,
+        last_run_at: None,
+        waiting: None,
+    }
 }
 
 #[async_trait]
@@ -149,6 +161,21 @@ impl CheckStore for Fake {
 
     async fn run_now(&self, _project: ProjectId, _id: CheckId, _now: Slot) -> StoreResult<RunNow> {
         self.or(RunNow::NotFound).await
+    }
+}
+
+#[async_trait]
+impl HeartbeatStore for Fake {
+    async fn ping(&self, _: &PingToken, _: &JobPing, _: Slot) -> StoreResult<Received> {
+        self.or(Received::Unknown).await
+    }
+
+    async fn listen(&self, _: Slot, _: i64) -> StoreResult<()> {
+        self.or(()).await
+    }
+
+    async fn judge_overdue(&self, _: Slot, _: u32) -> StoreResult<Overdue> {
+        self.or(Overdue::default()).await
     }
 }
 

@@ -12,6 +12,7 @@ mod fake;
 mod history;
 mod layers;
 mod lists;
+mod pings;
 mod schema;
 mod secrets;
 pub mod world;

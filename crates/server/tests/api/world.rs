@@ -1,7 +1,9 @@
 //! The API on real stores, with the duties of the other roles done by hand.
 
+use pulse_core::metrics::Metrics;
 use pulse_core::models::alert::{AttemptReport, LeasedDelivery, Settlement};
 use pulse_core::models::job::Job;
+use pulse_core::runtime::lost_pings::LostPings;
 use pulse_core::runtime::sealing::SecretKeys;
 use pulse_core::testing::{Profile, ResultBuilder, TestStores, a_result, stores_on};
 use pulse_server::api::Api;
@@ -28,6 +30,7 @@ impl World {
         let stores = stores_on(profile).await;
         let client = Client::of(Api {
             checks: stores.stores.checks.clone(),
+            heartbeats: stores.stores.heartbeats.clone(),
             secrets: stores.stores.secrets.clone(),
             secret_keys: a_key(),
             alerts: stores.stores.alerts.clone(),
@@ -36,6 +39,8 @@ impl World {
             dispatch: stores.stores.dispatch.clone(),
             dry_runs: stores.stores.dry_runs.clone(),
             state: stores.stores.state_ping.clone(),
+            metrics: Metrics::new(),
+            lost_pings: LostPings::default(),
         });
         Self { stores, client }
     }

@@ -67,6 +67,9 @@ pub enum PrepareError {
     /// A URL of something else.
     #[error("the address names no host")]
     Address,
+    /// It is not looked at.
+    #[error("nobody can look at it: Pulse waits for its job to call")]
+    Waits,
     /// TLS has no such names.
     #[error("the host is not a name that a certificate can be for")]
     ServerName(#[from] InvalidDnsNameError),
@@ -152,6 +155,7 @@ impl Prepared {
 fn other(target: Target, spec: &ProbeSpec) -> Result<Box<dyn Probe>, PrepareError> {
     Ok(match target.scheme {
         Scheme::Http | Scheme::Https => return Err(PrepareError::Address),
+        Scheme::Heartbeat => return Err(PrepareError::Waits),
         Scheme::Tcp => Box::new(tcp::Tcp::new(target, spec)?),
         Scheme::Tls => Box::new(tls::Tls::new(&target, spec)?),
         Scheme::Udp => Box::new(udp::Udp::new(target, spec)?),

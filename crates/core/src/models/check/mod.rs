@@ -10,13 +10,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::health::Thresholds;
+use super::heartbeat::{Heartbeat, HeartbeatOptions, PingToken};
 use super::ids::{CheckId, ProjectId, Region};
 use super::probe_spec::ProbeSpec;
 use super::schedule::{Schedule, Slot};
 
 pub use rules::{
-    DEFAULT_INTERVAL_SECONDS, DEFAULT_RECOVERY, DEFAULT_THRESHOLD, DEFAULT_TIMEOUT_MS, METHODS,
-    default_timeout_ms,
+    DEFAULT_INTERVAL_SECONDS, DEFAULT_RECOVERY, DEFAULT_THRESHOLD, DEFAULT_TIMEOUT_MS,
+    HEARTBEAT_THRESHOLD, METHODS, default_timeout_ms,
 };
 
 /// One thing wrong with a request, and where.
@@ -36,8 +37,11 @@ pub struct CheckConfig {
     /// What is looked at, and what is expected of it.
     #[serde(flatten)]
     pub probe: ProbeSpec,
-    /// 1 to 604,800.
+    /// 1 to 604,800. Means nothing where a cron expression says when.
     pub interval_seconds: u32,
+    /// How its job is waited for; there is one where nobody looks, and nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<HeartbeatOptions>,
     /// Failures that make an outage, in a row or within the window; 1 to 100.
     pub alert_threshold: u32,
     /// Among how many of the last judged slots they are counted, `alert_threshold` to 100; `None`
@@ -71,6 +75,18 @@ impl CheckConfig {
         u32::try_from(limit).unwrap_or(u32::MAX)
     }
 
+    /// Whether it is Pulse that looks, and not a job that is waited for.
+    #[must_use]
+    pub const fn is_looked_at(&self) -> bool {
+        self.heartbeat.is_none()
+    }
+
+    /// Whether a cron expression says when, and not the interval.
+    #[must_use]
+    pub fn goes_by_cron(&self) -> bool {
+        self.heartbeat.as_ref().is_some_and(|options| options.cron.is_some())
+    }
+
     /// Milliseconds between slots.
     #[must_use]
     pub fn interval_ms(&self) -> i64 {
@@ -93,6 +109,7 @@ impl CheckConfig {
     pub fn looks_differently(&self, other: &Self) -> bool {
         self.probe != other.probe
             || self.interval_seconds != other.interval_seconds
+            || self.heartbeat != other.heartbeat
             || self.timeout_ms != other.timeout_ms
             || self.regions != other.regions
     }
@@ -161,4 +178,15 @@ pub struct CheckView {
     pub next_run_at: Option<Slot>,
     /// The latest slot that ended, in any region.
     pub last_run_at: Option<Slot>,
+    /// What is waited for, where nobody looks.
+    pub waiting: Option<Waiting>,
+}
+
+/// How a job may call, and where that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// What it calls by.
+    pub token: PingToken,
+    /// Between two pings.
+    pub heartbeat: Heartbeat,
 }

@@ -1,5 +1,7 @@
 //! From a JSON object to a configuration, reporting every field at fault.
 
+mod heartbeat;
+
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
@@ -15,8 +17,8 @@ use crate::models::secret::{self, MOST_REFERENCES};
 use crate::models::target::Target;
 use crate::models::way::TlsOptions;
 
-/// The fields of a probe that every kind has.
-const COMMON: [&str; 5] = ["url", "ip_family", "assertions", "upside_down", "retry"];
+/// The fields of a probe that every kind has that is looked at.
+const COMMON: [&str; 4] = ["ip_family", "assertions", "upside_down", "retry"];
 
 impl CheckDraft {
     /// Reads and checks a whole configuration. Absent and `null` fields get their defaults.
@@ -41,6 +43,7 @@ impl CheckDraft {
             return Err(vec![error("", "must be a JSON object")]);
         }
         let unsaid_timeout = patch.get("timeout_ms").is_none();
+        let unsaid_interval = patch.get("interval_seconds").is_none();
         let mut whole = serde_json::to_value(current).unwrap_or_default();
         merge(&mut whole, patch);
         let default = rules::default_timeout_ms(current.interval_seconds);
@@ -48,6 +51,7 @@ impl CheckDraft {
             // A timeout nobody chose follows the interval.
             whole["timeout_ms"] = Value::Null;
         }
+        heartbeat::leave_out_the_interval(&mut whole, unsaid_interval);
         Self::read(whole)
     }
 }
@@ -81,6 +85,9 @@ impl Reader {
         self.look_for_secrets();
         let name = self.required("name", rules::name);
         let probe = self.probe();
+        let scheme = Target::parse(&probe.url).ok().map(|target| target.scheme);
+        let waits = scheme.is_some_and(|scheme| !scheme.is_looked_at());
+        let heartbeat = self.heartbeat(scheme);
         let interval_seconds = self.or(
             "interval_seconds",
             rules::DEFAULT_INTERVAL_SECONDS,
@@ -89,7 +96,7 @@ impl Reader {
         let interval = interval_seconds.unwrap_or(*rules::INTERVALS.end());
         let alert_threshold = self.or(
             "alert_threshold",
-            rules::DEFAULT_THRESHOLD,
+            if waits { rules::HEARTBEAT_THRESHOLD } else { rules::DEFAULT_THRESHOLD },
             rules::within(&rules::THRESHOLDS, ""),
         );
         let threshold = alert_threshold.unwrap_or(*rules::THRESHOLDS.start());
@@ -98,6 +105,7 @@ impl Reader {
                 name: name.unwrap_or_default(),
                 probe,
                 interval_seconds: interval,
+                heartbeat,
                 alert_threshold: threshold,
                 alert_window: self
                     .optional("alert_window", |window| rules::window(threshold, window)),
@@ -210,8 +218,12 @@ impl Reader {
             return;
         };
         let takes = |field: &str| match field {
+            "url" => true,
             "tls" => scheme.may_use_tls(),
-            field => COMMON.contains(&field) || scheme.takes().contains(&field),
+            field => {
+                (scheme.is_looked_at() && COMMON.contains(&field))
+                    || scheme.takes().contains(&field)
+            }
         };
         for field in set.keys().filter(|field| !takes(field)) {
             let refusal = match Scheme::taking(field).as_str() {

@@ -17,6 +17,8 @@ use serde_json::Value;
 pub const DEFAULT_INTERVAL_SECONDS: u32 = 60;
 /// Failures that make an outage when nobody says otherwise.
 pub const DEFAULT_THRESHOLD: u32 = 3;
+/// The same where a job is waited for: a period without a ping is long enough.
+pub const HEARTBEAT_THRESHOLD: u32 = 1;
 /// Good slots in a row that end it when nobody says otherwise.
 pub const DEFAULT_RECOVERY: u32 = 1;
 /// Limit of a run when nobody says otherwise and the interval leaves room for it.

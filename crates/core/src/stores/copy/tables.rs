@@ -32,9 +32,10 @@ pub struct Table {
 
 use Kind::{Bytes, Flag, Id, Json, Plain, Time};
 
-/// All of them but the history on its way, which has arrived by then. `check_regions` comes last:
+/// All of them but the history on its way, which has arrived by then, and `listening`: where a copy
+/// goes, nobody has been there to hear a ping. `check_regions` comes last:
 /// before it, nothing is due in the target.
-pub const TABLES: [Table; 9] = [
+pub const TABLES: [Table; 10] = [
     Table {
         name: "projects",
         rows: "projects",
@@ -148,6 +149,20 @@ pub const TABLES: [Table; 9] = [
             ("sealed", Bytes),
             ("created_at", Time),
             ("updated_at", Time),
+        ],
+    },
+    Table {
+        name: "heartbeats",
+        rows: "heartbeats",
+        key: &["check_id"],
+        columns: &[
+            ("check_id", Id),
+            ("project_id", Id),
+            ("token", Plain),
+            ("expected", Plain),
+            ("deadline", Plain),
+            ("started", Plain),
+            ("last_ping", Plain),
         ],
     },
     Table {

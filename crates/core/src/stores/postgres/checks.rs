@@ -12,7 +12,7 @@ use crate::models::schedule::Slot;
 use crate::ports::checks::{Change, CheckFilter, CheckStore, Creation, IdempotencyKey, RunNow};
 use crate::ports::{Page, StoreResult};
 use crate::stores::sql::checks::create;
-use crate::stores::sql::rows::{CheckRow, ViewRow, read_all};
+use crate::stores::sql::rows::{CheckRow, ViewRow, read_all, with_waiting};
 use crate::stores::sql::{Earlier, edits};
 
 #[async_trait]
@@ -36,9 +36,10 @@ impl CheckStore for Postgres {
         filter: &CheckFilter,
         page: Page<CheckId>,
     ) -> StoreResult<Vec<CheckView>> {
-        let rows: Vec<ViewRow> = sqlx::query_as(
-            "-- checks.list
-             SELECT * FROM check_views
+        let rows: Vec<ViewRow> = sqlx::query_as(concat!(
+            "-- checks.list\n ",
+            with_waiting!(
+                "SELECT * FROM check_views
              WHERE project_id = $1
                AND ($2::uuid IS NULL OR id < $2)
                AND ($3::text IS NULL OR status = $3)
@@ -46,8 +47,9 @@ impl CheckStore for Postgres {
                AND ($5::boolean IS NULL OR (config ->> 'enabled')::boolean = $5)
                AND ($6::text IS NULL OR strpos(lower(config ->> 'name'), lower($6)) > 0
                                      OR strpos(lower(config ->> 'url'), lower($6)) > 0)
-             ORDER BY id DESC LIMIT $7 OFFSET $8",
-        )
+             ORDER BY id DESC LIMIT $7 OFFSET $8"
+            )
+        ))
         .bind(project.0)
         .bind(page.after.map(|id| id.0))
         .bind(filter.status.map(Status::as_str))
@@ -142,10 +144,10 @@ pub(super) async fn view(
     project: ProjectId,
     id: CheckId,
 ) -> StoreResult<Option<CheckView>> {
-    let row: Option<ViewRow> = sqlx::query_as(
-        "-- checks.get
-         SELECT * FROM check_views WHERE project_id = $1 AND id = $2",
-    )
+    let row: Option<ViewRow> = sqlx::query_as(concat!(
+        "-- checks.get\n ",
+        with_waiting!("SELECT * FROM check_views WHERE project_id = $1 AND id = $2")
+    ))
     .bind(project.0)
     .bind(id.0)
     .fetch_optional(db)

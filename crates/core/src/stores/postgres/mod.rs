@@ -8,6 +8,7 @@ mod check_regions;
 mod checks;
 mod copying;
 mod deliveries;
+mod heartbeats;
 mod history;
 mod incidents;
 mod outbox;

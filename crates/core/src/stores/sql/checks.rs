@@ -1,6 +1,6 @@
 //! A new check, once however often it is asked for.
 
-use super::{Earlier, StateTx};
+use super::{Earlier, StateTx, heartbeats};
 use crate::crash::{Point, crash_point};
 use crate::models::check::Check;
 use crate::models::check_region::CheckRegion;
@@ -25,6 +25,7 @@ pub async fn create<T: StateTx>(
     let regions: Vec<_> =
         regions.map(|region| CheckRegion::new(&check, region.clone(), now)).collect();
     tx.insert_regions(&regions).await?;
+    heartbeats::begin(&mut tx, &check).await?;
     let view = tx.view(check.project_id, check.id).await?;
     crash_point(Point::ApiCheckWritten);
     tx.commit().await?;

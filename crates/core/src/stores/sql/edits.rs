@@ -1,8 +1,8 @@
 //! What a person changes: configuration, pause, deletion, a run now.
 //!
-//! Each locks the check's regions, then the check, so that no claim and no recording moves meanwhile.
+//! Each locks the check's heartbeat, then its regions, then the check, so that no claim and no recording moves meanwhile.
 
-use super::{StateTx, incidents, outbox};
+use super::{StateTx, heartbeats, incidents, outbox};
 use crate::models::alert::Resolution;
 use crate::models::check::{Check, CheckDraft};
 use crate::models::check_region::CheckRegion;
@@ -23,6 +23,7 @@ pub async fn replace<T: StateTx>(
     draft: CheckDraft,
     now: Slot,
 ) -> StoreResult<Change> {
+    let waits = tx.lock_heartbeat(id).await?;
     let regions = tx.lock_regions_of(id).await?;
     let Some(before) = tx.lock_check(project, id).await? else {
         return Ok(Change::NotFound);
@@ -41,6 +42,7 @@ pub async fn replace<T: StateTx>(
     let was_down = regions.iter().any(|region| region.health.state == State::Down);
     let moved = Moved::new(regions, &before, &after, now);
     moved.write(&mut tx, id).await?;
+    heartbeats::follow(&mut tx, waits, &before, &after, now).await?;
     if was_down && !moved.is_down() {
         let resolution = if after.config.enabled { Resolution::Edited } else { Resolution::Paused };
         resolve(&mut tx, id, resolution, now).await?;
@@ -58,9 +60,13 @@ pub async fn delete<T: StateTx>(
     id: CheckId,
     now: Slot,
 ) -> StoreResult<bool> {
+    let waits = tx.lock_heartbeat(id).await?;
     let mut regions = tx.lock_regions_of(id).await?;
     if tx.lock_check(project, id).await?.is_none() {
         return Ok(false);
+    }
+    if waits.is_some() {
+        tx.delete_heartbeat(id).await?;
     }
     let runs: Vec<Run> =
         regions.iter_mut().filter_map(|region| region.stop(MissedReason::Deleted)).collect();
@@ -85,6 +91,9 @@ pub async fn run_now<T: StateTx>(
     };
     if !check.config.enabled {
         return Ok(RunNow::Paused);
+    }
+    if !check.config.is_looked_at() {
+        return Ok(RunNow::Waits);
     }
     for region in &mut regions {
         region.ledger.make_due(now);

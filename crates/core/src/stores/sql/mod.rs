@@ -1,14 +1,15 @@
 //! What the state stores share: the flow of each transaction, and what rows mean.
 //!
 //! A dialect gives its statements (`StateTx`); what they add up to is written once, here. Locks are
-//! always taken in the same order, regions before checks, so that claims, recordings and edits
-//! never deadlock where several writers are let in.
+//! always taken in the same order, heartbeats before regions before checks, so that claims, recordings
+//! and edits never deadlock where several writers are let in.
 
 pub(super) mod checks;
 pub(super) mod clock;
 pub(super) mod deliveries;
 pub(super) mod edits;
 pub(super) mod forgetting;
+pub(super) mod heartbeats;
 pub(super) mod incidents;
 pub(super) mod outbox;
 pub(super) mod recording;
@@ -24,12 +25,14 @@ use async_trait::async_trait;
 use crate::models::alert::{AlertKind, Incident, Resolution};
 use crate::models::check::{Check, CheckConfig, CheckView};
 use crate::models::check_region::CheckRegion;
+use crate::models::heartbeat::{Listening, PingToken};
 use crate::models::ids::{AlertId, BatchId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
 use crate::models::schedule::{Reach, Slot};
 use crate::models::secret::SecretName;
 use crate::ports::checks::IdempotencyKey;
 use crate::ports::secrets::{Referring, SealedSecret};
 use crate::ports::{StoreError, StoreResult};
+use heartbeats::Locked;
 
 /// An outage that begins.
 pub(super) struct Opening {
@@ -114,6 +117,20 @@ pub(super) trait StateTx: Send + Sized {
         projects: &[ProjectId],
         names: &[SecretName],
     ) -> StoreResult<Vec<SealedSecret>>;
+
+    /// Adds what a check that waits is called by.
+    async fn insert_heartbeat(&mut self, check: &Check, token: &PingToken) -> StoreResult<()>;
+    async fn delete_heartbeat(&mut self, check: CheckId) -> StoreResult<()>;
+    /// That of a check, if it waits; always before its regions.
+    async fn lock_heartbeat(&mut self, check: CheckId) -> StoreResult<Option<Locked>>;
+    /// The one that is called by this token.
+    async fn lock_heartbeat_called(&mut self, token: &PingToken) -> StoreResult<Option<Locked>>;
+    /// Those whose deadline has passed at `now`, oldest first. Those that somebody else holds are left
+    /// to them.
+    async fn lock_overdue(&mut self, now: Slot, limit: u32) -> StoreResult<Vec<Locked>>;
+    async fn save_heartbeats(&mut self, locked: &[Locked]) -> StoreResult<()>;
+    /// The last stretch of listening; `None` before the first.
+    async fn listening(&mut self) -> StoreResult<Option<Listening>>;
 
     /// Regions with a slot within reach and none under way, oldest slot first, locked. Those that
     /// somebody else holds are left to them.

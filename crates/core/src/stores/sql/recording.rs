@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{StateTx, incidents, outbox};
 use crate::crash::{Point, crash_point};
-use crate::models::check_region::CheckRegion;
+use crate::models::check_region::{CheckRegion, Settled};
 use crate::models::health::{State, Transition};
+use crate::models::heartbeat::Arrival;
 use crate::models::ids::{CheckId, Region};
 use crate::models::job::RunResult;
 use crate::models::outage::{Edge, Outage};
@@ -26,21 +27,15 @@ pub async fn record<T: StateTx>(
     let wanted: BTreeSet<(CheckId, &str)> =
         results.iter().map(|r| (r.check_id, r.region.as_str())).collect();
     let before = tx.lock_regions(&wanted).await?;
-    let mut batch = Batch::fold(before, results);
+    let batch = Batch::fold(before, results);
     if batch.runs.is_empty() {
         // Nothing but echoes: end the transaction without writing.
         return Ok(batch.recorded);
     }
-    tx.save_regions(&batch.rows).await?;
-    crash_point(Point::RecorderSaved);
-    let edges = edges(&mut tx, &batch).await?;
-    let changed = incidents::apply(&mut tx, edges, now).await?;
-    outbox::seal(&mut tx, &batch.runs).await?;
+    let recorded = batch.write(&mut tx, now).await?;
     crash_point(Point::RecorderSealed);
     tx.commit().await?;
-    batch.recorded.opened = changed.opened;
-    batch.recorded.resolved = changed.resolved;
-    Ok(batch.recorded)
+    Ok(recorded)
 }
 
 struct Moved {
@@ -50,9 +45,9 @@ struct Moved {
     cause: String,
 }
 
-/// What a batch of results comes to.
+/// What a batch of outcomes comes to.
 #[derive(Default)]
-struct Batch {
+pub struct Batch {
     rows: Vec<CheckRegion>,
     runs: Vec<Run>,
     moved: Vec<Moved>,
@@ -87,10 +82,42 @@ impl Batch {
         batch
     }
 
+    /// Of outcomes that came by themselves, one a check; `rows` are their regions.
+    pub fn receive(rows: Vec<CheckRegion>, arrivals: Vec<(CheckId, Arrival)>) -> Self {
+        let mut arrivals: HashMap<CheckId, Arrival> = arrivals.into_iter().collect();
+        let mut batch = Self::default();
+        for mut row in rows {
+            let Some(arrival) = arrivals.remove(&row.check_id) else { continue };
+            if row.health.state == State::Down {
+                batch.were_down.push((row.check_id, row.region.clone()));
+            }
+            let settled = row.receive(&arrival);
+            batch.add(&row, settled, arrival.observation.error);
+            batch.rows.push(row);
+        }
+        batch
+    }
+
+    /// Makes it true, but for the commit.
+    pub async fn write<T: StateTx>(&self, tx: &mut T, now: Slot) -> StoreResult<Recorded> {
+        tx.save_regions(&self.rows).await?;
+        crash_point(Point::RecorderSaved);
+        let edges = edges(tx, self).await?;
+        let changed = incidents::apply(tx, edges, now).await?;
+        outbox::seal(tx, &self.runs).await?;
+        Ok(Recorded { opened: changed.opened, resolved: changed.resolved, ..self.recorded })
+    }
+
     fn settle(&mut self, row: &mut CheckRegion, result: &RunResult) -> bool {
         let Some(settled) = row.settle(result) else {
             return false;
         };
+        let seen = result.observation.as_ref();
+        self.add(row, settled, seen.and_then(|seen| seen.error.clone()));
+        true
+    }
+
+    fn add(&mut self, row: &CheckRegion, settled: Settled, told: Option<String>) {
         self.recorded.applied += 1;
         self.recorded.missed += settled
             .runs
@@ -99,17 +126,14 @@ impl Batch {
             .map(|r| u64::from(r.slots))
             .sum::<u64>();
         if let Some(transition) = settled.transition {
-            let cause =
-                result.observation.as_ref().and_then(|seen| seen.error.clone()).unwrap_or_default();
             self.moved.push(Moved {
                 check: row.check_id,
                 region: row.region.clone(),
                 transition,
-                cause,
+                cause: told.unwrap_or_default(),
             });
         }
         self.runs.extend(settled.runs);
-        true
     }
 }
 

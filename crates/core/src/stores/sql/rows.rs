@@ -16,6 +16,7 @@ use crate::models::health::{Health, State, Thresholds, Trail};
 use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
 use crate::models::ledger::{Ledger, Outstanding};
 use crate::models::schedule::{Schedule, Slot};
+use crate::stores::sql::heartbeats::WaitingRow;
 
 /// What in a row this version cannot read.
 #[derive(Debug)]
@@ -99,6 +100,8 @@ pub struct ViewRow {
     status: String,
     next_slot: Option<i64>,
     last_slot: Option<i64>,
+    #[sqlx(flatten)]
+    waiting: WaitingRow,
 }
 
 impl TryFrom<ViewRow> for CheckView {
@@ -110,9 +113,22 @@ impl TryFrom<ViewRow> for CheckView {
             status: Status::parse(&row.status).ok_or(Unreadable("a status"))?,
             next_run_at: row.next_slot.map(Slot),
             last_run_at: row.last_slot.map(Slot),
+            waiting: row.waiting.read(),
         })
     }
 }
+
+/// Turns a statement over `check_views` into one of [`ViewRow`]s.
+macro_rules! with_waiting {
+    ($views:literal) => {
+        concat!(
+            "SELECT v.*, h.token, h.expected, h.deadline, h.started, h.last_ping FROM (",
+            $views,
+            ") v LEFT JOIN heartbeats h ON h.check_id = v.id ORDER BY v.id DESC"
+        )
+    };
+}
+pub(in crate::stores) use with_waiting;
 
 /// The columns of a [`RegionRow`], by name: a column that a later version adds must not change what
 /// a statement prepared by this one returns.

@@ -1,7 +1,7 @@
 //! The way from the shared flows to a dialect's statements, which lie beside their tables.
 
 /// Implements [`super::StateTx`] for a dialect's `Tx`, whose modules `checks`, `check_regions`,
-/// `incidents`, `outbox` and `secrets` have the statements. To be called where these, `Tx`, `STORE` and `error`
+/// `heartbeats`, `incidents`, `outbox` and `secrets` have the statements. To be called where these, `Tx`, `STORE` and `error`
 /// are in scope.
 macro_rules! state_tx {
     () => {
@@ -12,12 +12,14 @@ macro_rules! state_tx {
         use crate::models::alert::{AlertKind, Incident};
         use crate::models::check::{Check, CheckConfig, CheckView};
         use crate::models::check_region::CheckRegion;
+        use crate::models::heartbeat::{Listening, PingToken};
         use crate::models::ids::{BatchId, CheckId, IncidentId, ProjectId, Region};
         use crate::models::schedule::{Reach, Slot};
         use crate::models::secret::SecretName;
         use crate::ports::StoreResult;
         use crate::ports::checks::IdempotencyKey;
         use crate::ports::secrets::{Referring, SealedSecret};
+        use crate::stores::sql::heartbeats::Locked;
         use crate::stores::sql::{Earlier, Ending, Opening, Raised, StateTx};
 
         #[async_trait]
@@ -118,6 +120,41 @@ macro_rules! state_tx {
                 names: &[SecretName],
             ) -> StoreResult<Vec<SealedSecret>> {
                 secrets::of(&mut **self, projects, names).await
+            }
+
+            async fn insert_heartbeat(
+                &mut self,
+                check: &Check,
+                token: &PingToken,
+            ) -> StoreResult<()> {
+                heartbeats::insert(self, check, token).await
+            }
+
+            async fn delete_heartbeat(&mut self, check: CheckId) -> StoreResult<()> {
+                heartbeats::delete(self, check).await
+            }
+
+            async fn lock_heartbeat(&mut self, check: CheckId) -> StoreResult<Option<Locked>> {
+                heartbeats::lock(self, check).await
+            }
+
+            async fn lock_heartbeat_called(
+                &mut self,
+                token: &PingToken,
+            ) -> StoreResult<Option<Locked>> {
+                heartbeats::lock_called(self, token).await
+            }
+
+            async fn lock_overdue(&mut self, now: Slot, limit: u32) -> StoreResult<Vec<Locked>> {
+                heartbeats::lock_overdue(self, now, limit).await
+            }
+
+            async fn save_heartbeats(&mut self, locked: &[Locked]) -> StoreResult<()> {
+                heartbeats::save(self, locked).await
+            }
+
+            async fn listening(&mut self) -> StoreResult<Option<Listening>> {
+                heartbeats::listening(self).await
             }
 
             async fn lock_due(

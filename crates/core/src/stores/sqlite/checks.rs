@@ -14,7 +14,7 @@ use crate::models::schedule::Slot;
 use crate::ports::checks::{Change, CheckFilter, CheckStore, Creation, IdempotencyKey, RunNow};
 use crate::ports::{Page, StoreResult};
 use crate::stores::sql::checks::create;
-use crate::stores::sql::rows::{CheckRow, ViewRow, read_all};
+use crate::stores::sql::rows::{CheckRow, ViewRow, read_all, with_waiting};
 use crate::stores::sql::{Earlier, edits};
 
 #[async_trait]
@@ -38,9 +38,10 @@ impl CheckStore for Sqlite {
         filter: &CheckFilter,
         page: Page<CheckId>,
     ) -> StoreResult<Vec<CheckView>> {
-        let rows: Vec<ViewRow> = sqlx::query_as(
-            "-- checks.list
-             SELECT * FROM check_views
+        let rows: Vec<ViewRow> = sqlx::query_as(concat!(
+            "-- checks.list\n ",
+            with_waiting!(
+                "SELECT * FROM check_views
              WHERE project_id = ?1
                AND id < coalesce(?2, x'ffffffffffffffffffffffffffffffff')
                AND (?3 IS NULL OR status = ?3)
@@ -48,8 +49,9 @@ impl CheckStore for Sqlite {
                                EXCEPT SELECT value FROM json_each(config, '$.tags'))
                AND (?5 IS NULL OR (config ->> 'enabled') = ?5)
                AND (?6 IS NULL OR instr(searched, ?6) > 0)
-             ORDER BY id DESC LIMIT ?7 OFFSET ?8",
-        )
+             ORDER BY id DESC LIMIT ?7 OFFSET ?8"
+            )
+        ))
         .bind(project.0)
         .bind(page.after.map(|id| id.0))
         .bind(filter.status.map(Status::as_str))
@@ -230,10 +232,10 @@ pub(super) async fn view(
     project: ProjectId,
     id: CheckId,
 ) -> StoreResult<Option<CheckView>> {
-    let row: Option<ViewRow> = sqlx::query_as(
-        "-- checks.view
-         SELECT * FROM check_views WHERE project_id = ?1 AND id = ?2",
-    )
+    let row: Option<ViewRow> = sqlx::query_as(concat!(
+        "-- checks.view\n ",
+        with_waiting!("SELECT * FROM check_views WHERE project_id = ?1 AND id = ?2")
+    ))
     .bind(project.0)
     .bind(id.0)
     .fetch_optional(db)

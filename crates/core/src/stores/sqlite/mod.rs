@@ -10,6 +10,7 @@ mod checks;
 mod copying;
 mod database;
 mod deliveries;
+mod heartbeats;
 mod history;
 mod incidents;
 mod list;

@@ -1,5 +1,5 @@
 //! The statements of one transaction, each beside its table.
 
-use super::{STORE, Tx, check_regions, checks, error, incidents, outbox, secrets};
+use super::{STORE, Tx, check_regions, checks, error, heartbeats, incidents, outbox, secrets};
 
 crate::stores::sql::transaction::state_tx!();

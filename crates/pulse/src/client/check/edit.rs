@@ -93,7 +93,7 @@ pub async fn run(edit: Edit, api: &Api, out: &mut Output) -> anyhow::Result<()> 
     if fields.is_empty() && remove_header.is_empty() {
         return Err(Told::wrong("say what to change, --interval 30s for example").into());
     }
-    show(&change(api, &check, &fields, &remove_header).await?, out)
+    show(&change(api, &check, &fields, &remove_header).await?, api, out)
 }
 
 async fn change(

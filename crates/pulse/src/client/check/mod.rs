@@ -45,7 +45,8 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Add {
     /// What to look at; begins with http://, https://, tcp://, tls://, redis://, rediss://, postgres://,
-    /// mysql://, smtp://, udp://, icmp://, dns://, grpc://, grpcs://, ws:// or wss://.
+    /// mysql://, smtp://, udp://, icmp://, dns://, grpc://, grpcs://, ws:// or wss://. Or heartbeat://, to
+    /// wait for a job that calls.
     #[arg(id = "target", value_name = "URL")]
     target: String,
     #[command(flatten)]
@@ -84,7 +85,7 @@ pub async fn run(command: Command, api: &Api, out: &mut Output) -> anyhow::Resul
     match command {
         Command::Add(what) => add(*what, api, out).await,
         Command::List(which) => list(which, api, out).await,
-        Command::Show { check } => show(&find::check(api, &check).await?, out),
+        Command::Show { check } => show(&find::check(api, &check).await?, api, out),
         Command::Edit(edit) => edit::run(*edit, api, out).await,
         Command::Pause(checks) => act::run(act::Verb::Pause, &checks, api, out).await,
         Command::Resume(checks) => act::run(act::Verb::Resume, &checks, api, out).await,
@@ -98,7 +99,7 @@ async fn add(what: Add, api: &Api, out: &mut Output) -> anyhow::Result<()> {
     fields.entry("name").or_insert_with(|| Value::from(name_of(&what.target)));
     fields.insert("url".into(), what.target.into());
     let created = create(api, &Value::Object(fields)).await?;
-    show(&Found::read(api, created)?, out)
+    show(&Found::read(api, created)?, api, out)
 }
 
 /// Asks once more when the answer got lost, under the same key: no check is made twice.
@@ -135,8 +136,8 @@ async fn list(which: Which, api: &Api, out: &mut Output) -> anyhow::Result<()> {
     table::print(&checks.collect::<Result<Vec<_>, _>>()?, out)
 }
 
-fn show(found: &Found, out: &mut Output) -> anyhow::Result<()> {
-    out.item(&found.json, &table::fields(&found.check))
+fn show(found: &Found, api: &Api, out: &mut Output) -> anyhow::Result<()> {
+    out.item(&found.json, &table::fields(&found.check, &api.name))
 }
 
 #[cfg(test)]

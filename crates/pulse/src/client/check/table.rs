@@ -49,7 +49,11 @@ fn row(check: &Check, status: &str) -> Vec<Cell> {
 }
 
 fn every(check: &Check) -> String {
-    duration::show(check.interval_seconds.saturating_mul(1_000))
+    match check.interval_seconds {
+        Some(seconds) => duration::show(seconds.saturating_mul(1_000)),
+        // By a cron expression, which its fields have.
+        None => "cron".to_owned(),
+    }
 }
 
 /// Whether a field that this version has no place for says anything.
@@ -70,8 +74,8 @@ fn address(check: &Check) -> String {
     if verifies { check.url.clone() } else { format!("{} (certificate not verified)", check.url) }
 }
 
-/// Everything about a check, under the API's names.
-pub fn fields(check: &Check) -> Vec<(&str, Cell)> {
+/// Everything about a check of that server, under the API's names.
+pub fn fields<'a>(check: &'a Check, server: &str) -> Vec<(&'a str, Cell)> {
     let expected = check.expected_status.as_ref().map_or("any 2xx".to_owned(), ToString::to_string);
     let mut fields = vec![
         ("id", Cell::of(check.id)),
@@ -98,7 +102,12 @@ pub fn fields(check: &Check) -> Vec<(&str, Cell)> {
         fields.push(("header", Cell::of(format!("{name}: {value}"))));
     }
     for (name, value) in check.rest.iter().filter(|(name, value)| is_telling(name, value)) {
-        fields.push((name.as_str(), Cell::of(value)));
+        let cell = match (name.as_str(), value) {
+            // To be pasted where the job is.
+            ("ping_url", Value::String(path)) => Cell::of(format!("{server}{path}")),
+            _ => Cell::of(value),
+        };
+        fields.push((name.as_str(), cell));
     }
     fields.extend([
         ("body", Cell::maybe(check.body.as_ref())),

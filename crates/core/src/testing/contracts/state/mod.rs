@@ -5,6 +5,7 @@
 mod checks;
 mod deliveries;
 mod health;
+mod heartbeats;
 mod incidents;
 mod ledger;
 mod outbox;
@@ -13,6 +14,7 @@ mod secrets;
 pub use checks::*;
 pub use deliveries::*;
 pub use health::*;
+pub use heartbeats::*;
 pub use incidents::*;
 pub use ledger::*;
 pub use outbox::*;
