@@ -10,6 +10,7 @@ use std::ops::Range;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem;
+use pulse_core::models::evidence::Evidence;
 use pulse_core::models::probe_spec::MASK;
 use pulse_core::models::run::Observation;
 use pulse_core::models::text::{tame, tame_line};
@@ -39,13 +40,23 @@ impl Scrub {
 
     /// Puts a mask in the place of every secret.
     pub fn clean(&self, seen: &mut Observation) {
-        let evidence = seen.evidence.iter_mut().flat_map(|evidence| evidence.texts_mut());
-        for text in seen.error.iter_mut().chain(evidence) {
+        if let Some(text) = &mut seen.error {
+            self.clean_text(text);
+        }
+        if let Some(evidence) = &mut seen.evidence {
+            self.clean_evidence(evidence);
+        }
+    }
+
+    /// The same in what a look kept.
+    pub fn clean_evidence(&self, evidence: &mut Evidence) {
+        for text in evidence.texts_mut() {
             self.clean_text(text);
         }
     }
 
-    fn clean_text(&self, text: &mut String) {
+    /// The same in one text.
+    pub fn clean_text(&self, text: &mut String) {
         let mut found: Vec<Range<usize>> = Vec::new();
         for view in [View::plain(text), View::decoded(text, false), View::decoded(text, true)] {
             for writing in &self.writings {
@@ -203,10 +214,8 @@ fn base64(secret: &str, offset: usize) -> [String; 2] {
 
 #[cfg(test)]
 mod tests {
-    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-    use pulse_core::models::evidence::Evidence;
-
     use super::*;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
     const SECRET: &str = "s3cr/et \"väl\" & <x>+'y";
 

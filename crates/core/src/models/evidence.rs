@@ -104,10 +104,7 @@ impl Evidence {
         for Answer { record, value, ttl: _ } in answers {
             texts.extend([record, value]);
         }
-        for Evaluated { rule, severity: _, observed, passed: _, sentence } in assertions {
-            texts.push(rule);
-            texts.extend(observed.iter_mut().chain(sentence));
-        }
+        texts.extend(assertions.iter_mut().flat_map(Evaluated::texts_mut));
         texts
     }
 }

@@ -51,6 +51,7 @@ pub mod http_version;
 pub mod ids;
 pub mod job;
 pub mod ledger;
+pub mod oauth2;
 pub mod outage;
 pub mod particulars;
 pub mod pattern;

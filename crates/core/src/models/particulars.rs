@@ -148,7 +148,7 @@ fn says_never(url: &str) -> bool {
 fn check_log_in(scheme: Scheme, auth: Option<&Auth>) -> Result<(), &'static str> {
     match (scheme.traits().log_in, auth) {
         (LogIn::Always, None) => Err("is required: a log-in has a name and a password"),
-        (LogIn::IfTold | LogIn::Always, Some(Auth::Bearer { .. })) => {
+        (LogIn::IfTold | LogIn::Always, Some(Auth::Bearer { .. } | Auth::Oauth2(_))) => {
             Err("must be basic here: a log-in has a name and a password")
         }
         _ => Ok(()),

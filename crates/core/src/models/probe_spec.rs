@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::assertion::Assertion;
 use super::expected_status::ExpectedStatus;
 use super::http_version::HttpVersion;
+use super::oauth2::ClientCredentials;
 use super::retry::Retry;
 use super::secret::{Sealed, is_reference};
 use super::way::{IpFamily, TlsOptions};
@@ -173,13 +174,18 @@ pub enum Auth {
         /// A secret.
         token: String,
     },
+    /// A token that a token server gives out; over HTTP alone.
+    Oauth2(Box<ClientCredentials>),
 }
 
 impl Auth {
-    const fn text_bytes(&self) -> usize {
+    fn text_bytes(&self) -> usize {
         match self {
             Self::Basic { username, password } => username.len() + password.len(),
             Self::Bearer { token } => token.len(),
+            Self::Oauth2(client) => {
+                client.token_url.len() + client.texts().map(String::len).sum::<usize>()
+            }
         }
     }
 
@@ -192,6 +198,7 @@ impl Auth {
                 Self::Basic { username: username.clone(), password: mask(password) }
             }
             Self::Bearer { token } => Self::Bearer { token: mask(token) },
+            Self::Oauth2(client) => Self::Oauth2(Box::new(client.masked())),
         }
     }
 
@@ -201,6 +208,7 @@ impl Auth {
         match self {
             Self::Basic { password, .. } => password,
             Self::Bearer { token } => token,
+            Self::Oauth2(client) => &client.client_secret,
         }
     }
 
@@ -210,6 +218,7 @@ impl Auth {
         match self {
             Self::Basic { .. } => "basic",
             Self::Bearer { .. } => "bearer",
+            Self::Oauth2(_) => "oauth2",
         }
     }
 }

@@ -84,6 +84,8 @@ words! {
         Overrun = "overrun",
         /// heartbeat: the job said so itself.
         Reported = "reported",
+        /// Any class: there was no token to ask with, so the target was not looked at.
+        Token = "token",
     }
 }
 

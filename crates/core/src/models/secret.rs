@@ -168,6 +168,7 @@ impl ProbeSpec {
                     Auth::Basic { username: filled(username), password: filled(password) }
                 }
                 Auth::Bearer { token } => Auth::Bearer { token: filled(token) },
+                Auth::Oauth2(client) => Auth::Oauth2(Box::new(client.with_texts(filled))),
             }),
             sealed: None,
             ..self.clone()
@@ -202,6 +203,7 @@ fn texts_of(auth: &Auth) -> Vec<&String> {
     match auth {
         Auth::Basic { username, password } => vec![username, password],
         Auth::Bearer { token } => vec![token],
+        Auth::Oauth2(client) => client.texts().collect(),
     }
 }
 
@@ -258,91 +260,4 @@ pub struct Secret {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(text: &str) -> SecretName {
-        SecretName::parse(text).unwrap()
-    }
-
-    #[test]
-    fn a_name_is_short_and_plain() {
-        for name in ["a", "API_KEY-2", &"x".repeat(64)] {
-            assert_eq!(named(name).as_str(), name);
-        }
-        for wrong in ["", "a b", "ä", "a.b", "a}", &"x".repeat(65)] {
-            assert!(SecretName::parse(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn a_value_has_a_size_and_no_nul_and_is_not_repeated() {
-        assert!(value("x".repeat(16 * 1024)).is_ok());
-        for wrong in [String::new(), "hush".repeat(4097), "hush\0".to_owned()] {
-            assert!(!value(wrong).unwrap_err().contains("hush"));
-        }
-    }
-
-    #[test]
-    fn references_are_counted_and_those_that_are_not_whole_are_told() {
-        for (text, count_) in [
-            ("", 0),
-            ("{{name}} {{ secret.a }} {{secrets.a}} {secret.a}", 0),
-            ("{{secret.a}}", 1),
-            ("x{{{secret.a}}}{{secret.b-_9}}y", 2),
-        ] {
-            assert_eq!(count(text), Ok(count_), "{text}");
-        }
-        for text in ["{{secret.}}", "{{secret.a", "{{secret.a b}}", "{{secret.{{secret.a}}"] {
-            assert!(count(text).unwrap_err().contains("{{secret.NAME}}"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_reference_alone_may_be_shown() {
-        assert!(is_reference("{{secret.a}}"));
-        for other in
-            ["", "a", "{{secret.a}}b", "{{secret.}}", "{{secret.a}}{{secret.b}}", "{{secret.é"]
-        {
-            assert!(!is_reference(other), "{other}");
-        }
-    }
-
-    #[test]
-    fn values_take_the_places_of_references_and_are_not_read_again() {
-        let values =
-            BTreeMap::from([(named("a"), "1".to_owned()), (named("b"), "{{secret.a}}".to_owned())]);
-        let spec = ProbeSpec {
-            headers: [("x".to_owned(), "k {{secret.a}}{{secret.b}}.".to_owned())].into(),
-            body: Some("{{secret.c}} {{secret.a}}".into()),
-            send: Some("{{other}}".into()),
-            auth: Some(Auth::Basic { username: "me".into(), password: "{{secret.b}}".into() }),
-            ..ProbeSpec::at("http://h")
-        };
-
-        let filled = spec.with_secrets(&values);
-
-        let found: Vec<_> = spec.secrets().into_iter().collect();
-        assert_eq!(found, [(named("a"), "headers"), (named("b"), "headers"), (named("c"), "body")]);
-        assert_eq!(filled.headers["x"], "k 1{{secret.a}}.");
-        assert_eq!(filled.body.as_deref(), Some("{{secret.c}} 1"));
-        assert_eq!(filled.send.as_deref(), Some("{{other}}"));
-        assert_eq!(filled.auth.unwrap().secret(), "{{secret.a}}");
-    }
-
-    #[test]
-    fn what_is_sealed_travels_as_base64_and_is_not_shown_to_a_log() {
-        let (name, sealed) = (named("key"), b"\x01hush".to_vec());
-        let spec = ProbeSpec {
-            sealed: Some(Sealed::of(ProjectId::DEFAULT, [(&name, &*sealed)]).into()),
-            ..ProbeSpec::at("http://h")
-        };
-
-        let sent = serde_json::to_string(&spec).unwrap();
-        let came: ProbeSpec = serde_json::from_str(&sent).unwrap();
-
-        assert!(sent.contains(r#""values":{"key":"AWh1c2g="}"#), "{sent}");
-        assert_eq!(came.sealed.as_ref().unwrap().get(&name), Some(sealed));
-        assert!(!format!("{came:?}").contains("AWh1c2g"));
-    }
-}
+mod tests;

@@ -18,6 +18,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
+use super::auth_shape::AuthShape;
 use super::heartbeat_shape::{HeartbeatBody, HeartbeatInput};
 use super::time::Time;
 
@@ -108,34 +109,6 @@ pub fn words_or_null(meaning: &str, words: impl Iterator<Item = &'static str>) -
         .enum_values(Some(words.map(Value::from).chain([Value::Null])))
         .description(Some(meaning))
         .build()
-}
-
-/// How a probe says who asks.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[schema(as = Auth)]
-pub enum AuthShape {
-    /// A name and a password.
-    Basic {
-        /// Without a colon.
-        username: String,
-        /// Shown as `***`.
-        password: String,
-    },
-    /// A token.
-    Bearer {
-        /// Shown as `***`.
-        token: String,
-    },
-}
-
-impl From<Auth> for AuthShape {
-    fn from(auth: Auth) -> Self {
-        match auth {
-            Auth::Basic { username, password } => Self::Basic { username, password },
-            Auth::Bearer { token } => Self::Bearer { token },
-        }
-    }
 }
 
 /// TLS as one check wants it; texts are PEM.

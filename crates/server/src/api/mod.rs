@@ -5,6 +5,7 @@
 //! Everything is served at `/` and the same under `/api/v1`.
 
 mod alerts;
+mod auth_shape;
 mod check_shape;
 mod checks;
 mod docs;

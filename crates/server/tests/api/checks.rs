@@ -344,3 +344,25 @@ async fn what_belongs_to_a_probe_comes_back_as_it_was_given() {
     }
     assert_eq!(shown["auth"], json!({"type": "basic", "username": "me", "password": "***"}));
 }
+
+#[tokio::test]
+async fn the_secret_of_a_client_is_shown_to_nobody_and_stays_when_the_rest_changes() {
+    let world = World::new().await;
+    let client = json!({
+        "type": "oauth2", "token_url": "https://id.example/token", "client_id": "me", "client_secret": "hush",
+    });
+    let mut shown = client.clone();
+    shown["client_secret"] = json!("***");
+    shown["credentials"] = json!("basic");
+
+    let path = world.a_check(&json!({ "auth": client })).await;
+    assert_eq!(world.get(&path).await["auth"], shown);
+
+    let scoped = json!({"auth": {"scope": "read"}});
+    let answer = world.client.tell(&format!("PATCH {path}"), &scoped).await.good(200);
+    shown["scope"] = json!("read");
+    assert_eq!(answer["auth"], shown);
+    let masked = json!({"auth": {"client_secret": "***"}});
+    let answer = world.client.tell(&format!("PATCH {path}"), &masked).await;
+    assert_eq!(answer.problem(422), ("validation".into(), vec!["/auth".into()]));
+}

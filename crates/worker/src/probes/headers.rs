@@ -17,21 +17,32 @@ pub(super) fn of(spec: &ProbeSpec) -> Result<HeaderMap, PrepareError> {
         let value = HeaderValue::from_str(value).map_err(PrepareError::HeaderValue)?;
         headers.append(name, value);
     }
-    if let Some(auth) = &spec.auth {
-        headers.insert(AUTHORIZATION, authorization(auth)?);
+    if let Some(credentials) = spec.auth.as_ref().and_then(credentials) {
+        headers.insert(AUTHORIZATION, authorization(&credentials)?);
     }
     headers.entry(USER_AGENT).or_insert(OURS);
     Ok(headers)
 }
 
-fn authorization(auth: &Auth) -> Result<HeaderValue, PrepareError> {
-    let credentials = match auth {
+/// What is known beforehand; a token that has to be asked for is not.
+fn credentials(auth: &Auth) -> Option<String> {
+    match auth {
         Auth::Basic { username, password } => {
-            format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+            Some(format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))))
         }
-        Auth::Bearer { token } => format!("Bearer {token}"),
-    };
-    let mut value = HeaderValue::from_str(&credentials).map_err(PrepareError::HeaderValue)?;
+        Auth::Bearer { token } => Some(bearing(token)),
+        Auth::Oauth2(_) => None,
+    }
+}
+
+/// How a token is shown (RFC 6750, section 2.1).
+pub(super) fn bearing(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+/// As the value of a header that no log shows.
+pub(super) fn authorization(credentials: &str) -> Result<HeaderValue, PrepareError> {
+    let mut value = HeaderValue::from_str(credentials).map_err(PrepareError::HeaderValue)?;
     value.set_sensitive(true);
     Ok(value)
 }

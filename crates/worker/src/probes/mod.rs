@@ -26,6 +26,7 @@ mod starttls;
 mod talk;
 mod tcp;
 mod tls;
+mod tokens;
 mod trace;
 mod turns;
 mod udp;
@@ -53,6 +54,7 @@ pub(crate) use notes::is_secret;
 use crate::egress::{Egress, Way};
 use crate::judge::Expectations;
 use http::{HttpProbe, PreparedHttp};
+use tokens::{Client, Tokens};
 use trace::Trace;
 
 /// Why a definition cannot be probed. The API lets none of these through.
@@ -111,6 +113,8 @@ pub struct Prepared {
     expectations: Expectations,
     /// `None` where the way is that of all.
     way: Option<Way>,
+    /// Who asks for a token before each look; `None` where none is needed.
+    client: Option<Client>,
 }
 
 #[derive(Debug)]
@@ -134,7 +138,8 @@ impl Prepared {
             Kind::Other(other(target, spec)?)
         };
         let way = Way::of(spec).map_err(|detail| PrepareError::Field { field: "tls", detail })?;
-        Ok(Self { kind, expectations, way })
+        let client = Client::of(spec)?;
+        Ok(Self { kind, expectations, way, client })
     }
 
     /// From now on these headers are not sent on to another origin: they carry secrets.
@@ -174,6 +179,7 @@ fn other(target: Target, spec: &ProbeSpec) -> Result<Box<dyn Probe>, PrepareErro
 #[derive(Clone, Debug, Default)]
 pub struct Probes {
     http: HttpProbe,
+    tokens: Tokens,
 }
 
 impl Probes {
@@ -189,9 +195,15 @@ impl Probes {
         timeout: Duration,
     ) -> Sight {
         let own = target.way.as_ref().map(|way| egress.on(way));
-        let egress = own.as_ref().unwrap_or(egress);
+        let way = own.as_ref().unwrap_or(egress);
         let mut trace = Trace::begin(timeout);
-        let walk = self.walk(egress, target, run, &mut trace);
+        let walk = async {
+            if let Some(client) = &target.client {
+                // Boxed, because most looks need none.
+                Box::pin(self.authorize(egress, client, &mut trace)).await?;
+            }
+            self.walk(way, target, run, &mut trace).await
+        };
         let ended = tokio::time::timeout(timeout, walk).await;
         let ended = ended.unwrap_or_else(|_| {
             if trace.waiting().is_any() {
@@ -201,7 +213,26 @@ impl Probes {
             told.unwrap_or_else(|| Err(failures::timed_out(timeout, trace.step())))
         });
         let (observation, notes) = trace.end();
+        if let (Some(client), Some(token)) = (&target.client, notes.token())
+            && is_unauthorized(&observation, &notes)
+        {
+            self.tokens.forget(client, token);
+        }
         Sight { observation, notes, ended }
+    }
+
+    /// Gets the token that the look asks with. The token server is nobody that the check says how to
+    /// reach and whom to trust there, so it is reached as everybody is.
+    async fn authorize(
+        &self,
+        egress: &Egress,
+        client: &Client,
+        trace: &mut Trace,
+    ) -> Result<(), ProbeFailure> {
+        trace.awaits_token();
+        let token = self.tokens.of(client, &self.http, egress, trace.left()).await?;
+        trace.sets_out_with(token);
+        Ok(())
     }
 
     async fn walk(
@@ -216,6 +247,11 @@ impl Probes {
             Kind::Other(probe) => probe.walk(egress, trace).await,
         }
     }
+}
+
+/// Whether the target says that it does not know the token, in the words of HTTP or gRPC.
+fn is_unauthorized(seen: &Observation, notes: &Notes) -> bool {
+    seen.status_code == Some(401) || notes.fact("grpc_status") == Some("16")
 }
 
 /// What a look at a target brought.
@@ -260,6 +296,17 @@ impl ProbeFailure {
     /// The same, with a finer word for it.
     pub(crate) fn with(self, detail: impl Into<Option<Detail>>) -> Self {
         Self { detail: detail.into(), ..self }
+    }
+
+    /// There was no token to ask with, for this reason. The target was not looked at.
+    pub(crate) fn about_token(self) -> Self {
+        let sentence = format!("no token: {}", self.sentence);
+        Self { sentence, ..self }.with(Detail::Token)
+    }
+
+    /// Whether it tells nothing about the target, because nobody got as far.
+    pub(crate) fn is_short_of_target(&self) -> bool {
+        self.detail == Some(Detail::Token)
     }
 
     pub(crate) fn is_too_large(&self) -> bool {

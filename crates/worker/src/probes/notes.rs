@@ -4,6 +4,7 @@
 //! or written anew before somebody asks.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::LOCATION;
@@ -16,7 +17,9 @@ use rustls::{ClientConnection, ProtocolVersion, SupportedCipherSuite};
 
 use super::certificate;
 use super::http::{Mark, Taken};
+use super::tokens::Token;
 use crate::egress::Presented;
+use crate::scrub::Scrub;
 
 /// More of a `Location` is not shown; a check's own address may be as long.
 const LONGEST_LOCATION: usize = 2_048;
@@ -58,6 +61,8 @@ pub struct Notes {
     /// For as long as what is kept of the reply.
     room: Taken,
     mark: Option<Mark>,
+    /// What the look asks with.
+    token: Option<Arc<Token>>,
 }
 
 /// What came back, in the pieces in which it came.
@@ -85,14 +90,32 @@ impl Notes {
 
     pub(super) fn redirected(&mut self) {
         let redirects = self.redirects.saturating_add(1);
-        let (room, mark) = (self.room.take(), self.mark.take());
-        *self = Self { redirects, room, mark, ..Self::default() };
+        let (room, mark, token) = (self.room.take(), self.mark.take(), self.token.take());
+        *self = Self { redirects, room, mark, token, ..Self::default() };
     }
 
     /// A piece of what comes back was read.
     pub(super) fn read(&mut self, piece: Bytes) {
         self.reply.bytes += piece.len() as u64;
         self.reply.pieces.push(piece);
+    }
+
+    /// What outlives a look that begins anew.
+    pub(super) fn begun_again(&mut self) -> Self {
+        Self { token: self.token.take(), ..Self::default() }
+    }
+
+    pub(super) fn sets_out_with(&mut self, token: Arc<Token>) {
+        self.token = Some(token);
+    }
+
+    pub(super) const fn token(&self) -> Option<&Arc<Token>> {
+        self.token.as_ref()
+    }
+
+    /// What takes out of texts what the target must not have told, where that is known to this look alone.
+    pub(crate) fn scrub(&self) -> Option<&Scrub> {
+        self.token.as_ref().map(|token| token.scrub())
     }
 
     pub(super) fn marked(&mut self, mark: Mark) {
@@ -160,6 +183,14 @@ impl Notes {
     /// Makes of it what a person can read, tamed and bounded and without secrets.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
+        let mut evidence = self.all();
+        if let Some(scrub) = self.scrub() {
+            scrub.clean_evidence(&mut evidence);
+        }
+        evidence
+    }
+
+    fn all(&self) -> Evidence {
         Evidence {
             http_version: self.head.as_ref().and_then(|head| http_version(head.version)),
             location: self.location(),

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::Utc;
+use http::HeaderValue;
 use http::response::Parts;
 use pulse_core::models::evidence::Answer;
 use pulse_core::models::run::{Detail, Observation, Phases};
@@ -14,11 +16,13 @@ use rustls::ClientConnection;
 use super::ProbeFailure;
 use super::http::{Mark, Taken};
 use super::notes::Notes;
+use super::tokens::Token;
 use crate::egress::{Presented, Waiting};
 
 /// What a run is doing. Shown as the end of "timed out while …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    Authorize,
     Resolve,
     Connect,
     Secure,
@@ -30,6 +34,7 @@ impl Step {
     /// The word for not getting any further.
     pub(super) const fn detail(self) -> Detail {
         match self {
+            Self::Authorize => Detail::Token,
             Self::Resolve => Detail::WhileResolving,
             Self::Connect => Detail::WhileConnecting,
             Self::Secure => Detail::WhileSecuring,
@@ -42,6 +47,7 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Authorize => "waiting for a token",
             Self::Resolve => "resolving the name",
             Self::Connect => "connecting",
             Self::Secure => "shaking hands for TLS",
@@ -84,8 +90,25 @@ impl Trace {
 
     /// Forgets what was seen so far: the look begins anew.
     pub(super) fn begin_again(&mut self) {
-        let allowed = self.allowed;
-        *self = Self { allowed, ..Self::begin(allowed.1) };
+        let (allowed, notes) = (self.allowed, self.notes.begun_again());
+        *self = Self { allowed, notes, ..Self::begin(allowed.1) };
+    }
+
+    /// There is no token yet.
+    pub(super) fn awaits_token(&mut self) {
+        self.next(Step::Authorize);
+    }
+
+    /// There is one. The clock of the phases begins now: how long it took is not the target's doing.
+    pub(super) fn sets_out_with(&mut self, token: Arc<Token>) {
+        self.next(Step::Resolve);
+        self.began = self.step_began;
+        self.notes.sets_out_with(token);
+    }
+
+    /// What proves who asks, where that is another from time to time.
+    pub(super) fn authorization(&self) -> Option<&HeaderValue> {
+        self.notes.token().map(|token| token.authorization())
     }
 
     /// How much of the timeout is left, for those who can be told.

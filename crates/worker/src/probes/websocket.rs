@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use http::header::{CONNECTION, HOST, HeaderMap, HeaderValue, UPGRADE};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, UPGRADE};
 use http::{Request, Uri};
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::FailClass;
@@ -69,10 +69,13 @@ impl WebSocket {
     }
 
     /// A key is for one handshake alone.
-    fn request(&self) -> Request<()> {
+    fn request(&self, token: Option<&HeaderValue>) -> Request<()> {
         let mut request = Request::new(());
         *request.uri_mut() = self.uri.clone();
         request.headers_mut().clone_from(&self.headers);
+        if let Some(token) = token {
+            request.headers_mut().insert(AUTHORIZATION, token.clone());
+        }
         // It is base64, so it is always a value.
         if let Ok(key) = HeaderValue::from_str(&generate_key()) {
             request.headers_mut().insert("sec-websocket-key", key);
@@ -91,7 +94,8 @@ impl WebSocket {
             .max_message_size(Some(MOST_REPLY))
             .max_frame_size(Some(MOST_REPLY));
         let metered = Metered::new(stream, MOST_WIRE);
-        let opened = client_async_with_config(self.request(), metered, Some(config)).await;
+        let request = self.request(trace.authorization());
+        let opened = client_async_with_config(request, metered, Some(config)).await;
         let (mut socket, answer) = opened.map_err(|error| not_opened(error, trace))?;
         trace.answered(answer.into_parts().0);
         if let Some(message) = &self.message {

@@ -28,7 +28,7 @@ use crate::tls::{Authority, params};
 
 type Answer = http_body_util::combinators::BoxBody<Bytes, std::convert::Infallible>;
 
-fn at(scheme: &str, server: &Server, service: &str) -> ProbeSpec {
+pub fn at(scheme: &str, server: &Server, service: &str) -> ProbeSpec {
     ProbeSpec::at(format!("{scheme}://localhost:{}/{service}", server.port()))
 }
 
@@ -151,7 +151,10 @@ async fn the_implementation_that_most_languages_share_is_understood() {
 }
 
 /// Answers every call with these trailers, after this body.
-async fn ending(trailers: &[(&'static str, &'static str)], body: &'static [u8]) -> (Server, Heard) {
+pub async fn ending(
+    trailers: &[(&'static str, &'static str)],
+    body: &'static [u8],
+) -> (Server, Heard) {
     let trailers: HeaderMap = trailers
         .iter()
         .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
@@ -181,7 +184,13 @@ async fn ending(trailers: &[(&'static str, &'static str)], body: &'static [u8]) 
 
 /// What was asked last.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Option<(http::request::Parts, Bytes)>>>);
+pub struct Heard(Arc<Mutex<Option<(http::request::Parts, Bytes)>>>);
+
+impl Heard {
+    pub fn head(&self) -> http::request::Parts {
+        self.0.lock().unwrap().take().unwrap().0
+    }
+}
 
 const SERVING: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
 

@@ -31,6 +31,7 @@ mod servers;
 mod smtp;
 mod starttls;
 mod tls;
+mod tokens;
 mod udp;
 mod way;
 mod webhook;

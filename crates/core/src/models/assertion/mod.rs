@@ -161,3 +161,11 @@ pub struct Evaluated {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sentence: Option<String>,
 }
+
+impl Evaluated {
+    /// Every text in it that may have come from the target.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let Self { rule, severity: _, observed, passed: _, sentence } = self;
+        std::iter::once(rule).chain(observed).chain(sentence)
+    }
+}

@@ -193,9 +193,13 @@ pub(super) fn expect(text: String) -> Result<String, String> {
 }
 
 pub(super) fn auth(auth: Auth) -> Result<Auth, String> {
-    let (texts, colon): (&[&String], bool) = match &auth {
-        Auth::Basic { username, password } => (&[username, password], username.contains(':')),
-        Auth::Bearer { token } => (&[token], false),
+    let (texts, colon): (Vec<&String>, bool) = match &auth {
+        Auth::Basic { username, password } => (vec![username, password], username.contains(':')),
+        Auth::Bearer { token } => (vec![token], false),
+        Auth::Oauth2(client) => {
+            client.check()?;
+            (client.texts().collect(), false)
+        }
     };
     if auth.secret() == MASK {
         return Err(format!(

@@ -9,7 +9,7 @@ mod verdict;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
-use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TE};
 use http::{Method, Request, StatusCode, request};
 use pulse_core::models::probe_spec::{ProbeSpec, USUAL_BODY_BYTES};
 use pulse_core::models::run::FailClass;
@@ -64,6 +64,9 @@ impl Grpc {
     {
         let mut head = self.head.clone();
         head.headers.insert("grpc-timeout", timeout(trace));
+        if let Some(token) = trace.authorization() {
+            head.headers.insert(AUTHORIZATION, token.clone());
+        }
         let (request, body) = (Request::from_parts(head, ()), self.body.clone());
         let talk = |asking| async move {
             let answer = http2::ask(asking, request, body, trace).await?;

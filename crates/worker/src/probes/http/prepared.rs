@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use http::Method;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
-    HeaderValue,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH,
+    CONTENT_TYPE, HeaderMap, HeaderValue,
 };
 use pulse_core::models::http_version::HttpVersion;
 use pulse_core::models::probe_spec::{ProbeSpec, USUAL_BODY_BYTES};
@@ -92,13 +92,19 @@ impl PreparedHttp {
 
     /// The first request where it is another every time.
     pub(super) fn of_this_look(&self, trace: &mut Trace) -> Option<Box<Hop>> {
-        if !self.busts_caches {
+        let token = trace.authorization().cloned();
+        if token.is_none() && !self.busts_caches {
             return None;
         }
-        let mark = Mark::new();
         let mut own = Box::new(self.first.clone());
-        own.uri = mark.on(&own.uri);
-        trace.marked(mark);
+        if let Some(token) = token {
+            own.headers.insert(AUTHORIZATION, token);
+        }
+        if self.busts_caches {
+            let mark = Mark::new();
+            own.uri = mark.on(&own.uri);
+            trace.marked(mark);
+        }
         Some(own)
     }
 
@@ -147,7 +153,7 @@ fn content_length(spec: &ProbeSpec, body: Option<&RequestBody>) -> Option<usize>
 
 #[cfg(test)]
 mod tests {
-    use http::header::{AUTHORIZATION, HOST, USER_AGENT};
+    use http::header::{HOST, USER_AGENT};
     use pulse_core::models::probe_spec::Auth;
     use rustls::pki_types::ServerName;
 
