@@ -41,6 +41,11 @@ pub(crate) fn open(spec: &ProbeSpec, keys: &SecretKeys) -> Result<Option<Opened>
         // It leaves in this form, in base64.
         secrets.push(format!("{username}:{password}"));
     }
+    if let (true, Some(proxy)) = (spec.proxy != opened.proxy, &opened.proxy) {
+        let [name, password] =
+            [&proxy.username, &proxy.password].map(|it| it.as_deref().unwrap_or_default());
+        secrets.push(format!("{name}:{password}"));
+    }
     let carries = |(name, value): (&String, &String)| mentions(value).then(|| name.clone());
     let headers = spec.headers.iter().filter_map(carries).collect();
     Ok(Some(Opened { spec: opened, scrub: Scrub::of(&secrets), headers }))

@@ -76,6 +76,12 @@ impl AddressPolicy {
         Self { special: false, allowed }
     }
 
+    /// Whether it forbids nothing.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.special
+    }
+
     /// Whether a connection to `address` may be opened.
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {

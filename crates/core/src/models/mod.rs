@@ -56,6 +56,7 @@ pub mod outage;
 pub mod particulars;
 pub mod pattern;
 pub mod probe_spec;
+pub mod proxy;
 pub mod question;
 pub mod request_body;
 pub mod retry;

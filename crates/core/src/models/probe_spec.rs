@@ -13,6 +13,7 @@ use super::assertion::Assertion;
 use super::expected_status::ExpectedStatus;
 use super::http_version::HttpVersion;
 use super::oauth2::ClientCredentials;
+use super::proxy::Proxy;
 use super::retry::Retry;
 use super::secret::{Sealed, is_reference};
 use super::way::{IpFamily, TlsOptions};
@@ -78,6 +79,9 @@ pub struct ProbeSpec {
     /// What is particular about TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Box<TlsOptions>>,
+    /// Through whom the target is reached; straight, without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Box<Proxy>>,
     /// What must hold of the answer, besides its status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assertions: Vec<Assertion>,
@@ -113,6 +117,7 @@ impl ProbeSpec {
             auth: None,
             ip_family: IpFamily::default(),
             tls: None,
+            proxy: None,
             assertions: Vec::new(),
             upside_down: false,
             retry: None,
@@ -128,9 +133,11 @@ impl ProbeSpec {
         let body = self.request_body().map_or(0, |body| body.text.len());
         let auth = self.auth.as_ref().map_or(0, Auth::text_bytes);
         let tls = self.tls.as_ref().map_or(0, |tls| tls.text_bytes());
+        let proxy = self.proxy.as_ref().map_or(0, |proxy| proxy.text_bytes());
         let sealed = self.sealed.as_ref().map_or(0, |sealed| sealed.bytes());
         self.url.len()
             + tls
+            + proxy
             + body
             + self.method.len()
             + headers.sum::<usize>()

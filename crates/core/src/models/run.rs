@@ -86,6 +86,8 @@ words! {
         Reported = "reported",
         /// Any class: there was no token to ask with, so the target was not looked at.
         Token = "token",
+        /// Any class: the proxy did not let the look through to the target.
+        Proxy = "proxy",
     }
 }
 

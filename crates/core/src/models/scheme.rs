@@ -104,11 +104,13 @@ const REQUEST: &[&str] = &[
     "form",
     "cache_busting",
     "auth",
+    "proxy",
 ];
-const CALL: &[&str] = &["headers", "auth"];
-const CONVERSATION: &[&str] = &["headers", "auth", "send", "expect"];
+const CALL: &[&str] = &["headers", "auth", "proxy"];
+const CONVERSATION: &[&str] = &["headers", "auth", "send", "expect", "proxy"];
 const TALK: &[&str] = &["send", "expect"];
-const ASK: &[&str] = &["send", "expect", "auth"];
+const TALK_OVER_TCP: &[&str] = &["send", "expect", "proxy"];
+const ASK: &[&str] = &["send", "expect", "auth", "proxy"];
 
 impl Scheme {
     /// The row of each kind.
@@ -140,10 +142,14 @@ impl Scheme {
         match self {
             Self::Http => Traits { port: Port::Usually(80), ..web },
             Self::Https => Traits { port: Port::Usually(443), ..web },
-            Self::Tcp | Self::Udp => Traits { takes: TALK, ..bare },
-            Self::Tls => {
-                Traits { port: Port::Usually(443), query: &["starttls"], takes: TALK, ..bare }
-            }
+            Self::Tcp => Traits { takes: TALK_OVER_TCP, ..bare },
+            Self::Udp => Traits { takes: TALK, ..bare },
+            Self::Tls => Traits {
+                port: Port::Usually(443),
+                query: &["starttls"],
+                takes: TALK_OVER_TCP,
+                ..bare
+            },
             Self::Redis | Self::Rediss => redis,
             Self::Postgres => Traits { port: Port::Usually(5432), ..database },
             Self::Mysql => Traits { port: Port::Usually(3306), ..database },
@@ -151,7 +157,7 @@ impl Scheme {
                 port: Port::Usually(25),
                 query: &["starttls"],
                 log_in: LogIn::IfTold,
-                takes: &["auth"],
+                takes: &["auth", "proxy"],
                 ..bare
             },
             Self::Icmp => Traits { port: Port::Never, ..bare },

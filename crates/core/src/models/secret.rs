@@ -24,7 +24,7 @@ const MOST_VALUE_BYTES: usize = 16 * 1024;
 pub const MOST_REFERENCES: usize = 50;
 
 /// Fields of a check whose texts may refer to secrets. All others are shown to people, or logged.
-pub const FIELDS: [&str; 6] = ["headers", "body", "json", "form", "send", "auth"];
+pub const FIELDS: [&str; 7] = ["headers", "body", "json", "form", "send", "auth", "proxy"];
 
 /// What a secret is called: 1 to 64 letters, digits, `_` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -142,7 +142,9 @@ impl ProbeSpec {
         let json = self.json.iter().flat_map(texts_in).map(|it| ("json", it));
         let form = self.form.iter().flat_map(BTreeMap::values).map(|it| ("form", it));
         let auth = self.auth.iter().flat_map(texts_of).map(|it| ("auth", it));
-        for (field, text) in headers.chain(texts).chain(json).chain(form).chain(auth) {
+        let proxy = self.proxy.iter().flat_map(|it| it.texts()).map(|it| ("proxy", it));
+        let all = headers.chain(texts).chain(json).chain(form).chain(auth).chain(proxy);
+        for (field, text) in all {
             for name in names(text) {
                 found.entry(name).or_insert(field);
             }
@@ -170,6 +172,7 @@ impl ProbeSpec {
                 Auth::Bearer { token } => Auth::Bearer { token: filled(token) },
                 Auth::Oauth2(client) => Auth::Oauth2(Box::new(client.with_texts(filled))),
             }),
+            proxy: self.proxy.as_ref().map(|proxy| Box::new(proxy.with_texts(filled))),
             sealed: None,
             ..self.clone()
         }

@@ -7,6 +7,7 @@ use pulse_core::models::check::{CheckView, METHODS, Status};
 use pulse_core::models::expected_status::ExpectedStatus;
 use pulse_core::models::http_version::HttpVersion;
 use pulse_core::models::probe_spec::Auth;
+use pulse_core::models::proxy::Proxy;
 use pulse_core::models::retry::{Growth, Retry};
 use pulse_core::models::way::{IpFamily, TlsOptions};
 use serde::{Deserialize, Serialize};
@@ -166,6 +167,28 @@ impl From<Retry> for RetryShape {
     }
 }
 
+/// A proxy that is asked for a tunnel (CONNECT) to the target, whatever is spoken there.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Proxy)]
+pub struct ProxyShape {
+    /// `http://host:port`.
+    #[schema(example = "http://proxy.example:3128")]
+    url: String,
+    /// Without a colon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    /// Shown as `***`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
+}
+
+impl From<Proxy> for ProxyShape {
+    fn from(proxy: Proxy) -> Self {
+        let Proxy { url, username, password } = proxy;
+        Self { url, username, password }
+    }
+}
+
 /// A check and where it stands.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Check)]
@@ -243,6 +266,9 @@ pub struct CheckBody {
     /// What is particular about TLS; the key is shown as `***`.
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<TlsShape>,
+    /// Through whom the target is reached; the password is shown as `***`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<ProxyShape>,
     /// What must hold of the answer.
     #[schema(schema_with = assertions)]
     assertions: Vec<Assertion>,
@@ -316,6 +342,7 @@ impl From<CheckView> for CheckBody {
             auth: config.probe.auth.as_ref().map(Auth::masked).map(AuthShape::from),
             ip_family: config.probe.ip_family.as_str(),
             tls: config.probe.tls.map(|tls| TlsShape::from(tls.masked())),
+            proxy: config.probe.proxy.map(|proxy| ProxyShape::from(proxy.masked())),
             assertions: config.probe.assertions,
             upside_down: config.probe.upside_down,
             retry: config.probe.retry.map(RetryShape::from),
@@ -416,6 +443,8 @@ pub struct CheckInput {
     ip_family: Option<String>,
     /// What is particular about TLS, where there may be any on the way.
     tls: Option<TlsShape>,
+    /// Through whom the target is reached, for kinds that connect. A text stands for an object with that `url`.
+    proxy: Option<ProxyShape>,
     /// What must hold of the answer: at most 50 tests in all.
     #[schema(schema_with = assertions, required = false)]
     assertions: Option<Vec<Assertion>>,

@@ -82,7 +82,7 @@ async fn list_secrets(
 
 /// Put a secret
 ///
-/// Checks refer to it as `{{secret.NAME}}` in values of `headers`, `json` and `form`, in `body`, `send` and `auth`. Another
+/// Checks refer to it as `{{secret.NAME}}` in values of `headers`, `json` and `form`, in `body`, `send`, `auth` and `proxy`. Another
 /// value counts from the next run on; the checks that refer to it get a new `version`.
 #[utoipa::path(
     put, path = "/secrets/{name}", tag = "secrets", params(OfSecret),

@@ -366,3 +366,22 @@ async fn the_secret_of_a_client_is_shown_to_nobody_and_stays_when_the_rest_chang
     let answer = world.client.tell(&format!("PATCH {path}"), &masked).await;
     assert_eq!(answer.problem(422), ("validation".into(), vec!["/auth".into()]));
 }
+
+#[tokio::test]
+async fn the_password_for_a_proxy_is_shown_to_nobody_and_stays_when_the_rest_changes() {
+    let world = World::new().await;
+    let proxy = json!({"url": "http://proxy.example:3128", "username": "me", "password": "hush"});
+    let mut shown = proxy.clone();
+    shown["password"] = json!("***");
+
+    let path = world.a_check(&json!({ "proxy": proxy })).await;
+    assert_eq!(world.get(&path).await["proxy"], shown);
+
+    let moved = json!({"proxy": {"url": "http://proxy.example:8080"}});
+    let answer = world.client.tell(&format!("PATCH {path}"), &moved).await.good(200);
+    shown["url"] = json!("http://proxy.example:8080");
+    assert_eq!(answer["proxy"], shown);
+    let plain = json!({"proxy": "http://proxy.example"});
+    let answer = world.client.tell(&format!("PATCH {path}"), &plain).await.good(200);
+    assert_eq!(answer["proxy"], json!({"url": "http://proxy.example"}));
+}

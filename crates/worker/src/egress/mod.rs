@@ -2,7 +2,7 @@
 //!
 //! One `Egress` per process. It is built once, because a resolver, a root store and a TLS
 //! configuration cost milliseconds, and each run microseconds. It keeps no connection: a probe
-//! wants the handshake anew. No proxies, whatever the environment says. Callers hold the deadline;
+//! wants the handshake anew. No proxies but those that a check names, whatever the environment says. Callers hold the deadline;
 //! dropping a future here gives up its sockets at once.
 //!
 //! One guard stands before all of it: a host is resolved once, addresses that the policy forbids are
@@ -18,6 +18,7 @@ mod hosts;
 mod limit;
 mod names;
 mod presented;
+mod proxy;
 mod race;
 mod trust;
 mod way;
@@ -44,6 +45,7 @@ pub use exhaustion::is_local_exhaustion;
 pub use limit::{Admission, Waiting};
 pub use names::ResolveError;
 pub use presented::Presented;
+pub use proxy::{Proxy, TunnelError};
 pub use trust::Offer;
 pub use way::Way;
 
@@ -70,6 +72,7 @@ pub struct Egress {
     policy: Arc<AddressPolicy>,
     family: IpFamily,
     limit: Option<Arc<Limit>>,
+    proxy: Option<Arc<Proxy>>,
 }
 
 impl Egress {
@@ -100,7 +103,7 @@ impl Egress {
     ) -> Result<Self, EgressError> {
         let trust = Trust::new(roots).map_err(EgressError::Tls)?;
         let (names, policy) = (Arc::new(names), Arc::new(policy));
-        Ok(Self { names, trust, policy, family: IpFamily::Any, limit: None })
+        Ok(Self { names, trust, policy, family: IpFamily::Any, limit: None, proxy: None })
     }
 
     /// The same, with at most so many connections and sockets at once to one address; `waits` counts
@@ -124,6 +127,35 @@ impl Egress {
             Host::Domain(name) => self.names.resolve(name).await?,
         };
         found.of(self.family)?.permitted(&self.policy)
+    }
+
+    /// The proxy that the target is reached through; straight, without one.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_deref()
+    }
+
+    /// The addresses of a proxy that may be reached: it is guarded as a target is, and may be of either
+    /// family.
+    pub async fn resolve_proxy(&self, proxy: &Proxy) -> Result<Addresses, ResolveError> {
+        let any = Self { family: IpFamily::Any, ..self.clone() };
+        any.resolve(proxy.host()).await
+    }
+
+    /// The addresses of a host that a proxy is to be asked for, one by one; `None` where the name itself
+    /// is asked for, because every address it may have is permitted.
+    ///
+    /// What a proxy makes of a name nobody here can know, so where anything is forbidden it is asked
+    /// for addresses that were found and checked here.
+    pub async fn resolve_behind_proxy(
+        &self,
+        host: &Host<String>,
+    ) -> Result<Option<Addresses>, ResolveError> {
+        let is_named = matches!(host, Host::Domain(_));
+        if is_named && self.policy.is_open() && self.family.is_usual() {
+            return Ok(None);
+        }
+        self.resolve(host).await.map(Some)
     }
 
     /// A connection to the first of these addresses that grants one, and which one that was. Where an

@@ -9,6 +9,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
 
 use super::Egress;
+use super::proxy::Proxy;
 use super::trust::{Trust, Vouching};
 
 /// See the module.
@@ -16,6 +17,7 @@ use super::trust::{Trust, Vouching};
 pub struct Way {
     family: IpFamily,
     tls: Option<OwnTls>,
+    proxy: Option<Arc<Proxy>>,
 }
 
 /// TLS as one check wants it, until it is known whom the process trusts.
@@ -30,13 +32,15 @@ impl Way {
     /// `None` where a check goes the way of all.
     ///
     /// # Errors
-    /// What of `spec` cannot be used.
-    pub fn of(spec: &ProbeSpec) -> Result<Option<Self>, String> {
-        if spec.ip_family.is_usual() && spec.tls.is_none() {
+    /// The field of `spec` that cannot be used, and why.
+    pub fn of(spec: &ProbeSpec) -> Result<Option<Self>, (&'static str, String)> {
+        if spec.ip_family.is_usual() && spec.tls.is_none() && spec.proxy.is_none() {
             return Ok(None);
         }
-        let tls = spec.tls.as_deref().map(OwnTls::new).transpose()?;
-        Ok(Some(Self { family: spec.ip_family, tls }))
+        let tls = spec.tls.as_deref().map(OwnTls::new).transpose().map_err(|why| ("tls", why))?;
+        let proxy =
+            spec.proxy.as_deref().map(Proxy::new).transpose().map_err(|why| ("proxy", why))?;
+        Ok(Some(Self { family: spec.ip_family, tls, proxy: proxy.map(Arc::new) }))
     }
 }
 
@@ -74,6 +78,12 @@ impl Egress {
                 .clone()
         };
         let trust = way.tls.as_ref().map_or_else(|| self.trust.clone(), own);
-        Self { trust, family: way.family, ..self.clone() }
+        Self { trust, family: way.family, proxy: way.proxy.clone(), ..self.clone() }
+    }
+
+    /// The same way out, by the proxy of that way if it has one and as of all otherwise.
+    #[must_use]
+    pub fn by_proxy_of(&self, way: &Way) -> Self {
+        Self { proxy: way.proxy.clone(), ..self.clone() }
     }
 }

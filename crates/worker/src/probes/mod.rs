@@ -19,6 +19,7 @@ mod mysql;
 mod notes;
 mod peer;
 mod postgres;
+mod proxied;
 mod reach;
 mod redis;
 mod smtp;
@@ -137,7 +138,7 @@ impl Prepared {
         } else {
             Kind::Other(other(target, spec)?)
         };
-        let way = Way::of(spec).map_err(|detail| PrepareError::Field { field: "tls", detail })?;
+        let way = Way::of(spec).map_err(|(field, detail)| PrepareError::Field { field, detail })?;
         let client = Client::of(spec)?;
         Ok(Self { kind, expectations, way, client })
     }
@@ -200,6 +201,8 @@ impl Probes {
         let walk = async {
             if let Some(client) = &target.client {
                 // Boxed, because most looks need none.
+                let by_proxy = target.way.as_ref().map(|way| egress.by_proxy_of(way));
+                let egress = by_proxy.as_ref().unwrap_or(egress);
                 Box::pin(self.authorize(egress, client, &mut trace)).await?;
             }
             self.walk(way, target, run, &mut trace).await
@@ -221,8 +224,8 @@ impl Probes {
         Sight { observation, notes, ended }
     }
 
-    /// Gets the token that the look asks with. The token server is nobody that the check says how to
-    /// reach and whom to trust there, so it is reached as everybody is.
+    /// Gets the token that the look asks with. Whom to trust at the target says nothing of the token
+    /// server, so it is reached as everybody is; by the check's proxy, if there is no other way.
     async fn authorize(
         &self,
         egress: &Egress,
@@ -304,9 +307,20 @@ impl ProbeFailure {
         Self { sentence, ..self }.with(Detail::Token)
     }
 
+    /// The proxy is at fault. The target was not looked at.
+    pub(crate) fn about_proxy(self) -> Self {
+        let sentence = format!("at the proxy: {}", self.sentence);
+        Self { sentence, ..self }.with(Detail::Proxy)
+    }
+
+    /// Whether somebody answered, and said no.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.outcome == Outcome::Fail(FailClass::Refused)
+    }
+
     /// Whether it tells nothing about the target, because nobody got as far.
     pub(crate) fn is_short_of_target(&self) -> bool {
-        self.detail == Some(Detail::Token)
+        matches!(self.detail, Some(Detail::Token | Detail::Proxy))
     }
 
     pub(crate) fn is_too_large(&self) -> bool {

@@ -10,7 +10,7 @@ use url::Host;
 
 use super::bounded::Bounded;
 use super::trace::Trace;
-use super::{ProbeFailure, failures, http2};
+use super::{ProbeFailure, failures, http2, proxied};
 use crate::egress::{Addresses, Connection, Egress, Offer};
 
 /// One address, and a port.
@@ -28,6 +28,10 @@ pub(super) async fn connect(
     port: u16,
     trace: &mut Trace,
 ) -> Result<Connection, ProbeFailure> {
+    if let Some(proxy) = egress.proxy() {
+        // Boxed, because most looks go straight.
+        return Box::pin(proxied::connect(egress, proxy, (host, port), trace)).await;
+    }
     let addresses = egress.resolve(host).await.map_err(|error| failures::resolve(&error))?;
     trace.resolved(matches!(host, Host::Domain(_)));
     let connected = egress.connect(&addresses, port, trace.waiting()).await;

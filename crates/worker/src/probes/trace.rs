@@ -17,13 +17,14 @@ use super::ProbeFailure;
 use super::http::{Mark, Taken};
 use super::notes::Notes;
 use super::tokens::Token;
-use crate::egress::{Presented, Waiting};
+use crate::egress::{Presented, Proxy, Waiting};
 
 /// What a run is doing. Shown as the end of "timed out while …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Authorize,
     Resolve,
+    Tunnel,
     Connect,
     Secure,
     Wait,
@@ -36,6 +37,7 @@ impl Step {
         match self {
             Self::Authorize => Detail::Token,
             Self::Resolve => Detail::WhileResolving,
+            Self::Tunnel => Detail::Proxy,
             Self::Connect => Detail::WhileConnecting,
             Self::Secure => Detail::WhileSecuring,
             Self::Wait => Detail::WhileWaiting,
@@ -49,6 +51,7 @@ impl fmt::Display for Step {
         f.write_str(match self {
             Self::Authorize => "waiting for a token",
             Self::Resolve => "resolving the name",
+            Self::Tunnel => "waiting for the proxy",
             Self::Connect => "connecting",
             Self::Secure => "shaking hands for TLS",
             Self::Wait => "waiting for the first byte",
@@ -142,6 +145,18 @@ impl Trace {
         self.waiting = Waiting::default();
         self.seen.phases.connect_us = Some(self.next(Step::Secure));
         self.seen.address = Some(address);
+    }
+
+    /// A proxy is asked to let the look through.
+    pub(super) fn tunnels_through(&mut self, proxy: &Proxy) {
+        self.step = Step::Tunnel;
+        self.retell("proxy", proxy.to_string());
+    }
+
+    /// It does, to this address; `None` where it knows the address alone.
+    pub(super) fn connected_through(&mut self, address: Option<IpAddr>) {
+        self.seen.phases.connect_us = Some(self.next(Step::Secure));
+        self.seen.address = address;
     }
 
     /// Who is talked to where nothing connects.

@@ -25,6 +25,7 @@ mod name_server;
 mod nginx;
 mod openssl;
 mod postgres;
+mod proxies;
 mod redirects;
 mod redis;
 mod servers;

@@ -11,6 +11,7 @@ use super::{CheckConfig, CheckDraft, FieldError, Region, rules};
 use crate::models::assertion::Assertion;
 use crate::models::particulars;
 use crate::models::probe_spec::ProbeSpec;
+use crate::models::proxy::Proxy;
 use crate::models::request_body;
 use crate::models::scheme::Scheme;
 use crate::models::secret::{self, MOST_REFERENCES};
@@ -160,6 +161,7 @@ impl Reader {
             auth: self.optional("auth", rules::auth),
             ip_family: self.optional("ip_family", rules::ip_family).unwrap_or_default(),
             tls: self.optional("tls", |tls: TlsOptions| tls.checked()).map(Box::new),
+            proxy: self.optional("proxy", Proxy::read).map(Box::new),
             assertions: self.assertions(),
             upside_down: self.or("upside_down", false, Ok).unwrap_or_default(),
             retry: self.optional("retry", rules::retry),
@@ -190,7 +192,7 @@ impl Reader {
                 take_references(value, &mut left).err()
             } else {
                 mentions_secret(value).then(|| {
-                    "must not refer to a secret: it is shown and logged; the values of headers, and body, json, form, send and auth may".to_owned()
+                    "must not refer to a secret: it is shown and logged; the values of headers, and body, json, form, send, auth and proxy may".to_owned()
                 })
             };
             self.errors.extend(refusal.map(|it| error(&format!("/{}", escape(name)), &it)));

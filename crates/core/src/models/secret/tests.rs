@@ -1,4 +1,5 @@
 use super::*;
+use crate::models::proxy::Proxy;
 
 fn named(text: &str) -> SecretName {
     SecretName::parse(text).unwrap()
@@ -48,12 +49,19 @@ fn a_reference_alone_may_be_shown() {
 
 #[test]
 fn values_take_the_places_of_references_and_are_not_read_again() {
-    let values =
-        BTreeMap::from([(named("a"), "1".to_owned()), (named("b"), "{{secret.a}}".to_owned())]);
+    let values = BTreeMap::from(
+        [("a", "1"), ("b", "{{secret.a}}"), ("d", "hush")]
+            .map(|(name, value)| (named(name), value.to_owned())),
+    );
     let spec = ProbeSpec {
         headers: [("x".to_owned(), "k {{secret.a}}{{secret.b}}.".to_owned())].into(),
         body: Some("{{secret.c}} {{secret.a}}".into()),
         send: Some("{{other}}".into()),
+        proxy: Some(Box::new(Proxy {
+            url: "http://p:1".into(),
+            username: Some("me".into()),
+            password: Some("{{secret.d}}".into()),
+        })),
         auth: Some(Auth::Basic { username: "me".into(), password: "{{secret.b}}".into() }),
         ..ProbeSpec::at("http://h")
     };
@@ -61,10 +69,19 @@ fn values_take_the_places_of_references_and_are_not_read_again() {
     let filled = spec.with_secrets(&values);
 
     let found: Vec<_> = spec.secrets().into_iter().collect();
-    assert_eq!(found, [(named("a"), "headers"), (named("b"), "headers"), (named("c"), "body")]);
+    assert_eq!(
+        found,
+        [
+            (named("a"), "headers"),
+            (named("b"), "headers"),
+            (named("c"), "body"),
+            (named("d"), "proxy")
+        ]
+    );
     assert_eq!(filled.headers["x"], "k 1{{secret.a}}.");
     assert_eq!(filled.body.as_deref(), Some("{{secret.c}} 1"));
     assert_eq!(filled.send.as_deref(), Some("{{other}}"));
+    assert_eq!(filled.proxy.unwrap().password.as_deref(), Some("hush"));
     assert_eq!(filled.auth.unwrap().secret(), "{{secret.a}}");
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pulse_core::models::oauth2::{ClientCredentials, CredentialsIn};
 use pulse_core::models::probe_spec::{Auth, ProbeSpec};
+use pulse_core::models::proxy::Proxy;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded::byte_serialize;
 
@@ -32,7 +33,8 @@ impl Client {
             return Ok(None);
         };
         let request = PreparedHttp::new(&request(credentials))?.keeping_body(true);
-        Ok(Some(Self { key: key(credentials), request }))
+        let proxy = spec.proxy.as_deref();
+        Ok(Some(Self { key: key(credentials, proxy), request }))
     }
 
     pub(super) const fn key(&self) -> Key {
@@ -99,7 +101,8 @@ fn encoded(text: &str) -> String {
     byte_serialize(text.as_bytes()).collect()
 }
 
-fn key(credentials: &ClientCredentials) -> Key {
+/// Whoever goes by another proxy is another: what one proxy refuses says nothing of the next.
+fn key(credentials: &ClientCredentials, proxy: Option<&Proxy>) -> Key {
     let ClientCredentials {
         token_url,
         client_id,
@@ -112,6 +115,11 @@ fn key(credentials: &ClientCredentials) -> Key {
     let optional =
         [scope, audience].map(|text| text.as_deref().map_or(String::new(), |it| format!("={it}")));
     for text in [token_url, client_id, client_secret, &optional[0], &optional[1]] {
+        hash.update(text.len().to_be_bytes());
+        hash.update(text);
+    }
+    let proxy = proxy.map(|it| [Some(&it.url), it.username.as_ref(), it.password.as_ref()]);
+    for text in proxy.iter().flatten().map(|text| text.map_or("", String::as_str)) {
         hash.update(text.len().to_be_bytes());
         hash.update(text);
     }
@@ -155,10 +163,12 @@ mod tests {
         let other = |change: fn(&mut ClientCredentials)| {
             let mut other = client();
             change(&mut other);
-            key(&other)
+            key(&other, None)
         };
+        let proxy = Proxy { url: "http://p:1".into(), username: None, password: None };
         let keys = [
-            key(&client()),
+            key(&client(), None),
+            key(&client(), Some(&proxy)),
             other(|it| it.client_secret.push('x')),
             other(|it| it.client_id = "a bc:d&ä".into()),
             other(|it| it.scope = Some("x".into())),
@@ -170,6 +180,6 @@ mod tests {
 
         let different: std::collections::BTreeSet<_> = keys.iter().collect();
         assert_eq!(different.len(), keys.len());
-        assert_eq!(key(&client()), key(&client()));
+        assert_eq!(key(&client(), None), key(&client(), None));
     }
 }

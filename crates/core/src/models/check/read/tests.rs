@@ -143,6 +143,8 @@ fn what_is_said_and_who_asks_is_refused_where_it_means_nothing_or_is_none() {
         ),
         ("smtp://h?starttls=never", basic("me", "hush"), "/auth", "needs TLS"),
         ("smtp://h", json!({"expect": "220"}), "/expect", "is for tcp"),
+        ("udp://h:1", json!({"proxy": "http://p:1"}), "/proxy", "is for http, https, tcp,"),
+        ("http://h", json!({"proxy": "socks5://p:1"}), "/proxy", "absolute URL"),
     ] {
         let error = on(url, fields).expect_err(detail);
         assert_eq!(error.pointer, pointer);
