@@ -3,6 +3,8 @@
 //! Pure: what was seen and what was expected go in, the outcome and its sentence come out, and of what
 //! was picked up on the way what is worth keeping.
 
+mod everywhere;
+
 use pulse_core::models::assertion::{Compiled, Evaluated, Scalar, Severity, Source};
 use pulse_core::models::evidence::Evidence;
 use pulse_core::models::expected_status::ExpectedStatus;
@@ -10,6 +12,10 @@ use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{FailClass, Observation, Outcome};
 use pulse_core::models::scheme::Scheme;
 use pulse_core::models::text::tame;
+use pulse_core::models::way::AddressChoice;
+
+pub use everywhere::Among;
+pub(crate) use everywhere::{is_enough, speaking_for_all};
 
 use crate::probes::{ProbeFailure, Sight};
 use crate::sighting::Sighting;
@@ -23,6 +29,7 @@ pub struct Expectations {
     status: Option<ExpectedStatus>,
     assertions: Vec<Compiled>,
     upside_down: bool,
+    addresses: AddressChoice,
 }
 
 impl Expectations {
@@ -36,7 +43,8 @@ impl Expectations {
         let is_said = assertions.iter().any(|assertion| assertion.is_about(Source::Status));
         let usual = || (scheme.is_http() && !is_said).then(ExpectedStatus::any_2xx);
         let status = spec.expected_status.clone().or_else(usual);
-        Ok(Self { status, assertions, upside_down: spec.upside_down })
+        let (upside_down, addresses) = (spec.upside_down, spec.addresses);
+        Ok(Self { status, assertions, upside_down, addresses })
     }
 
     /// Whether all of what comes back is looked through.
@@ -52,12 +60,16 @@ impl Expectations {
 #[must_use]
 pub fn judge(sight: Sight, expected: &Expectations) -> (Outcome, Observation) {
     let (outcome, sentence, asked) = assess(&sight, expected);
+    let sentence = match &sight.among {
+        Some(among) => sentence.map(|sentence| among.tell(outcome, &sentence)),
+        None => sentence,
+    };
     let (outcome, sentence) = if expected.upside_down && !tells_nothing(&sight) {
         turned(outcome, sentence)
     } else {
         (outcome, sentence)
     };
-    let Sight { mut observation, notes, ended } = sight;
+    let Sight { mut observation, notes, ended, among: _ } = sight;
     observation.error = sentence.map(|sentence| tame(&sentence, LONGEST_ERROR));
     if outcome != Outcome::Ok || !asked.is_empty() {
         let all = if outcome == Outcome::Ok { Evidence::default() } else { notes.evidence() };

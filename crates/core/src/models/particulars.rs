@@ -135,10 +135,23 @@ pub fn check_spec(scheme: Scheme, spec: &ProbeSpec) -> Result<(), (&'static str,
     if matches!(scheme, Scheme::Postgres | Scheme::Mysql) && asks_nothing {
         return Err(("expect", "needs a query in `send`, to look through its rows".to_owned()));
     }
+    if !spec.addresses.is_usual() && spec.proxy.is_some() {
+        let refusal = "means nothing with a proxy, which finds the way itself";
+        return Err(("addresses", refusal.to_owned()));
+    }
+    if !spec.addresses.is_usual() && !names_host(&spec.url) {
+        let refusal = "needs a name server in the address, to have addresses of";
+        return Err(("addresses", refusal.to_owned()));
+    }
     if scheme == Scheme::Smtp && spec.auth.is_some() && says_never(&spec.url) {
         return Err(("auth", "needs TLS: the address says starttls=never".to_owned()));
     }
     Ok(())
+}
+
+/// Whether there is a host whose addresses could be looked at one by one.
+fn names_host(url: &str) -> bool {
+    Target::parse(url).is_ok_and(|target| target.host.is_some())
 }
 
 fn says_never(url: &str) -> bool {

@@ -16,7 +16,7 @@ use super::oauth2::ClientCredentials;
 use super::proxy::Proxy;
 use super::retry::Retry;
 use super::secret::{Sealed, is_reference};
-use super::way::{IpFamily, TlsOptions};
+use super::way::{AddressChoice, IpFamily, TlsOptions};
 
 const GET: &str = "GET";
 
@@ -76,6 +76,9 @@ pub struct ProbeSpec {
     /// Which addresses are tried.
     #[serde(default, skip_serializing_if = "IpFamily::is_usual")]
     pub ip_family: IpFamily,
+    /// Which of them are looked at.
+    #[serde(default, skip_serializing_if = "AddressChoice::is_usual")]
+    pub addresses: AddressChoice,
     /// What is particular about TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Box<TlsOptions>>,
@@ -116,6 +119,7 @@ impl ProbeSpec {
             expect: None,
             auth: None,
             ip_family: IpFamily::default(),
+            addresses: AddressChoice::default(),
             tls: None,
             proxy: None,
             assertions: Vec::new(),

@@ -24,6 +24,28 @@ words! {
     }
 }
 
+words! {
+    /// Which of those are looked at.
+    #[derive(Default)]
+    AddressChoice {
+        /// The first that answers.
+        #[default]
+        First = "first",
+        /// Each by itself, and one that is well is enough.
+        Any = "any",
+        /// Each by itself, and all of them must be well.
+        All = "all",
+    }
+}
+
+impl AddressChoice {
+    /// The default, which is not written down.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl IpFamily {
     /// The default, which is not written down.
     #[must_use]

@@ -175,7 +175,7 @@ mod tests {
             not_before: DateTime::UNIX_EPOCH,
             not_after: DateTime::UNIX_EPOCH + TimeDelta::days(30),
         };
-        let sight = Sight { observation, notes: Notes::default(), ended: Ok(()) };
+        let sight = Sight { observation, notes: Notes::default(), ended: Ok(()), among: None };
         Look {
             outcome: Outcome::Fail(FailClass::Status),
             assertions: rules(&sight, &expected),

@@ -9,7 +9,7 @@ use pulse_core::models::http_version::HttpVersion;
 use pulse_core::models::probe_spec::Auth;
 use pulse_core::models::proxy::Proxy;
 use pulse_core::models::retry::{Growth, Retry};
-use pulse_core::models::way::{IpFamily, TlsOptions};
+use pulse_core::models::way::{AddressChoice, IpFamily, TlsOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::{
@@ -56,6 +56,17 @@ fn statuses_or_null() -> Object {
         .schema_type(SchemaType::from_iter([Type::Integer, Type::String, Type::Null]))
         .description(Some(meaning))
         .build()
+}
+
+const CHOICES: &str = "Which of the addresses are looked at: `first`, the first that answers; each by itself, 16 at most, and `any` that is \
+    well is enough, or `all` of them must be.";
+
+fn address_choices() -> Object {
+    words(CHOICES, AddressChoice::ALL.iter().map(|choice| choice.as_str()))
+}
+
+fn address_choices_or_null() -> Object {
+    words_or_null(CHOICES, AddressChoice::ALL.iter().map(|choice| choice.as_str()))
 }
 
 const FAMILIES: &str = "Which addresses are tried: `any`, of both families the first that answers; `4` or `6`, of one.";
@@ -263,6 +274,10 @@ pub struct CheckBody {
     /// Which addresses are tried.
     #[schema(schema_with = ip_families)]
     ip_family: &'static str,
+    /// Which of them are looked at, if not the first that answers.
+    #[schema(schema_with = address_choices, required = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addresses: Option<&'static str>,
     /// What is particular about TLS; the key is shown as `***`.
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<TlsShape>,
@@ -313,7 +328,7 @@ impl From<CheckView> for CheckBody {
         let interval_seconds = (!config.goes_by_cron()).then_some(config.interval_seconds);
         let ping_url = waiting.as_ref().map(|it| format!("/ping/{}", it.token.as_str()));
         let heartbeat = config.heartbeat.zip(waiting);
-        let http = config.probe.http_version;
+        let (http, addresses) = (config.probe.http_version, config.probe.addresses);
         Self {
             id: check.id.0,
             name: config.name,
@@ -341,6 +356,7 @@ impl From<CheckView> for CheckBody {
             expect: config.probe.expect,
             auth: config.probe.auth.as_ref().map(Auth::masked).map(AuthShape::from),
             ip_family: config.probe.ip_family.as_str(),
+            addresses: (!addresses.is_usual()).then_some(addresses.as_str()),
             tls: config.probe.tls.map(|tls| TlsShape::from(tls.masked())),
             proxy: config.probe.proxy.map(|proxy| ProxyShape::from(proxy.masked())),
             assertions: config.probe.assertions,
@@ -441,6 +457,9 @@ pub struct CheckInput {
     /// Which addresses are tried: of both families, the first that answers, or of one.
     #[schema(schema_with = ip_families_or_null, required = false)]
     ip_family: Option<String>,
+    /// Which of them are looked at: the first that answers, or each by itself (16 at most), of which one or all must be well.
+    #[schema(schema_with = address_choices_or_null, required = false)]
+    addresses: Option<String>,
     /// What is particular about TLS, where there may be any on the way.
     tls: Option<TlsShape>,
     /// Through whom the target is reached, for kinds that connect. A text stands for an object with that `url`.
@@ -504,7 +523,10 @@ mod tests {
         let config = CheckDraft::read(json!({"name": "a", "url": "http://h"})).unwrap().config;
         let config = serde_json::to_value(config).unwrap();
         let mut taken: BTreeSet<_> = config.as_object().unwrap().keys().cloned().collect();
-        taken.extend(["ip_family", "tls", "assertions", "upside_down", "retry"].map(str::to_owned));
+        taken.extend(
+            ["ip_family", "addresses", "tls", "assertions", "upside_down", "retry"]
+                .map(str::to_owned),
+        );
         taken.extend(Scheme::ALL.iter().flat_map(|it| it.takes()).map(|field| (*field).to_owned()));
         taken.insert("webhook_secret".into());
 

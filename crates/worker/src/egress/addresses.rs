@@ -8,8 +8,11 @@ use pulse_core::models::way::IpFamily;
 
 use super::names::ResolveError;
 
-/// How many addresses of a host are tried. A name with more is served by one of these or is down.
-const MOST: usize = 8;
+/// How many addresses of a host are kept.
+const MOST: usize = 16;
+/// How many of them are tried one after the other. A name with more is served by one of these or is
+/// down.
+const MOST_TRIED: usize = 8;
 
 /// One address or more, in the order in which they are worth trying.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +30,7 @@ impl Addresses {
         Self(Inner::One(address))
     }
 
-    /// IPv6 and IPv4 by turns, IPv6 first (RFC 8305, section 4), eight at most; `None` when there
+    /// IPv6 and IPv4 by turns, IPv6 first (RFC 8305, section 4), sixteen at most; `None` when there
     /// are none.
     pub(super) fn by_turns(all: impl IntoIterator<Item = IpAddr>) -> Option<Self> {
         let (v6, v4): (Vec<_>, Vec<_>) = all.into_iter().partition(IpAddr::is_ipv6);
@@ -75,6 +78,17 @@ impl Addresses {
         }
     }
 
+    /// The first of them, eight at most: those that are worth trying one after the other.
+    pub(super) fn few(self) -> Self {
+        match self.0 {
+            Inner::Several(mut all) => {
+                all.truncate(MOST_TRIED);
+                Self(Inner::Several(all))
+            }
+            one @ Inner::One(_) => Self(one),
+        }
+    }
+
     /// Each by itself, in the same order.
     pub fn one_by_one(&self) -> impl Iterator<Item = Self> {
         self.as_slice().iter().copied().map(Self::one)
@@ -116,6 +130,7 @@ mod tests {
         let found = Addresses::by_turns((0..1000).map(v6)).unwrap();
 
         assert_eq!(found.as_slice().len(), MOST);
+        assert_eq!(found.few().as_slice().len(), MOST_TRIED);
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl reqwest::dns::Resolve for GuardedNames {
     fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
         let (names, policy) = (Arc::clone(&self.names), Arc::clone(&self.policy));
         Box::pin(async move {
-            let found: Addresses = names.resolve(name.as_str()).await?.permitted(&policy)?;
+            let found: Addresses = names.resolve(name.as_str()).await?.permitted(&policy)?.few();
             let sockets: Vec<_> =
                 found.as_slice().iter().map(|ip| SocketAddr::new(*ip, 0)).collect();
             Ok(Box::new(sockets.into_iter()) as reqwest::dns::Addrs)

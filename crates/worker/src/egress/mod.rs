@@ -73,6 +73,14 @@ pub struct Egress {
     family: IpFamily,
     limit: Option<Arc<Limit>>,
     proxy: Option<Arc<Proxy>>,
+    pin: Option<Arc<Pin>>,
+}
+
+/// The one address of one host that a look goes to. Other hosts, which it may be led to, are none of its
+/// business.
+struct Pin {
+    host: Host<String>,
+    address: Addresses,
 }
 
 impl Egress {
@@ -103,7 +111,8 @@ impl Egress {
     ) -> Result<Self, EgressError> {
         let trust = Trust::new(roots).map_err(EgressError::Tls)?;
         let (names, policy) = (Arc::new(names), Arc::new(policy));
-        Ok(Self { names, trust, policy, family: IpFamily::Any, limit: None, proxy: None })
+        let family = IpFamily::Any;
+        Ok(Self { names, trust, policy, family, limit: None, proxy: None, pin: None })
     }
 
     /// The same, with at most so many connections and sockets at once to one address; `waits` counts
@@ -118,13 +127,20 @@ impl Egress {
         limit::admit(self.limit.as_ref(), addresses.as_slice()[0], waiting).await
     }
 
-    /// The addresses of a host that may be reached, in the order in which they are worth trying. A
-    /// literal answers itself and touches no resolver.
+    /// The addresses of a host that may be reached, in the order in which they are worth trying; eight
+    /// at most. A literal answers itself and touches no resolver.
     pub async fn resolve(&self, host: &Host<String>) -> Result<Addresses, ResolveError> {
-        let found = match host {
-            Host::Ipv4(address) => Addresses::one(IpAddr::V4(*address)),
-            Host::Ipv6(address) => Addresses::one(IpAddr::V6(*address)),
-            Host::Domain(name) => self.names.resolve(name).await?,
+        self.resolve_all(host).await.map(Addresses::few)
+    }
+
+    /// The same, sixteen at most: for a look at each of them.
+    pub async fn resolve_all(&self, host: &Host<String>) -> Result<Addresses, ResolveError> {
+        let pinned = self.pin.as_deref().filter(|pin| pin.host == *host);
+        let found = match (pinned, host) {
+            (Some(pin), _) => pin.address.clone(),
+            (None, Host::Ipv4(address)) => Addresses::one(IpAddr::V4(*address)),
+            (None, Host::Ipv6(address)) => Addresses::one(IpAddr::V6(*address)),
+            (None, Host::Domain(name)) => self.names.resolve(name).await?,
         };
         found.of(self.family)?.permitted(&self.policy)
     }
@@ -156,6 +172,12 @@ impl Egress {
             return Ok(None);
         }
         self.resolve(host).await.map(Some)
+    }
+
+    /// The same way out, on which `host` has `address` alone. The guard stands before it as ever.
+    #[must_use]
+    pub fn pinned(&self, host: &Host<String>, address: Addresses) -> Self {
+        Self { pin: Some(Arc::new(Pin { host: host.clone(), address })), ..self.clone() }
     }
 
     /// A connection to the first of these addresses that grants one, and which one that was. Where an

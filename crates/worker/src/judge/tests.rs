@@ -28,7 +28,7 @@ fn saw(status: Option<u16>, ended: Result<(), ProbeFailure>) -> Sight {
         error: None,
         evidence: None,
     };
-    Sight { observation, notes: Notes::default(), ended }
+    Sight { observation, notes: Notes::default(), ended, among: None }
 }
 
 fn verdict(sight: Sight, expected: Option<&str>) -> (Outcome, Option<String>) {

@@ -8,6 +8,7 @@ mod certificate;
 mod database;
 mod dns;
 mod drive;
+mod everywhere;
 mod failures;
 mod grpc;
 mod headers;
@@ -48,12 +49,13 @@ use pulse_core::models::run::{Detail, FailClass, InconclusiveReason, Observation
 use pulse_core::models::scheme::Scheme;
 use pulse_core::models::target::Target;
 use rustls::pki_types::InvalidDnsNameError;
+use url::Host;
 
 pub use notes::Notes;
 pub(crate) use notes::is_secret;
 
 use crate::egress::{Egress, Way};
-use crate::judge::Expectations;
+use crate::judge::{Among, Expectations};
 use http::{HttpProbe, PreparedHttp};
 use tokens::{Client, Tokens};
 use trace::Trace;
@@ -116,6 +118,8 @@ pub struct Prepared {
     way: Option<Way>,
     /// Who asks for a token before each look; `None` where none is needed.
     client: Option<Client>,
+    /// The host whose addresses are looked at one by one; `None` where the first that answers will do.
+    everywhere: Option<Host<String>>,
 }
 
 #[derive(Debug)]
@@ -132,6 +136,7 @@ impl Prepared {
             .map_err(|(field, detail)| PrepareError::Field { field, detail })?;
         let expectations = Expectations::of(spec, target.scheme)
             .map_err(|detail| PrepareError::Field { field: "assertions", detail })?;
+        let host = target.host.clone();
         let kind = if target.scheme.is_http() {
             let http = PreparedHttp::new(spec)?;
             Kind::Http(Box::new(http.keeping_body(expectations.read_everything())))
@@ -140,7 +145,8 @@ impl Prepared {
         };
         let way = Way::of(spec).map_err(|(field, detail)| PrepareError::Field { field, detail })?;
         let client = Client::of(spec)?;
-        Ok(Self { kind, expectations, way, client })
+        let everywhere = host.filter(|_| !spec.addresses.is_usual());
+        Ok(Self { kind, expectations, way, client, everywhere })
     }
 
     /// From now on these headers are not sent on to another origin: they carry secrets.
@@ -197,7 +203,26 @@ impl Probes {
     ) -> Sight {
         let own = target.way.as_ref().map(|way| egress.on(way));
         let way = own.as_ref().unwrap_or(egress);
-        let mut trace = Trace::begin(timeout);
+        let trace = Trace::begin(timeout);
+        match &target.everywhere {
+            // Boxed, so that other looks do not carry the size of many.
+            Some(host) => {
+                let looks = everywhere::look(self, (egress, way), (target, host), run, trace);
+                Box::pin(looks).await
+            }
+            None => self.look_along((egress, way), target, run, trace).await,
+        }
+    }
+
+    /// Looks once by this way, for what is left of the timeout.
+    async fn look_along(
+        &self,
+        (egress, way): (&Egress, &Egress),
+        target: &Prepared,
+        run: Option<HeaderValue>,
+        mut trace: Trace,
+    ) -> Sight {
+        let left = trace.left();
         let walk = async {
             if let Some(client) = &target.client {
                 // Boxed, because most looks need none.
@@ -207,21 +232,16 @@ impl Probes {
             }
             self.walk(way, target, run, &mut trace).await
         };
-        let ended = tokio::time::timeout(timeout, walk).await;
-        let ended = ended.unwrap_or_else(|_| {
-            if trace.waiting().is_any() {
-                return Err(failures::capped(timeout));
-            }
-            let told = trace.told_when_late();
-            told.unwrap_or_else(|| Err(failures::timed_out(timeout, trace.step())))
-        });
-        let (observation, notes) = trace.end();
-        if let (Some(client), Some(token)) = (&target.client, notes.token())
-            && is_unauthorized(&observation, &notes)
+        let sight = match tokio::time::timeout(left, walk).await {
+            Ok(ended) => Sight::of(trace, ended),
+            Err(_late) => Sight::cut_off(trace),
+        };
+        if let (Some(client), Some(token)) = (&target.client, sight.notes.token())
+            && is_unauthorized(&sight.observation, &sight.notes)
         {
             self.tokens.forget(client, token);
         }
-        Sight { observation, notes, ended }
+        sight
     }
 
     /// Gets the token that the look asks with. Whom to trust at the target says nothing of the token
@@ -266,6 +286,27 @@ pub struct Sight {
     pub notes: Notes,
     /// Why the look ended before everything was seen, if it did.
     pub ended: Result<(), ProbeFailure>,
+    /// Where several addresses were looked at, how it stands among them.
+    pub among: Option<Among>,
+}
+
+impl Sight {
+    fn of(trace: Trace, ended: Result<(), ProbeFailure>) -> Self {
+        let (observation, notes) = trace.end();
+        Self { observation, notes, ended, among: None }
+    }
+
+    /// The deadline came.
+    fn cut_off(mut trace: Trace) -> Self {
+        let timeout = trace.timeout();
+        let ended = if trace.waiting().is_any() {
+            Err(failures::capped(timeout))
+        } else {
+            let told = trace.told_when_late();
+            told.unwrap_or_else(|| Err(failures::timed_out(timeout, trace.step())))
+        };
+        Self::of(trace, ended)
+    }
 }
 
 /// Why a look ended early.

@@ -57,7 +57,7 @@ pub struct Notes {
     redirects: u8,
     reply: Reply,
     answers: Vec<Answer>,
-    facts: Vec<(&'static str, String)>,
+    facts: Vec<(Cow<'static, str>, String)>,
     /// For as long as what is kept of the reply.
     room: Taken,
     mark: Option<Mark>,
@@ -126,8 +126,8 @@ impl Notes {
         self.room = taken;
     }
 
-    pub(super) fn tell(&mut self, name: &'static str, value: String) {
-        self.facts.push((name, value));
+    pub(crate) fn tell(&mut self, name: impl Into<Cow<'static, str>>, value: String) {
+        self.facts.push((name.into(), value));
     }
 
     /// The same, for what changes while the look lasts.
@@ -242,8 +242,8 @@ fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().take(MOST_HEADERS).map(told).collect()
 }
 
-fn told((name, value): &(&'static str, String)) -> (String, String) {
-    ((*name).to_owned(), tame_line(value, LONGEST_FACT))
+fn told((name, value): &(Cow<'static, str>, String)) -> (String, String) {
+    (name.clone().into_owned(), tame_line(value, LONGEST_FACT))
 }
 
 fn http_version(version: Version) -> Option<String> {

@@ -91,6 +91,22 @@ impl Trace {
         }
     }
 
+    /// A trace of its own for one of several looks that go on at the same time in the same run.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            allowed: self.allowed,
+            began: self.began,
+            step_began: self.began,
+            seen: Observation::begun(self.seen.started_at),
+            ..Self::begin(self.timeout())
+        }
+    }
+
+    /// What the caller allows for the whole look.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.allowed.1
+    }
+
     /// Forgets what was seen so far: the look begins anew.
     pub(super) fn begin_again(&mut self) {
         let (allowed, notes) = (self.allowed, self.notes.begun_again());

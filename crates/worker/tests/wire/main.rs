@@ -11,6 +11,7 @@ mod database;
 mod destinations;
 mod dns;
 mod every_kind;
+mod everywhere;
 mod grpc;
 mod guard;
 mod hostile;

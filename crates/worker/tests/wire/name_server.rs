@@ -24,6 +24,10 @@ www 60 CNAME shop.example.
 _sip._tcp SRV 10 60 5060 sip.shop.example.
 @ CAA 0 issue "ca.example"
 elsewhere NS ns.elsewhere.shop.example.
+here A 127.0.0.1
+three A 127.0.0.1
+three A 127.0.0.2
+three A 127.0.0.3
 ns.elsewhere A 192.0.2.3
 "#;
 
@@ -120,6 +124,10 @@ zone:
     // More than fits into a datagram.
     let texts: Vec<_> = (0..20).map(|n| format!("\"{n:02}{}\"", "x".repeat(198))).collect();
     writeln!(zone, "long TXT {}", texts.join(" ")).unwrap();
+    // More than are looked at.
+    for last in 1..=20 {
+        writeln!(zone, "crowd A 127.0.1.{last}").unwrap();
+    }
 }
 
 impl Drop for NameServer {

@@ -27,6 +27,10 @@ impl Requests {
         self.0.lock().unwrap().clone()
     }
 
+    pub fn keep(&self, request: String) {
+        self.0.lock().unwrap().push(request);
+    }
+
     pub fn only(&self) -> String {
         let mut all = self.all();
         assert_eq!(all.len(), 1, "{all:?}");
@@ -117,7 +121,7 @@ impl Server {
             let (kept, talk) = (kept.clone(), talk.clone());
             async move {
                 let request = read_request(&mut stream).await;
-                kept.0.lock().unwrap().push(request);
+                kept.keep(request);
                 talk(stream).await;
             }
         })

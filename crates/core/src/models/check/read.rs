@@ -19,7 +19,7 @@ use crate::models::target::Target;
 use crate::models::way::TlsOptions;
 
 /// The fields of a probe that every kind has that is looked at.
-const COMMON: [&str; 4] = ["ip_family", "assertions", "upside_down", "retry"];
+const COMMON: [&str; 5] = ["ip_family", "addresses", "assertions", "upside_down", "retry"];
 
 impl CheckDraft {
     /// Reads and checks a whole configuration. Absent and `null` fields get their defaults.
@@ -160,6 +160,7 @@ impl Reader {
             expect: self.optional("expect", rules::expect),
             auth: self.optional("auth", rules::auth),
             ip_family: self.optional("ip_family", rules::ip_family).unwrap_or_default(),
+            addresses: self.optional("addresses", rules::addresses).unwrap_or_default(),
             tls: self.optional("tls", |tls: TlsOptions| tls.checked()).map(Box::new),
             proxy: self.optional("proxy", Proxy::read).map(Box::new),
             assertions: self.assertions(),

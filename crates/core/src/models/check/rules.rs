@@ -8,7 +8,7 @@ use crate::models::pattern;
 use crate::models::probe_spec::{Auth, MASK};
 use crate::models::retry::{LONGEST_DELAY_MS, MOST_ATTEMPTS, Retry};
 use crate::models::target::Target;
-use crate::models::way::IpFamily;
+use crate::models::way::{AddressChoice, IpFamily};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -221,6 +221,16 @@ pub(super) fn ip_family(word: Value) -> Result<IpFamily, String> {
     let known =
         || IpFamily::ALL.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(", ");
     IpFamily::parse(&plain(word)).ok_or_else(|| format!("must be one of {}", known()))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a rule takes what was read and gives what is kept"
+)]
+pub(super) fn addresses(word: String) -> Result<AddressChoice, String> {
+    let known =
+        || AddressChoice::ALL.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(", ");
+    AddressChoice::parse(&word).ok_or_else(|| format!("must be one of {}", known()))
 }
 
 pub(super) fn retry(retry: Retry) -> Result<Retry, String> {

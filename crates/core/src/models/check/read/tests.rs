@@ -153,6 +153,24 @@ fn what_is_said_and_who_asks_is_refused_where_it_means_nothing_or_is_none() {
 }
 
 #[test]
+fn which_addresses_are_looked_at_is_one_of_three_words_for_every_kind_with_a_host() {
+    let on = |url: &str, word: &str| {
+        let body = json!({"name": "a", "url": url, "addresses": word});
+        CheckDraft::read(body).map_err(|errors| errors[0].clone())
+    };
+
+    for word in ["first", "any", "all"] {
+        for url in ["https://h", "tcp://192.0.2.1:1", "udp://h:1", "dns://h/shop.example"] {
+            assert_eq!(on(url, word).unwrap().config.probe.addresses.as_str(), word);
+        }
+    }
+    let unknown = on("https://h", "each").unwrap_err();
+    assert_eq!(unknown.detail, "must be one of \"first\", \"any\", \"all\"");
+    let nobodys = on("dns:///shop.example", "all").unwrap_err();
+    assert_eq!(nobodys.pointer, "/addresses");
+}
+
+#[test]
 fn secrets_are_referred_to_only_where_they_are_not_shown() {
     let body = |fields: Value| {
         let mut body = json!({"name": "a", "url": "http://h"});
