@@ -135,9 +135,19 @@ pub fn check_spec(scheme: Scheme, spec: &ProbeSpec) -> Result<(), (&'static str,
     if matches!(scheme, Scheme::Postgres | Scheme::Mysql) && asks_nothing {
         return Err(("expect", "needs a query in `send`, to look through its rows".to_owned()));
     }
-    if !spec.addresses.is_usual() && spec.proxy.is_some() {
-        let refusal = "means nothing with a proxy, which finds the way itself";
-        return Err(("addresses", refusal.to_owned()));
+    if scheme == Scheme::Dns && spec.resolver.is_some() {
+        return Err((
+            "resolver",
+            "means nothing for dns: its address says who is asked".to_owned(),
+        ));
+    }
+    let by_proxy =
+        |field| (field, "means nothing with a proxy, which finds the way itself".to_owned());
+    if spec.proxy.is_some() && spec.resolver.is_some() {
+        return Err(by_proxy("resolver"));
+    }
+    if spec.proxy.is_some() && !spec.addresses.is_usual() {
+        return Err(by_proxy("addresses"));
     }
     if !spec.addresses.is_usual() && !names_host(&spec.url) {
         let refusal = "needs a name server in the address, to have addresses of";

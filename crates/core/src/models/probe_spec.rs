@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -79,6 +80,9 @@ pub struct ProbeSpec {
     /// Which of them are looked at.
     #[serde(default, skip_serializing_if = "AddressChoice::is_usual")]
     pub addresses: AddressChoice,
+    /// Who is asked for addresses; `None` for whom the worker asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<SocketAddr>,
     /// What is particular about TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Box<TlsOptions>>,
@@ -120,6 +124,7 @@ impl ProbeSpec {
             auth: None,
             ip_family: IpFamily::default(),
             addresses: AddressChoice::default(),
+            resolver: None,
             tls: None,
             proxy: None,
             assertions: Vec::new(),

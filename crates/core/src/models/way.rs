@@ -1,6 +1,7 @@
 //! How a probe gets to its target: over which family of addresses, and whom it trusts there.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::probe_spec::MASK;
 
 const MOST_PEM_BYTES: usize = 64 * 1024;
+/// Where name servers listen (RFC 1035, section 4.2).
+const DNS_PORT: u16 = 53;
 
 words! {
     /// Which addresses are tried.
@@ -52,6 +55,15 @@ impl IpFamily {
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// The address of a name server, with its port or without: `10.0.0.53`, `[fd00::53]:5353`. `None` for
+/// anything else.
+#[must_use]
+pub fn name_server(text: &str) -> Option<SocketAddr> {
+    let with_port = || text.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
+    let server = text.parse::<SocketAddr>().or_else(|_no_port| with_port()).ok()?;
+    (server.port() != 0).then_some(server)
 }
 
 /// What is particular to a check about TLS. Texts are PEM (RFC 7468).

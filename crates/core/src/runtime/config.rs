@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use crate::models::address::AddressPolicy;
 use crate::models::ids::Region;
+use crate::models::way::name_server;
 use crate::runtime::sealing::SecretKeys;
 use crate::stores::clickhouse::dsn::Dsn;
 
@@ -379,14 +380,7 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
 }
 
 fn name_servers(text: &str) -> Result<Vec<SocketAddr>, String> {
-    const PORT: u16 = 53;
-    let server = |word: &str| {
-        let word = word.trim();
-        let with_port = || word.parse::<IpAddr>().map(|address| SocketAddr::new(address, PORT));
-        word.parse::<SocketAddr>().or_else(|_no_port| with_port())
-    };
-    let all: Result<Vec<SocketAddr>, _> = text.split(',').map(server).collect();
-    all.ok().filter(|all| all.iter().all(|server| server.port() != 0)).ok_or_else(|| {
+    text.split(',').map(|word| name_server(word.trim())).collect::<Option<_>>().ok_or_else(|| {
         "must be a list of addresses such as 10.0.0.53 or [fd00::53]:5353, parted by commas"
             .to_owned()
     })

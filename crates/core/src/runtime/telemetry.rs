@@ -7,9 +7,10 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::config::{Config, LogFormat};
 
-/// Whatever a server does in a handshake is told to the owner of its check. The library would tell of it here
-/// as well, several times a run: any target could fill the disk. `LOG_LEVEL` may say otherwise.
-const QUIET: &str = "rustls=error";
+/// Whatever a server does in a handshake, or a name server says, is told to the owner of its check. The
+/// libraries would tell of it here as well, several times a run: any target could fill the disk. `LOG_LEVEL`
+/// may say otherwise.
+const QUIET: &str = "rustls=error,hickory_net=error";
 
 /// Begins to log as `config` says. A second call changes nothing.
 pub fn init(config: &Config) {

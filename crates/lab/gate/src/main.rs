@@ -11,7 +11,7 @@ use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pulse_core::models::target::Target;
 use pulse_core::runtime::config::{Config, Shape};
-use pulse_worker::egress::{Egress, ResolveError};
+use pulse_worker::egress::{Egress, ResolveError, Waiting};
 use url::Host;
 
 /// How many hosts are looked at at once: names take their time.
@@ -47,6 +47,6 @@ async fn verdict(egress: &Egress, host: String) -> io::Result<String> {
 }
 
 async fn through(egress: &Egress, host: &Host<String>) -> Result<Vec<String>, ResolveError> {
-    let found = egress.resolve(host).await?;
+    let found = egress.resolve(host, &Waiting::default()).await?;
     Ok(found.as_slice().iter().map(IpAddr::to_string).collect())
 }

@@ -278,6 +278,9 @@ pub struct CheckBody {
     #[schema(schema_with = address_choices, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     addresses: Option<&'static str>,
+    /// Who is asked for addresses, if not whom the worker asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolver: Option<String>,
     /// What is particular about TLS; the key is shown as `***`.
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<TlsShape>,
@@ -356,6 +359,7 @@ impl From<CheckView> for CheckBody {
             expect: config.probe.expect,
             auth: config.probe.auth.as_ref().map(Auth::masked).map(AuthShape::from),
             ip_family: config.probe.ip_family.as_str(),
+            resolver: config.probe.resolver.map(|resolver| resolver.to_string()),
             addresses: (!addresses.is_usual()).then_some(addresses.as_str()),
             tls: config.probe.tls.map(|tls| TlsShape::from(tls.masked())),
             proxy: config.probe.proxy.map(|proxy| ProxyShape::from(proxy.masked())),
@@ -460,6 +464,9 @@ pub struct CheckInput {
     /// Which of them are looked at: the first that answers, or each by itself (16 at most), of which one or all must be well.
     #[schema(schema_with = address_choices_or_null, required = false)]
     addresses: Option<String>,
+    /// Who is asked for addresses: a name server, by its own address, with a port or without.
+    #[schema(example = "10.0.0.53")]
+    resolver: Option<String>,
     /// What is particular about TLS, where there may be any on the way.
     tls: Option<TlsShape>,
     /// Through whom the target is reached, for kinds that connect. A text stands for an object with that `url`.

@@ -20,6 +20,7 @@ mod names;
 mod presented;
 mod proxy;
 mod race;
+mod resolvers;
 mod trust;
 mod way;
 
@@ -51,6 +52,7 @@ pub use way::Way;
 
 use limit::Limit;
 use names::Names;
+use resolvers::Resolvers;
 use trust::Trust;
 
 /// Why there is no way out at all.
@@ -68,6 +70,9 @@ pub enum EgressError {
 #[derive(Clone)]
 pub struct Egress {
     names: Arc<Names>,
+    /// Who is asked instead of those of `names`.
+    resolver: Option<SocketAddr>,
+    resolvers: Arc<Resolvers>,
     trust: Trust,
     policy: Arc<AddressPolicy>,
     family: IpFamily,
@@ -110,9 +115,17 @@ impl Egress {
         policy: AddressPolicy,
     ) -> Result<Self, EgressError> {
         let trust = Trust::new(roots).map_err(EgressError::Tls)?;
-        let (names, policy) = (Arc::new(names), Arc::new(policy));
-        let family = IpFamily::Any;
-        Ok(Self { names, trust, policy, family, limit: None, proxy: None, pin: None })
+        Ok(Self {
+            names: Arc::new(names),
+            resolver: None,
+            resolvers: Arc::default(),
+            trust,
+            policy: Arc::new(policy),
+            family: IpFamily::Any,
+            limit: None,
+            proxy: None,
+            pin: None,
+        })
     }
 
     /// The same, with at most so many connections and sockets at once to one address; `waits` counts
@@ -128,21 +141,47 @@ impl Egress {
     }
 
     /// The addresses of a host that may be reached, in the order in which they are worth trying; eight
-    /// at most. A literal answers itself and touches no resolver.
-    pub async fn resolve(&self, host: &Host<String>) -> Result<Addresses, ResolveError> {
-        self.resolve_all(host).await.map(Addresses::few)
+    /// at most. A literal answers itself and touches no resolver. A name server that a check has chosen is
+    /// a destination like others: guarded, and met by no more at once than may be.
+    pub async fn resolve(
+        &self,
+        host: &Host<String>,
+        waiting: &Waiting,
+    ) -> Result<Addresses, ResolveError> {
+        self.resolve_all(host, waiting).await.map(Addresses::few)
     }
 
     /// The same, sixteen at most: for a look at each of them.
-    pub async fn resolve_all(&self, host: &Host<String>) -> Result<Addresses, ResolveError> {
+    pub async fn resolve_all(
+        &self,
+        host: &Host<String>,
+        waiting: &Waiting,
+    ) -> Result<Addresses, ResolveError> {
         let pinned = self.pin.as_deref().filter(|pin| pin.host == *host);
         let found = match (pinned, host) {
             (Some(pin), _) => pin.address.clone(),
             (None, Host::Ipv4(address)) => Addresses::one(IpAddr::V4(*address)),
             (None, Host::Ipv6(address)) => Addresses::one(IpAddr::V6(*address)),
-            (None, Host::Domain(name)) => self.names.resolve(name).await?,
+            (None, Host::Domain(name)) => match self.resolver {
+                None => self.names.resolve(name).await?,
+                Some(resolver) => self.ask(resolver, name, waiting).await?,
+            },
         };
         found.of(self.family)?.permitted(&self.policy)
+    }
+
+    async fn ask(
+        &self,
+        resolver: SocketAddr,
+        name: &str,
+        waiting: &Waiting,
+    ) -> Result<Addresses, ResolveError> {
+        if !self.policy.permits(resolver.ip()) {
+            return Err(ResolveError::ForbiddenResolver);
+        }
+        let names = self.resolvers.at(resolver)?;
+        let _place = limit::admit(self.limit.as_ref(), resolver.ip(), waiting).await;
+        names.resolve(name).await
     }
 
     /// The proxy that the target is reached through; straight, without one.
@@ -153,9 +192,13 @@ impl Egress {
 
     /// The addresses of a proxy that may be reached: it is guarded as a target is, and may be of either
     /// family.
-    pub async fn resolve_proxy(&self, proxy: &Proxy) -> Result<Addresses, ResolveError> {
+    pub async fn resolve_proxy(
+        &self,
+        proxy: &Proxy,
+        waiting: &Waiting,
+    ) -> Result<Addresses, ResolveError> {
         let any = Self { family: IpFamily::Any, ..self.clone() };
-        any.resolve(proxy.host()).await
+        any.resolve(proxy.host(), waiting).await
     }
 
     /// The addresses of a host that a proxy is to be asked for, one by one; `None` where the name itself
@@ -166,12 +209,13 @@ impl Egress {
     pub async fn resolve_behind_proxy(
         &self,
         host: &Host<String>,
+        waiting: &Waiting,
     ) -> Result<Option<Addresses>, ResolveError> {
         let is_named = matches!(host, Host::Domain(_));
         if is_named && self.policy.is_open() && self.family.is_usual() {
             return Ok(None);
         }
-        self.resolve(host).await.map(Some)
+        self.resolve(host, waiting).await.map(Some)
     }
 
     /// The same way out, on which `host` has `address` alone. The guard stands before it as ever.

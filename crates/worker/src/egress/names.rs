@@ -54,6 +54,9 @@ pub enum ResolveError {
     /// could map a network that is not theirs.
     #[error("the address is not one that may be reached from here")]
     Forbidden,
+    /// The name server that the check names is not one that may be reached.
+    #[error("the resolver is not one that may be reached from here")]
+    ForbiddenResolver,
 }
 
 pub(super) struct Names {
@@ -74,6 +77,11 @@ impl Names {
     /// Asks these servers and no others; `/etc/hosts` decides for the names it holds here, too.
     pub(super) fn asking(servers: &[SocketAddr]) -> Result<Self, NetError> {
         Self::new(Hosts::from_system(), Some((config_of(servers), ResolverOpts::default())))
+    }
+
+    /// Asks this server for everything.
+    pub(super) fn asking_alone(server: SocketAddr) -> Result<Self, NetError> {
+        Self::new(Hosts::default(), Some((config_of(&[server]), ResolverOpts::default())))
     }
 
     fn new(hosts: Hosts, system: Option<(ResolverConfig, ResolverOpts)>) -> Result<Self, NetError> {

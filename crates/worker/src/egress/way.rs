@@ -1,5 +1,6 @@
 //! What is particular to a check about the way to its target, made ready once.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use pulse_core::models::probe_spec::ProbeSpec;
@@ -16,6 +17,7 @@ use super::trust::{Trust, Vouching};
 #[derive(Debug)]
 pub struct Way {
     family: IpFamily,
+    resolver: Option<SocketAddr>,
     tls: Option<OwnTls>,
     proxy: Option<Arc<Proxy>>,
 }
@@ -34,13 +36,15 @@ impl Way {
     /// # Errors
     /// The field of `spec` that cannot be used, and why.
     pub fn of(spec: &ProbeSpec) -> Result<Option<Self>, (&'static str, String)> {
-        if spec.ip_family.is_usual() && spec.tls.is_none() && spec.proxy.is_none() {
+        let goes_straight = spec.resolver.is_none() && spec.proxy.is_none();
+        if spec.ip_family.is_usual() && spec.tls.is_none() && goes_straight {
             return Ok(None);
         }
         let tls = spec.tls.as_deref().map(OwnTls::new).transpose().map_err(|why| ("tls", why))?;
         let proxy =
             spec.proxy.as_deref().map(Proxy::new).transpose().map_err(|why| ("proxy", why))?;
-        Ok(Some(Self { family: spec.ip_family, tls, proxy: proxy.map(Arc::new) }))
+        let (family, resolver) = (spec.ip_family, spec.resolver);
+        Ok(Some(Self { family, resolver, tls, proxy: proxy.map(Arc::new) }))
     }
 }
 
@@ -78,7 +82,8 @@ impl Egress {
                 .clone()
         };
         let trust = way.tls.as_ref().map_or_else(|| self.trust.clone(), own);
-        Self { trust, family: way.family, proxy: way.proxy.clone(), ..self.clone() }
+        let (family, resolver, proxy) = (way.family, way.resolver, way.proxy.clone());
+        Self { trust, family, resolver, proxy, ..self.clone() }
     }
 
     /// The same way out, by the proxy of that way if it has one and as of all otherwise.

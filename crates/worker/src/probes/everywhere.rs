@@ -21,7 +21,7 @@ pub(super) async fn look(
     run: Option<HeaderValue>,
     trace: Trace,
 ) -> Sight {
-    let addresses = match timeout(trace.left(), way.resolve_all(host)).await {
+    let addresses = match timeout(trace.left(), way.resolve_all(host, trace.waiting())).await {
         Ok(Ok(addresses)) => addresses,
         Ok(Err(error)) => return Sight::of(trace, Err(failures::resolve(&error))),
         Err(_late) => return Sight::cut_off(trace),

@@ -36,7 +36,9 @@ pub(super) fn resolve(error: &ResolveError) -> ProbeFailure {
     };
     match error {
         ResolveError::CannotAsk(_) => ProbeFailure::of_worker(sentence),
-        ResolveError::Forbidden => ProbeFailure::of_target(FailClass::ForbiddenAddress, sentence),
+        ResolveError::Forbidden | ResolveError::ForbiddenResolver => {
+            ProbeFailure::of_target(FailClass::ForbiddenAddress, sentence)
+        }
         ResolveError::NoSuchName => {
             ProbeFailure::of_target(FailClass::Dns, sentence).with(Detail::NxDomain)
         }

@@ -19,11 +19,11 @@ pub(super) async fn connect(
     (host, port): (&Host<String>, u16),
     trace: &mut Trace,
 ) -> Result<Connection, ProbeFailure> {
-    let behind = egress.resolve_behind_proxy(host).await;
+    let behind = egress.resolve_behind_proxy(host, trace.waiting()).await;
     let behind = behind.map_err(|error| failures::resolve(&error))?;
     trace.resolved(behind.is_some() && matches!(host, Host::Domain(_)));
     trace.tunnels_through(proxy);
-    let at = egress.resolve_proxy(proxy).await;
+    let at = egress.resolve_proxy(proxy, trace.waiting()).await;
     let at = at.map_err(|error| failures::resolve(&error).about_proxy())?;
     let mut refused = None;
     for (place, address) in places(behind.as_ref(), host, port) {

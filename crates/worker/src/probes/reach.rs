@@ -32,7 +32,8 @@ pub(super) async fn connect(
         // Boxed, because most looks go straight.
         return Box::pin(proxied::connect(egress, proxy, (host, port), trace)).await;
     }
-    let addresses = egress.resolve(host).await.map_err(|error| failures::resolve(&error))?;
+    let addresses =
+        egress.resolve(host, trace.waiting()).await.map_err(|error| failures::resolve(&error))?;
     trace.resolved(matches!(host, Host::Domain(_)));
     let connected = egress.connect(&addresses, port, trace.waiting()).await;
     let (stream, address) = connected.map_err(|error| failures::connect(&error))?;
@@ -47,7 +48,8 @@ pub(super) async fn places(
     port: u16,
     trace: &mut Trace,
 ) -> Result<Vec<Place>, ProbeFailure> {
-    let addresses = egress.resolve(host).await.map_err(|error| failures::resolve(&error))?;
+    let addresses =
+        egress.resolve(host, trace.waiting()).await.map_err(|error| failures::resolve(&error))?;
     trace.resolved(matches!(host, Host::Domain(_)));
     Ok(addresses.one_by_one().map(|address| (address, port)).collect())
 }

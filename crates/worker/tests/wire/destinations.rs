@@ -49,8 +49,10 @@ async fn slow() -> (Server, Arc<AtomicUsize>) {
 
 /// The one place at 127.0.0.1, for as long as it is kept.
 async fn hold(egress: &Egress) -> Admission {
-    let addresses = egress.resolve(&url::Host::parse("127.0.0.1").unwrap()).await.unwrap();
-    egress.admit(&addresses, &Waiting::default()).await
+    let waiting = Waiting::default();
+    let addresses =
+        egress.resolve(&url::Host::parse("127.0.0.1").unwrap(), &waiting).await.unwrap();
+    egress.admit(&addresses, &waiting).await
 }
 
 /// A check of each kind at one address, whatever is there.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::run::FailClass;
-use pulse_worker::egress::Egress;
+use pulse_worker::egress::{Egress, Waiting};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustls::RootCertStore;
@@ -97,7 +97,7 @@ async fn is_let_through(egress: &Egress, host: &str) -> bool {
         Url::parse(&format!("http://{host}/")).unwrap_or_else(|error| panic!("{host}: {error}"));
     let host = url.host().unwrap().to_owned();
     assert!(!matches!(host, url::Host::Domain(_)), "{host} would be asked of a name server");
-    egress.resolve(&host).await.is_ok()
+    egress.resolve(&host, &Waiting::default()).await.is_ok()
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ mod postgres;
 mod proxies;
 mod redirects;
 mod redis;
+mod resolver;
 mod servers;
 mod smtp;
 mod starttls;

@@ -19,7 +19,8 @@ use crate::models::target::Target;
 use crate::models::way::TlsOptions;
 
 /// The fields of a probe that every kind has that is looked at.
-const COMMON: [&str; 5] = ["ip_family", "addresses", "assertions", "upside_down", "retry"];
+const COMMON: [&str; 6] =
+    ["ip_family", "addresses", "resolver", "assertions", "upside_down", "retry"];
 
 impl CheckDraft {
     /// Reads and checks a whole configuration. Absent and `null` fields get their defaults.
@@ -161,6 +162,7 @@ impl Reader {
             auth: self.optional("auth", rules::auth),
             ip_family: self.optional("ip_family", rules::ip_family).unwrap_or_default(),
             addresses: self.optional("addresses", rules::addresses).unwrap_or_default(),
+            resolver: self.optional("resolver", rules::resolver),
             tls: self.optional("tls", |tls: TlsOptions| tls.checked()).map(Box::new),
             proxy: self.optional("proxy", Proxy::read).map(Box::new),
             assertions: self.assertions(),

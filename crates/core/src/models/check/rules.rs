@@ -1,6 +1,7 @@
 //! What each field of a check may be.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crate::models::expected_status::ExpectedStatus;
 use crate::models::http_version::HttpVersion;
@@ -8,7 +9,7 @@ use crate::models::pattern;
 use crate::models::probe_spec::{Auth, MASK};
 use crate::models::retry::{LONGEST_DELAY_MS, MOST_ATTEMPTS, Retry};
 use crate::models::target::Target;
-use crate::models::way::{AddressChoice, IpFamily};
+use crate::models::way::{AddressChoice, IpFamily, name_server};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -231,6 +232,16 @@ pub(super) fn addresses(word: String) -> Result<AddressChoice, String> {
     let known =
         || AddressChoice::ALL.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(", ");
     AddressChoice::parse(&word).ok_or_else(|| format!("must be one of {}", known()))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a rule takes what was read and gives what is kept"
+)]
+pub(super) fn resolver(text: String) -> Result<SocketAddr, String> {
+    name_server(&text).ok_or_else(|| {
+        "must be the address of a name server, such as 10.0.0.53 or [fd00::53]:5353".to_owned()
+    })
 }
 
 pub(super) fn retry(retry: Retry) -> Result<Retry, String> {

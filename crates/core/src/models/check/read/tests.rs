@@ -171,6 +171,30 @@ fn which_addresses_are_looked_at_is_one_of_three_words_for_every_kind_with_a_hos
 }
 
 #[test]
+fn a_resolver_is_an_address_with_a_port_or_without() {
+    let on = |url: &str, resolver: &str| {
+        let body = json!({"name": "a", "url": url, "resolver": resolver});
+        let read = CheckDraft::read(body).map_err(|errors| errors[0].clone());
+        read.map(|draft| draft.config.probe.resolver.unwrap().to_string())
+    };
+
+    for (resolver, read) in [
+        ("10.0.0.53", "10.0.0.53:53"),
+        ("10.0.0.53:5353", "10.0.0.53:5353"),
+        ("fd00::53", "[fd00::53]:53"),
+        ("[fd00::53]:5353", "[fd00::53]:5353"),
+    ] {
+        assert_eq!(on("icmp://h", resolver).unwrap(), read);
+    }
+    for wrong in ["", "dns.example", "10.0.0.53:0", "10.0.0.53:99999", "[fd00::53]", " 10.0.0.53"] {
+        let told = on("https://h", wrong).unwrap_err();
+        assert!(told.detail.starts_with("must be the address of a name server"), "{wrong}");
+    }
+    let asked_itself = on("dns://10.0.0.1/shop.example", "10.0.0.53").unwrap_err();
+    assert_eq!(asked_itself.pointer, "/resolver");
+}
+
+#[test]
 fn secrets_are_referred_to_only_where_they_are_not_shown() {
     let body = |fields: Value| {
         let mut body = json!({"name": "a", "url": "http://h"});
