@@ -531,7 +531,7 @@ mod tests {
         let config = serde_json::to_value(config).unwrap();
         let mut taken: BTreeSet<_> = config.as_object().unwrap().keys().cloned().collect();
         taken.extend(
-            ["ip_family", "addresses", "tls", "assertions", "upside_down", "retry"]
+            ["ip_family", "addresses", "resolver", "tls", "assertions", "upside_down", "retry"]
                 .map(str::to_owned),
         );
         taken.extend(Scheme::ALL.iter().flat_map(|it| it.takes()).map(|field| (*field).to_owned()));

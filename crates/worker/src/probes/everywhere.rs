@@ -3,7 +3,6 @@
 //! The name is resolved once, behind the same guard as ever; then each address has a look of its own
 //! that goes there. All of them share the run's deadline. Which of them speaks for all, `judge` says.
 
-use ::http::HeaderValue;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::timeout;
@@ -18,7 +17,6 @@ pub(super) async fn look(
     probes: &Probes,
     (egress, way): (&Egress, &Egress),
     (target, host): (&Prepared, &Host<String>),
-    run: Option<HeaderValue>,
     trace: Trace,
 ) -> Sight {
     let addresses = match timeout(trace.left(), way.resolve_all(host, trace.waiting())).await {
@@ -30,8 +28,8 @@ pub(super) async fn look(
         .one_by_one()
         .enumerate()
         .map(|(number, address)| {
-            let (way, trace, run) = (way.pinned(host, address), trace.fork(), run.clone());
-            async move { (number, probes.look_along((egress, &way), target, run, trace).await) }
+            let (way, trace) = (way.pinned(host, address), trace.fork());
+            async move { (number, probes.look_along((egress, &way), target, trace).await) }
         })
         .collect();
     let mut sights: Vec<_> = addresses.as_slice().iter().map(|address| (*address, None)).collect();

@@ -7,6 +7,9 @@ use pulse_core::models::probe_spec::{Auth, ProbeSpec};
 
 use super::PrepareError;
 
+/// Says which run a request belongs to.
+pub(super) const PULSE_RUN: HeaderName = HeaderName::from_static("pulse-run");
+
 const OURS: HeaderValue = HeaderValue::from_static(concat!("Pulse/", env!("CARGO_PKG_VERSION")));
 
 /// Those of the check, who asks, and by what.

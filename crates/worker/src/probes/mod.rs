@@ -203,14 +203,13 @@ impl Probes {
     ) -> Sight {
         let own = target.way.as_ref().map(|way| egress.on(way));
         let way = own.as_ref().unwrap_or(egress);
-        let trace = Trace::begin(timeout);
+        let trace = Trace::begin(timeout).of_run(run);
         match &target.everywhere {
             // Boxed, so that other looks do not carry the size of many.
             Some(host) => {
-                let looks = everywhere::look(self, (egress, way), (target, host), run, trace);
-                Box::pin(looks).await
+                Box::pin(everywhere::look(self, (egress, way), (target, host), trace)).await
             }
-            None => self.look_along((egress, way), target, run, trace).await,
+            None => self.look_along((egress, way), target, trace).await,
         }
     }
 
@@ -219,7 +218,6 @@ impl Probes {
         &self,
         (egress, way): (&Egress, &Egress),
         target: &Prepared,
-        run: Option<HeaderValue>,
         mut trace: Trace,
     ) -> Sight {
         let left = trace.left();
@@ -230,7 +228,7 @@ impl Probes {
                 let egress = by_proxy.as_ref().unwrap_or(egress);
                 Box::pin(self.authorize(egress, client, &mut trace)).await?;
             }
-            self.walk(way, target, run, &mut trace).await
+            self.walk(way, target, &mut trace).await
         };
         let sight = match tokio::time::timeout(left, walk).await {
             Ok(ended) => Sight::of(trace, ended),
@@ -262,11 +260,10 @@ impl Probes {
         &self,
         egress: &Egress,
         target: &Prepared,
-        run: Option<HeaderValue>,
         trace: &mut Trace,
     ) -> Result<(), ProbeFailure> {
         match &target.kind {
-            Kind::Http(target) => self.http.walk(egress, target, run, trace).await,
+            Kind::Http(target) => self.http.walk(egress, target, trace).await,
             Kind::Other(probe) => probe.walk(egress, trace).await,
         }
     }

@@ -63,6 +63,8 @@ impl fmt::Display for Step {
 /// Written by a run as it goes, so that what it saw outlives it when the deadline cuts it off.
 #[derive(Debug)]
 pub(super) struct Trace {
+    /// Whose look it is, for those that are to be told.
+    run: Option<HeaderValue>,
     /// When the look began, and how long it may take; whatever is begun again.
     allowed: (Instant, Duration),
     began: Instant,
@@ -80,6 +82,7 @@ impl Trace {
         let now = Instant::now();
         let seen = Observation::begun(Utc::now());
         Self {
+            run: None,
             allowed: (now, timeout),
             began: now,
             step_began: now,
@@ -91,9 +94,15 @@ impl Trace {
         }
     }
 
+    /// The same, of a look whose targets are told of this run.
+    pub(super) fn of_run(self, run: Option<HeaderValue>) -> Self {
+        Self { run, ..self }
+    }
+
     /// A trace of its own for one of several looks that go on at the same time in the same run.
     pub(super) fn fork(&self) -> Self {
         Self {
+            run: self.run.clone(),
             allowed: self.allowed,
             began: self.began,
             step_began: self.began,
@@ -109,8 +118,8 @@ impl Trace {
 
     /// Forgets what was seen so far: the look begins anew.
     pub(super) fn begin_again(&mut self) {
-        let (allowed, notes) = (self.allowed, self.notes.begun_again());
-        *self = Self { allowed, notes, ..Self::begin(allowed.1) };
+        let (run, allowed, notes) = (self.run.take(), self.allowed, self.notes.begun_again());
+        *self = Self { run, allowed, notes, ..Self::begin(allowed.1) };
     }
 
     /// There is no token yet.
@@ -128,6 +137,11 @@ impl Trace {
     /// What proves who asks, where that is another from time to time.
     pub(super) fn authorization(&self) -> Option<&HeaderValue> {
         self.notes.token().map(|token| token.authorization())
+    }
+
+    /// What targets are told of whose look it is, in the header `Pulse-Run`.
+    pub(super) fn run(&self) -> Option<HeaderValue> {
+        self.run.clone()
     }
 
     /// How much of the timeout is left, for those who can be told.

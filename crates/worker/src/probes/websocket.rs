@@ -69,13 +69,14 @@ impl WebSocket {
     }
 
     /// A key is for one handshake alone.
-    fn request(&self, token: Option<&HeaderValue>) -> Request<()> {
+    fn request(&self, trace: &Trace) -> Request<()> {
         let mut request = Request::new(());
         *request.uri_mut() = self.uri.clone();
         request.headers_mut().clone_from(&self.headers);
-        if let Some(token) = token {
+        if let Some(token) = trace.authorization() {
             request.headers_mut().insert(AUTHORIZATION, token.clone());
         }
+        request.headers_mut().extend(trace.run().map(|run| (headers::PULSE_RUN, run)));
         // It is base64, so it is always a value.
         if let Ok(key) = HeaderValue::from_str(&generate_key()) {
             request.headers_mut().insert("sec-websocket-key", key);
@@ -94,7 +95,7 @@ impl WebSocket {
             .max_message_size(Some(MOST_REPLY))
             .max_frame_size(Some(MOST_REPLY));
         let metered = Metered::new(stream, MOST_WIRE);
-        let request = self.request(trace.authorization());
+        let request = self.request(trace);
         let opened = client_async_with_config(request, metered, Some(config)).await;
         let (mut socket, answer) = opened.map_err(|error| not_opened(error, trace))?;
         trace.answered(answer.into_parts().0);

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -94,6 +94,28 @@ async fn a_service_that_serves_is_well_and_says_so() {
         let facts = [("grpc_status", "0"), ("grpc_status_name", "OK"), ("state", "SERVING")];
         assert_eq!(evidence.facts, facts.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
+}
+
+#[tokio::test]
+async fn the_call_says_which_run_it_belongs_to() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&told);
+    let server = Server::raw(move |stream| {
+        let kept = Arc::clone(&kept);
+        let service = service_fn(move |request: Request<Incoming>| {
+            kept.lock().unwrap().push(request.headers().get("pulse-run").cloned());
+            async { Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::new()))) }
+        });
+        serve(stream, service)
+    })
+    .await;
+    let run = HeaderValue::from_static("check:1:2");
+
+    let look = Look { run: Some(run.clone()), ..Look::with(at("grpc", &server, "")) };
+    look.expect_fail(FailClass::Protocol).await;
+    Look::with(at("grpc", &server, "")).expect_fail(FailClass::Protocol).await;
+
+    assert_eq!(*told.lock().unwrap(), [Some(run), None]);
 }
 
 #[tokio::test]

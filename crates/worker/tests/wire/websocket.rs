@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
+use http::HeaderValue;
 use pulse_core::models::probe_spec::{Auth, ProbeSpec};
 use pulse_core::models::run::{FailClass, Outcome};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -51,6 +52,20 @@ where
             let _gone = socket.send(Message::binary(text.to_uppercase().into_bytes())).await;
         }
     }
+}
+
+#[tokio::test]
+async fn the_handshake_says_which_run_it_belongs_to() {
+    let server = Server::answering("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
+    let told =
+        || server.requests.all().last().and_then(|it| header(it, "pulse-run").map(str::to_owned));
+
+    let look = Look { run: Some(HeaderValue::from_static("check:1:2")), ..Look::with(at(&server)) };
+    look.expect_fail(FailClass::Status).await;
+    assert_eq!(told().as_deref(), Some("check:1:2"));
+
+    Look::with(at(&server)).expect_fail(FailClass::Status).await;
+    assert_eq!(told(), None);
 }
 
 /// Agrees to every handshake, and leaves the rest to `talk`.

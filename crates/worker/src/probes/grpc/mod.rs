@@ -67,6 +67,7 @@ impl Grpc {
         if let Some(token) = trace.authorization() {
             head.headers.insert(AUTHORIZATION, token.clone());
         }
+        head.headers.extend(trace.run().map(|run| (headers::PULSE_RUN, run)));
         let (request, body) = (Request::from_parts(head, ()), self.body.clone());
         let talk = |asking| async move {
             let answer = http2::ask(asking, request, body, trace).await?;

@@ -11,10 +11,10 @@ use pulse_core::models::run::FailClass;
 use rustls::pki_types::ServerName;
 use url::{Host, Position, Url};
 
+use crate::probes::headers::PULSE_RUN;
 use crate::probes::reach::server_name;
 use crate::probes::{PrepareError, ProbeFailure, http2};
 
-const PULSE_RUN: HeaderName = HeaderName::from_static("pulse-run");
 /// As long as a check's own address may be, four times over.
 const LONGEST_LOCATION: usize = 8 * 1024;
 

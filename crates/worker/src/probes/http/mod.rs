@@ -14,7 +14,6 @@ mod prepared;
 mod room;
 mod second;
 
-use http::HeaderValue;
 use pulse_core::models::http_version::HttpVersion;
 use rustls::pki_types::ServerName;
 
@@ -43,13 +42,12 @@ impl HttpProbe {
         &self,
         egress: &Egress,
         target: &PreparedHttp,
-        run: Option<HeaderValue>,
         trace: &mut Trace,
     ) -> Result<(), ProbeFailure> {
-        match self.walk_once(egress, target, run.clone(), trace).await {
+        match self.walk_once(egress, target, trace).await {
             Err(failure) if failure.is_too_large() && target.expect_many_headers() => {
                 trace.begin_again();
-                Box::pin(self.walk_once(egress, target, run, trace)).await
+                Box::pin(self.walk_once(egress, target, trace)).await
             }
             ended => ended,
         }
@@ -59,7 +57,6 @@ impl HttpProbe {
         &self,
         egress: &Egress,
         target: &PreparedHttp,
-        run: Option<HeaderValue>,
         trace: &mut Trace,
     ) -> Result<(), ProbeFailure> {
         if target.keeps_body() {
@@ -75,14 +72,14 @@ impl HttpProbe {
         };
         let own = target.of_this_look(trace);
         let first = own.as_deref().unwrap_or(target.first());
-        let mut pointer = self.ask(egress, first, run.clone(), manner, trace).await?;
+        let mut pointer = self.ask(egress, first, manner, trace).await?;
         let (mut from, mut left): (Option<Hop>, u8) = (None, most);
         while let Some(pointed) = pointer {
             trace.redirected();
             left = left.checked_sub(1).ok_or_else(|| hop::too_many(most))?;
             let hop = from.as_ref().unwrap_or(first).follow(&pointed)?;
             // Boxed, because most looks are not led on.
-            pointer = Box::pin(self.ask(egress, &hop, run.clone(), manner, trace)).await?;
+            pointer = Box::pin(self.ask(egress, &hop, manner, trace)).await?;
             from = Some(hop);
         }
         Ok(())
@@ -93,23 +90,22 @@ impl HttpProbe {
         &self,
         egress: &Egress,
         hop: &Hop,
-        run: Option<HeaderValue>,
         manner: Manner,
         trace: &mut Trace,
     ) -> Result<Option<Pointer>, ProbeFailure> {
         let tcp = reach::connect(egress, &hop.host, hop.port, trace).await?;
         let Some(name) = &hop.server_name else {
             if manner.version == HttpVersion::Two {
-                let request = hop.request_in_http2(run).ok_or_else(hop::no_host)?;
+                let request = hop.request_in_http2(trace.run()).ok_or_else(hop::no_host)?;
                 return Box::pin(second::over(tcp, request, manner, trace)).await;
             }
-            return self.exchange.over(tcp, hop.request(run), manner, trace).await;
+            return self.exchange.over(tcp, hop.request(trace.run()), manner, trace).await;
         };
         let name = name.clone();
         if manner.version != HttpVersion::One {
-            return Box::pin(self.ask_newer(egress, (hop, name, tcp), run, manner, trace)).await;
+            return Box::pin(self.ask_newer(egress, (hop, name, tcp), manner, trace)).await;
         }
-        let request = hop.request(run);
+        let request = hop.request(trace.run());
         // Boxed, so that plain runs do not carry the size of encrypted ones.
         let tls = Box::pin(reach::secure(egress, name, tcp, trace)).await?;
         Box::pin(self.exchange.over(tls, request, manner, trace)).await
@@ -120,16 +116,15 @@ impl HttpProbe {
         &self,
         egress: &Egress,
         (hop, name, tcp): (&Hop, ServerName<'static>, Connection),
-        run: Option<HeaderValue>,
         manner: Manner,
         trace: &mut Trace,
     ) -> Result<Option<Pointer>, ProbeFailure> {
         let offer = if manner.version == HttpVersion::Two { Offer::Http2 } else { Offer::Either };
         let tls = reach::secure_for(egress, name, tcp, offer, trace).await?;
         if !reach::speaks_http2(&tls) {
-            return self.exchange.over(tls, hop.request(run), manner, trace).await;
+            return self.exchange.over(tls, hop.request(trace.run()), manner, trace).await;
         }
-        let request = hop.request_in_http2(run).ok_or_else(hop::no_host)?;
+        let request = hop.request_in_http2(trace.run()).ok_or_else(hop::no_host)?;
         second::over(tls, request, manner, trace).await
     }
 }

@@ -50,7 +50,7 @@ impl Client {
     ) -> Result<Kept, ProbeFailure> {
         let asked = Instant::now();
         let mut trace = Trace::begin(left);
-        let ended = http.walk(egress, &self.request, None, &mut trace).await;
+        let ended = http.walk(egress, &self.request, &mut trace).await;
         let (seen, notes) = trace.end();
         // Its status tells more than what became of its body.
         let granted = match (seen.status_code, ended) {
