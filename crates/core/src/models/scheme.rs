@@ -202,6 +202,11 @@ impl Scheme {
         !matches!(self, Self::Heartbeat)
     }
 
+    /// The kinds that Pulse looks at.
+    pub fn looked_at() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|scheme| scheme.is_looked_at())
+    }
+
     /// The fields of a check, beyond those that every kind has, that mean something here. The others
     /// are refused: they would be promises that nobody keeps.
     #[must_use]

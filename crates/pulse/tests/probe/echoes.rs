@@ -145,8 +145,8 @@ fn at(scheme: Scheme, host: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn where_no_way_leads_the_host_is_unreachable_whatever_the_kind() {
-    for scheme in Scheme::ALL {
-        let arguments = at(*scheme, "192.0.2.1");
+    for scheme in Scheme::looked_at() {
+        let arguments = at(scheme, "192.0.2.1");
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
 
         let probed = probe(&[UP], "", &arguments).await;
