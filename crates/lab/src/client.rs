@@ -47,6 +47,15 @@ pub struct NewCheck {
     /// How many redirects are followed; `None` when nobody says, or where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_redirects: Option<u8>,
+    /// Which addresses are looked at; the first that answers when nobody says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<&'static str>,
+    /// Who is asked for addresses; whom the worker asks when nobody says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<String>,
+    /// Who logs in, where somebody must.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Value>,
     /// Where to tell people.
     pub webhook_url: String,
     /// What to sign with.

@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
 
-const A: u16 = 1;
+pub(crate) const A: u16 = 1;
 const CNAME: u16 = 5;
 const AAAA: u16 = 28;
 
-const NO_SUCH_NAME: u8 = 3;
+pub(crate) const NO_SUCH_NAME: u8 = 3;
 
-const HEADER: usize = 12;
+pub(crate) const HEADER: usize = 12;
 /// Of names that point to names no more are followed than this.
 const MOST_POINTERS: usize = 8;
 
@@ -111,9 +111,9 @@ pub struct NameServer {
 }
 
 impl NameServer {
-    /// Answers for these names on a free port; no others exist.
-    pub async fn start(zone: Zone) -> io::Result<Self> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    /// Answers for these names on a free port of this address; no others exist.
+    pub async fn start_at(host: Ipv4Addr, zone: Zone) -> io::Result<Self> {
+        let socket = UdpSocket::bind((host, 0)).await?;
         let address = socket.local_addr()?;
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&asked);
@@ -150,22 +150,33 @@ impl Drop for NameServer {
     }
 }
 
-/// The question comes back, and the answers behind it; `None` for what is no question.
+/// `None` for what is no question.
 fn reply(zone: &Zone, question: &[u8]) -> Option<Vec<u8>> {
+    let (name, kind) = asked_in(question)?;
+    match zone.answer(&name, kind) {
+        Some(records) => answer(question, 0, &records),
+        None => answer(question, NO_SUCH_NAME, &[]),
+    }
+}
+
+/// The name that is asked for, in lower case, and the type.
+pub(crate) fn asked_in(question: &[u8]) -> Option<(String, u16)> {
     let (name, end) = name_in(question)?;
     let kind = u16::from_be_bytes(question.get(end..end + 2)?.try_into().ok()?);
+    Some((name, kind))
+}
+
+/// The question comes back, with this code, and the records behind it; `None` for what is no question.
+pub(crate) fn answer(question: &[u8], code: u8, records: &[(String, Record)]) -> Option<Vec<u8>> {
+    let (_, end) = name_in(question)?;
     let asked = question.get(HEADER..end + 4)?;
-    let (code, records) = match zone.answer(&name, kind) {
-        Some(records) => (0, records),
-        None => (NO_SUCH_NAME, Vec::new()),
-    };
     let mut reply = question.get(..2)?.to_vec();
     reply.extend([0x81, 0x80 | code, 0, 1]);
     reply.extend(u16::try_from(records.len()).ok()?.to_be_bytes());
     reply.extend([0, 0, 0, 0]);
     reply.extend(asked);
     for (owner, record) in records {
-        record.write(&owner, &mut reply);
+        record.write(owner, &mut reply);
     }
     Some(reply)
 }
@@ -185,7 +196,7 @@ fn name_in(question: &[u8]) -> Option<(String, usize)> {
 }
 
 /// A name as labels behind their lengths.
-fn written(name: &str) -> Vec<u8> {
+pub(crate) fn written(name: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(name.len() + 2);
     for label in name.split('.').filter(|label| !label.is_empty()) {
         bytes.push(u8::try_from(label.len()).unwrap_or(0));

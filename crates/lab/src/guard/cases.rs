@@ -46,11 +46,26 @@ pub enum Must {
     BeEither,
 }
 
+/// Who is asked for addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolver {
+    /// Whom the worker asks.
+    Usual,
+    /// The name server of the lab, which may be reached.
+    Ours,
+    /// Another one, by its address.
+    At(String),
+}
+
 /// A check, or a webhook.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// Where it is pointed.
     pub url: String,
+    /// Whether each of its addresses is looked at.
+    pub everywhere: bool,
+    /// Who knows its addresses.
+    pub resolver: Resolver,
     /// What must come of it.
     pub must: Must,
 }
@@ -66,6 +81,52 @@ pub struct Cases {
     pub hooks: Vec<Case>,
 }
 
+/// Kinds of checks besides requests over plain HTTP. What is refused is refused before anybody asks what
+/// would be spoken.
+const KINDS: [&str; 15] = [
+    "https", "tcp", "tls", "udp", "icmp", "dns", "grpc", "grpcs", "ws", "wss", "redis", "rediss",
+    "postgres", "mysql", "smtp",
+];
+
+/// Name servers that must not be asked.
+const RESOLVERS: [&str; 12] = [
+    "127.0.0.1",
+    "127.0.0.2",
+    "127.1.0.1",
+    "127.255.255.254",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::1]",
+    "169.254.169.254",
+    "10.0.0.1",
+    "0.0.0.0",
+    "[::]",
+];
+
+/// A check of `kind` as its URL has it.
+fn url_of(kind: &str, host: &str, port: u16) -> String {
+    match kind {
+        "icmp" => format!("icmp://{host}"),
+        "dns" => format!("dns://{host}:{port}/here.{DOMAIN}"),
+        "grpc" | "grpcs" => format!("{kind}://{host}:{port}/service"),
+        "postgres" | "mysql" => format!("{kind}://{host}:{port}/database"),
+        _ => format!("{kind}://{host}:{port}"),
+    }
+}
+
+impl Case {
+    fn new(url: String, must: Must) -> Self {
+        Self { url, everywhere: false, resolver: Resolver::Usual, must }
+    }
+
+    /// Whether somebody must log in.
+    #[must_use]
+    pub fn logs_in(&self) -> bool {
+        ["postgres://", "mysql://"].iter().any(|kind| self.url.starts_with(kind))
+    }
+}
+
 impl Cases {
     /// All cases; of their names `zone` is told. Everything is at this port.
     #[must_use]
@@ -74,20 +135,16 @@ impl Cases {
         let mut hosts = literals();
         hosts.extend(named(zone));
         for (host, must) in &hosts {
-            let case = |scheme: &str, rest: &str| Case {
-                url: format!("{scheme}://{host}:{port}{rest}"),
-                must: *must,
-            };
-            cases.direct.push(case("http", "/"));
-            cases.led_to.push(case("http", "/"));
-            cases.hooks.push(case("http", "/hook"));
+            let case = |rest: &str| Case::new(format!("http://{host}:{port}{rest}"), *must);
+            cases.direct.push(case("/"));
+            cases.led_to.push(case("/"));
+            cases.hooks.push(case("/hook"));
         }
-        // What is refused is refused before anybody asks what would be spoken.
         let refused = hosts.iter().filter(|(_, must)| *must == Must::BeRefused);
-        for (number, (host, must)) in refused.enumerate().filter(|(number, _)| number % 3 == 0) {
-            let scheme = ["https", "tcp", "tls"][number / 3 % 3];
-            cases.direct.push(Case { url: format!("{scheme}://{host}:{port}"), must: *must });
+        for ((host, must), kind) in refused.zip(KINDS.iter().cycle()) {
+            cases.direct.push(Case::new(url_of(kind, host, port), *must));
         }
+        cases.direct.extend(by_resolver(&hosts, port));
         cases.led_to.extend(tricks(port));
         cases
     }
@@ -127,7 +184,23 @@ fn tricks(port: u16) -> Vec<Case> {
         format!("http://127.0.0.1:{port}?@{HERE}:{port}/"),
         format!("HTTP:\t//127.0.0.1:{port}/"),
     ];
-    elsewhere.into_iter().map(|url| Case { url, must: Must::BeRefused }).collect()
+    elsewhere.into_iter().map(|url| Case::new(url, Must::BeRefused)).collect()
+}
+
+/// Checks that say who is asked, and such as look at each address of what is answered.
+fn by_resolver(hosts: &[(String, Must)], port: u16) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for resolver in RESOLVERS {
+        let url = format!("http://here.{DOMAIN}:{port}/");
+        let resolver = Resolver::At(format!("{resolver}:{port}"));
+        cases.push(Case { resolver, ..Case::new(url, Must::BeRefused) });
+    }
+    for (host, must) in hosts.iter().filter(|(host, _)| host.ends_with(DOMAIN)) {
+        let case = || Case::new(format!("http://{host}:{port}/"), *must);
+        cases.push(Case { resolver: Resolver::Ours, ..case() });
+        cases.push(Case { everywhere: true, ..case() });
+    }
+    cases
 }
 
 /// Names, which `zone` is told of, and those that each machine knows by itself.
@@ -205,6 +278,11 @@ mod tests {
         let cases = Cases::all(80, &mut Zone::default());
 
         assert!((600..1500).contains(&cases.count()), "{}", cases.count());
+        for kind in KINDS {
+            let (scheme, most) = (format!("{kind}://"), 5);
+            let count = cases.direct.iter().filter(|case| case.url.starts_with(&scheme)).count();
+            assert!(count >= most, "{kind}: {count}");
+        }
         for part in [&cases.direct, &cases.led_to, &cases.hooks] {
             for must in [Must::BeRefused, Must::BeWell, Must::BeEither] {
                 assert!(part.iter().any(|case| case.must == must), "{must:?}");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::AbortHandle;
 
 use super::HERE;
@@ -55,18 +55,21 @@ impl Places {
         anyhow::bail!("no port is free at all of them")
     }
 
-    fn serve(port: u16, here: TcpListener, forbidden: Vec<TcpListener>) -> anyhow::Result<Self> {
+    fn serve(port: u16, here: TcpListener, forbidden: Vec<Ears>) -> anyhow::Result<Self> {
         let oracle = Arc::new(Here::default());
         let mut working = vec![http1::serve_on(Arc::clone(&oracle), here)];
         let mut counted = Vec::new();
-        for listener in forbidden {
+        for (listener, socket) in forbidden {
             let visitors = Arc::new(AtomicUsize::new(0));
             counted.push((listener.local_addr()?, Arc::clone(&visitors)));
             let counting = tokio::spawn(async move {
+                let mut message = [0; 512];
                 loop {
-                    if listener.accept().await.is_ok() {
-                        visitors.fetch_add(1, Ordering::Relaxed);
-                    }
+                    let came = tokio::select! {
+                        came = listener.accept() => came.is_ok(),
+                        came = socket.recv_from(&mut message) => came.is_ok(),
+                    };
+                    visitors.fetch_add(usize::from(came), Ordering::Relaxed);
                 }
             });
             working.push(counting.abort_handle());
@@ -96,14 +99,17 @@ impl Places {
         self.here.hooks.load(Ordering::Relaxed)
     }
 
-    /// Goes to each forbidden place, and says how many of them noticed: to be asked in the end.
+    /// Goes to each forbidden place, by a connection and by a datagram, and says how many of them noticed
+    /// both: to be asked in the end.
     pub async fn noticing(&self) -> io::Result<usize> {
         let mut noticed = 0;
         for (address, visitors) in &self.forbidden {
             let before = visitors.load(Ordering::Relaxed);
             let _visit = TcpStream::connect(address).await?;
+            let _message =
+                UdpSocket::bind((unspecified(*address), 0)).await?.send_to(b"?", address).await?;
             for _ in 0..100 {
-                if visitors.load(Ordering::Relaxed) > before {
+                if visitors.load(Ordering::Relaxed) >= before + 2 {
                     noticed += 1;
                     break;
                 }
@@ -122,12 +128,26 @@ impl Drop for Places {
     }
 }
 
+/// What hears connections and datagrams.
+type Ears = (TcpListener, UdpSocket);
+
+fn unspecified(like: SocketAddr) -> IpAddr {
+    match like {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+async fn bind(address: IpAddr, port: u16) -> io::Result<Ears> {
+    Ok((TcpListener::bind((address, port)).await?, UdpSocket::bind((address, port)).await?))
+}
+
 /// `None` when somebody else has the port at one of them. A machine without IPv6 has fewer of them.
-async fn bind_all(port: u16) -> io::Result<Option<Vec<TcpListener>>> {
+async fn bind_all(port: u16) -> io::Result<Option<Vec<Ears>>> {
     let mut listeners = Vec::new();
     for address in FORBIDDEN {
-        match TcpListener::bind((address, port)).await {
-            Ok(listener) => listeners.push(listener),
+        match bind(address, port).await {
+            Ok(ears) => listeners.push(ears),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Ok(None),
             Err(_no_ipv6) if address.is_ipv6() => {}
             Err(error) => return Err(error),
@@ -167,7 +187,7 @@ mod tests {
         let noticed = places.noticing().await.unwrap();
 
         assert_eq!(noticed, places.forbidden().count());
-        assert_eq!(places.visitors(), noticed);
+        assert_eq!(places.visitors(), 2 * noticed);
         assert!(noticed >= 4);
     }
 }

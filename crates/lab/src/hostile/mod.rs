@@ -2,15 +2,18 @@
 //!
 //! A `Kind` is data: where it is found, what it says, how it ends, and the outcome. The tables are
 //! `heads` (what comes before a body), `bodies`, `redirects`, `handshakes` (TLS), `connections`
-//! (everything below) and `situations` (what is met every day). `papers` has the certificates, and `server` plays a kind on a port of its own.
+//! (everything below), `resolvers` (name servers, and what they lead to) and `situations` (what is met
+//! every day). `papers` has the certificates, and `server` plays a kind on a port of its own.
 //! A kind more is one more row.
 
 mod bodies;
 mod connections;
 mod handshakes;
 mod heads;
+mod names;
 mod papers;
 mod redirects;
+mod resolvers;
 mod server;
 pub mod situations;
 
@@ -18,6 +21,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
+pub use names::Mischief;
 pub use papers::Paper;
 pub use server::Server;
 
@@ -47,6 +51,10 @@ pub enum Door {
     Bare(Talk),
     /// Somebody who shows this certificate, and then talks.
     Secured(Paper, Talk),
+    /// A name server.
+    Names(Mischief),
+    /// Somebody who talks, at a name whose first address swallows whatever is sent to it.
+    BehindBlackHole(Talk),
 }
 
 /// What is said on a connection.
@@ -109,6 +117,7 @@ pub struct Must {
 }
 
 const OK: &[&str] = &["ok"];
+const DNS: &[&str] = &["dns"];
 const CONNECT: &[&str] = &["connect"];
 const TLS: &[&str] = &["tls"];
 const TIMEOUT: &[&str] = &["timeout"];
@@ -128,12 +137,13 @@ const fn answer(name: &'static str, says: &'static [Part], then: End, must: Must
 
 /// Every kind.
 pub fn kinds() -> impl Iterator<Item = &'static Kind> {
-    let tables: [&'static [Kind]; 6] = [
+    let tables: [&'static [Kind]; 7] = [
         heads::KINDS,
         bodies::KINDS,
         redirects::KINDS,
         handshakes::KINDS,
         connections::KINDS,
+        resolvers::KINDS,
         situations::KINDS,
     ];
     tables.into_iter().flatten()

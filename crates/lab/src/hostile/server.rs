@@ -1,7 +1,7 @@
 //! Plays one kind on a port of its own, and counts who comes.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,8 +12,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+use super::names::{self, NAME};
 use super::papers::Papers;
 use super::{After, Door, End, Kind, Part, Talk};
+use crate::names::{NameServer, Record, Zone};
 
 /// Between two bytes of what drips: none of them is on its own too late.
 const DRIP: Duration = Duration::from_millis(100);
@@ -28,8 +30,10 @@ pub struct Server {
     pub kind: &'static Kind,
     address: SocketAddr,
     visitors: Arc<AtomicUsize>,
-    /// Who accepts, and who keeps a queue full.
-    working: Option<AbortHandle>,
+    /// Who accepts, who answers, and who keeps a queue full.
+    working: Vec<AbortHandle>,
+    /// Who knows where it is, where that is not told otherwise.
+    names: Option<NameServer>,
     /// A port that nobody listens on is kept by a socket that is only bound.
     _kept: Option<TcpSocket>,
 }
@@ -37,45 +41,98 @@ pub struct Server {
 impl Server {
     pub(super) async fn open(kind: &'static Kind, papers: &Papers) -> anyhow::Result<Self> {
         let visitors = Arc::new(AtomicUsize::new(0));
-        let socket = TcpSocket::new_v4()?;
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        let address = socket.local_addr()?;
-        let (mut working, mut kept) = (None, None);
+        let socket = bound(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)?;
+        let mut address = socket.local_addr()?;
+        let (mut working, mut kept, mut names) = (Vec::new(), None, None);
         match kind.door {
             Door::Closed => kept = Some(socket),
-            Door::Full => working = Some(fill(socket.listen(1)?, address).await?),
+            Door::Full => working.push(fill(socket.listen(1)?, address).await?),
             Door::Bare(talk) => {
-                working = Some(accept(socket.listen(1024)?, Arc::clone(&visitors), talk, None));
+                working.push(accept(socket.listen(1024)?, Arc::clone(&visitors), talk, None));
             }
             Door::Secured(paper, talk) => {
                 let acceptor = papers.acceptor(paper).context("a certificate")?;
                 let listener = socket.listen(1024)?;
-                working = Some(accept(listener, Arc::clone(&visitors), talk, Some(acceptor)));
+                working.push(accept(listener, Arc::clone(&visitors), talk, Some(acceptor)));
+            }
+            Door::Names(mischief) => {
+                (address, working) = names::open(mischief, Arc::clone(&visitors)).await?;
+            }
+            Door::BehindBlackHole(talk) => {
+                let (listener, hole, swallowing) = beside_black_hole().await?;
+                address = listener.local_addr()?;
+                working.push(swallowing);
+                working.push(accept(listener, Arc::clone(&visitors), talk, None));
+                names = Some(knowing(&[hole, address.ip()]).await?);
             }
         }
-        Ok(Self { kind, address, visitors, working, _kept: kept })
+        Ok(Self { kind, address, visitors, working, names, _kept: kept })
     }
 
     /// Where it is found, as a check is told.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}://{}", self.kind.scheme, self.address)
+        let scheme = self.kind.scheme;
+        match self.kind.door {
+            Door::Names(_) if scheme == "dns" => format!("dns://{}/{NAME}?type=A", self.address),
+            Door::Names(_) | Door::BehindBlackHole(_) => {
+                format!("{scheme}://{NAME}:{}", self.address.port())
+            }
+            _ => format!("{scheme}://{}", self.address),
+        }
+    }
+
+    /// Who is asked where it is, where a check must say so.
+    #[must_use]
+    pub fn resolver(&self) -> Option<SocketAddr> {
+        let itself = matches!(self.kind.door, Door::Names(_)) && self.kind.scheme != "dns";
+        self.names.as_ref().map(NameServer::address).or_else(|| itself.then_some(self.address))
     }
 
     /// Whether nobody came who could have.
     #[must_use]
     pub fn is_lonely(&self) -> bool {
-        let lets_in = matches!(self.kind.door, Door::Bare(_) | Door::Secured(..));
+        let lets_in = !matches!(self.kind.door, Door::Closed | Door::Full);
         lets_in && self.visitors.load(Ordering::Relaxed) == 0
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(working) = &self.working {
+        for working in &self.working {
             working.abort();
         }
     }
+}
+
+fn bound(address: IpAddr, port: u16) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind((address, port).into())?;
+    Ok(socket)
+}
+
+/// Somebody who listens, and on the same port of another address nobody who lets in: of IPv6, which is
+/// tried first, where this machine has it.
+async fn beside_black_hole() -> anyhow::Result<(TcpListener, IpAddr, AbortHandle)> {
+    const TRIES: usize = 20;
+    const INSTEAD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
+    let has_v6 = bound(Ipv6Addr::LOCALHOST.into(), 0).is_ok();
+    let hole = if has_v6 { Ipv6Addr::LOCALHOST.into() } else { INSTEAD };
+    for _ in 0..TRIES {
+        let listening = bound(Ipv4Addr::LOCALHOST.into(), 0)?;
+        let port = listening.local_addr()?.port();
+        let Ok(silent) = bound(hole, port) else { continue };
+        let swallowing = fill(silent.listen(1)?, (hole, port).into()).await?;
+        return Ok((listening.listen(1024)?, hole, swallowing));
+    }
+    anyhow::bail!("no port is free at both addresses")
+}
+
+/// A name server that is well, and knows these addresses.
+async fn knowing(addresses: &[IpAddr]) -> io::Result<NameServer> {
+    let mut zone = Zone::default();
+    zone.add(NAME, vec![addresses.iter().copied().map(Record::Address).collect()]);
+    NameServer::start_at(Ipv4Addr::LOCALHOST, zone).await
 }
 
 /// Fills the queue of a listener that never accepts, and keeps it full.
@@ -227,5 +284,32 @@ mod tests {
 
         assert!(waiting.is_err(), "{waiting:?}");
         assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn a_name_server_counts_its_questions_and_answers_as_its_row_has_it() {
+        let failing = open("names-failing").await;
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let question = b"\x07\x07\x01\0\0\x01\0\0\0\0\0\0\x04shop\x07example\0\0\x01\0\x01";
+
+        socket.send_to(question, failing.address).await.unwrap();
+        let mut answer = [0; 512];
+        let (length, _) = socket.recv_from(&mut answer).await.unwrap();
+
+        assert_eq!((length, answer[..2].to_vec(), answer[3] & 0x0f), (30, vec![7, 7], 2));
+        assert!(!failing.is_lonely());
+        assert_eq!(failing.url(), format!("dns://{}/shop.example?type=A", failing.address));
+        assert_eq!(failing.resolver(), None);
+        let resolver = open("resolver-failing").await;
+        assert_eq!(resolver.resolver(), Some(resolver.address));
+    }
+
+    #[tokio::test]
+    async fn what_is_beside_a_black_hole_is_found_by_a_name_of_two_addresses() {
+        let server = open("black-hole-first").await;
+
+        assert!(server.url().starts_with("http://shop.example:"));
+        assert!(server.resolver().is_some_and(|names| names != server.address));
+        assert!(!asked(&server).await.is_empty());
     }
 }

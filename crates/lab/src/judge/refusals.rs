@@ -113,11 +113,12 @@ mod tests {
 
     use super::super::fixtures::{SECOND, a_run};
     use super::*;
+    use crate::guard::cases::Resolver;
 
     const SENTENCE: &str = "the address is not one that may be reached from here";
 
     fn case(must: Must) -> Case {
-        Case { url: "http://there/".to_owned(), must }
+        Case { url: "http://there/".to_owned(), everywhere: false, resolver: Resolver::Usual, must }
     }
 
     fn refused() -> Run {

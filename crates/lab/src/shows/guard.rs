@@ -4,14 +4,17 @@
 //! A worker that denies private targets looks at some hundred of them, with listeners at forbidden
 //! addresses that count who comes. Its own library is asked about a hundred thousand more.
 
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use serde_json::json;
 
 use super::accounts::Accounts;
 use super::{Show, a_check, create_all, of_each};
 use crate::client::{Check, NewCheck};
 use crate::clock;
 use crate::fleet::Role;
-use crate::guard::cases::{Case, Cases};
+use crate::guard::cases::{Case, Cases, Resolver};
 use crate::guard::places::Places;
 use crate::guard::{self, HERE, gate};
 use crate::judge::{Definition, refusals};
@@ -78,10 +81,10 @@ async fn watch(lab: &mut Lab, show: &Guard) -> anyhow::Result<Report> {
     let cases = thinned(Cases::all(places.port, &mut zone), show.every);
     let questions = gate::draw(show.seed, show.cases, &mut zone);
     places.lead(cases.led_to.iter().map(|case| case.url.clone()).collect());
-    let names = NameServer::start(zone).await?;
+    let names = NameServer::start_at(HERE, zone).await?;
     deny(lab, &names).await?;
 
-    let checks = create_all(lab, definitions(lab, show, &places, &cases)).await?;
+    let checks = create_all(lab, definitions(lab, show, &places, &cases, names.address())).await?;
     report.note("cases in the process", checks.len());
     tokio::time::sleep(show.watched).await;
     let figures = judge(lab, &cases, &checks).await?;
@@ -127,6 +130,7 @@ fn definitions<'a>(
     show: &Guard,
     places: &Places,
     cases: &'a Cases,
+    names: SocketAddr,
 ) -> impl Iterator<Item = NewCheck> + 'a {
     let (secret, interval_s) = (sink::new_secret(), show.interval_s);
     let here = format!("http://{HERE}:{}", places.port);
@@ -139,17 +143,26 @@ fn definitions<'a>(
         webhook_url: webhook_url.to_owned(),
         ..a_check(lab, &name, interval_s, &secret)
     };
+    let direct = cases.direct.iter().enumerate().map(|(n, case)| NewCheck {
+        addresses: case.everywhere.then_some("all"),
+        resolver: match &case.resolver {
+            Resolver::Usual => None,
+            Resolver::Ours => Some(names.to_string()),
+            Resolver::At(address) => Some(address.clone()),
+        },
+        auth: case.logs_in().then(|| json!({"type": "basic", "username": "u", "password": "p"})),
+        ..check(format!("direct-{n}"), case.url.clone(), &hook)
+    });
+    let direct: Vec<_> = direct.collect();
     let mut told = Vec::with_capacity(cases.count());
-    for (n, case) in cases.direct.iter().enumerate() {
-        told.push((format!("direct-{n}"), case.url.clone(), hook.clone()));
-    }
     for n in 0..cases.led_to.len() {
         told.push((format!("led-{n}"), format!("{here}/to/{n}"), hook.clone()));
     }
     for (n, case) in cases.hooks.iter().enumerate() {
         told.push((format!("hook-{n}"), format!("{here}/fail"), case.url.clone()));
     }
-    told.into_iter().map(move |(name, url, hook)| check(name, url, &hook))
+    let others = told.into_iter().map(move |(name, url, hook)| check(name, url, &hook));
+    direct.into_iter().chain(others)
 }
 
 async fn judge(lab: &Lab, cases: &Cases, checks: &[Check]) -> anyhow::Result<refusals::Figures> {

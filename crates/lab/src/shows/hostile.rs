@@ -131,6 +131,7 @@ fn definitions<'a>(
         url: server.url(),
         expected_status: server.kind.scheme.starts_with("http").then_some(200),
         timeout_ms,
+        resolver: server.resolver().map(|resolver| resolver.to_string()),
         max_redirects: server.kind.name.starts_with("redirect-").then_some(MOST_REDIRECTS),
         ..a_check(lab, &format!("{}-{number}", server.kind.name), interval_s, secret)
     })

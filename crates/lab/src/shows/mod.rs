@@ -128,6 +128,9 @@ fn a_check(lab: &Lab, name: &str, interval_seconds: u32, secret: &str) -> NewChe
         alert_threshold: 3,
         timeout_ms: (interval_seconds * 400).min(2000),
         max_redirects: None,
+        addresses: None,
+        resolver: None,
+        auth: None,
         webhook_url: lab.sink.url(HOOK),
         webhook_secret: secret.to_owned(),
     }
