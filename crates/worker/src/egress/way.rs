@@ -83,7 +83,7 @@ impl Egress {
         };
         let trust = way.tls.as_ref().map_or_else(|| self.trust.clone(), own);
         let (family, resolver, proxy) = (way.family, way.resolver, way.proxy.clone());
-        Self { trust, family, resolver, proxy, ..self.clone() }
+        Self { resolver, trust, family, proxy, ..self.clone() }
     }
 
     /// The same way out, by the proxy of that way if it has one and as of all otherwise.
