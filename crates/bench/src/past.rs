@@ -116,6 +116,7 @@ impl Series {
                 started_at: slot.plus(random.random_range(2..40)).time(),
                 status_code: Some(if fails { 503 } else { 200 }),
                 evidence: None,
+                traits: None,
                 phases: Phases {
                     dns_us: Some(dns),
                     connect_us: Some(connect),

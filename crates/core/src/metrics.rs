@@ -54,6 +54,7 @@ metrics! {
     results_stale: IntCounter("pulse_results_stale_total", "Results of slots that had their outcome already.");
     results_buried: IntCounter("pulse_results_buried_total", "Results set aside because they could not be recorded.");
     incidents: IntCounterVec("pulse_incidents_total", "Incidents opened and resolved by this recorder.", ["edge"]);
+    changes: IntCounterVec("pulse_changes_total", "Changes of targets between runs found by this recorder.", ["kind"]);
     record_seconds: Histogram("pulse_record_duration_seconds", "Time to record a batch of results.");
     pings: IntCounterVec("pulse_pings_total", "Pings of jobs to this server, by what they said and what became of them.", ["signal", "result"]);
     heartbeats_overdue: IntCounterVec("pulse_heartbeats_overdue_total", "Deadlines of jobs that this server found passed, by outcome.", ["outcome"]);

@@ -31,6 +31,7 @@ fn with_a_sample_of_everything() -> Metrics {
     metrics.incidents.with_label_values(&["opened"]).inc();
     metrics.pings.with_label_values(&["success", "taken"]).inc();
     metrics.heartbeats_overdue.with_label_values(&["fail"]).inc();
+    metrics.changes.with_label_values(&["redirect"]).inc();
     metrics.deliveries.with_label_values(&["delivered"]).inc();
     metrics.loop_errors.with_label_values(&["prober"]).inc();
     metrics.loop_age_seconds.with_label_values(&["prober"]).set(0.5);

@@ -77,5 +77,8 @@ keeps! {
     another_value_is_another_version_of_the_checks_that_refer_to_it,
     a_secret_in_use_is_not_removed,
     what_is_sealed_with_an_older_key_is_found_and_sealed_anew_once,
+    what_changes_between_runs_is_told_and_what_was_not_seen_is_no_change,
+    another_target_is_no_change_of_the_one_before,
+    of_many_changes_the_newest_are_kept,
     what_nobody_needs_is_forgotten_and_the_rest_is_kept,
 }

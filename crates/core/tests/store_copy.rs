@@ -11,6 +11,7 @@ use pulse_core::models::check::CheckView;
 use pulse_core::models::heartbeat::{Ping, Signal};
 use pulse_core::models::ids::ProjectId;
 use pulse_core::models::schedule::Slot;
+use pulse_core::models::traits::Traits;
 use pulse_core::ports::Page;
 use pulse_core::ports::checks::CheckFilter;
 use pulse_core::ports::heartbeats::Received;
@@ -78,7 +79,9 @@ async fn a_source() -> Source {
             .iter()
             .map(|job| {
                 let fails = job.check_id == first[0].check.id && round > ROUNDS / 2;
-                if fails { a_result(job).failed().build() } else { a_result(job).build() }
+                let seen = Traits { redirect: Some(format!("/{round}")), ..Traits::default() };
+                let result = a_result(job).seeing(seen);
+                if fails { result.failed().build() } else { result.build() }
             })
             .collect();
         let recorded = stores.records.record(&results, now).await.unwrap();
@@ -104,6 +107,7 @@ struct Seen {
     view: CheckView,
     incidents: String,
     alerts: String,
+    changes: String,
     runs: Vec<String>,
     ok: u64,
     failed: u64,
@@ -115,6 +119,8 @@ async fn look(stores: &Stores) -> Vec<Seen> {
         let check = view.check.id;
         let incidents = stores.alerts.incidents(PROJECT, Some(check), page(10)).await.unwrap();
         let alerts = stores.alerts.alerts(PROJECT, check, page(10)).await.unwrap();
+        let changes =
+            stores.changes.changes(PROJECT, Some(check), None, page(1_000)).await.unwrap();
         let of = RunsOf { project: PROJECT, check };
         let runs = stores.history.runs(of, page(3_000)).await.unwrap();
         let until = Utc::now() + TimeDelta::days(1);
@@ -126,6 +132,7 @@ async fn look(stores: &Stores) -> Vec<Seen> {
             view,
             incidents: format!("{incidents:?}"),
             alerts: format!("{alerts:?}"),
+            changes: format!("{changes:?}"),
             runs,
             ok: sums.ok,
             failed: sums.failed,

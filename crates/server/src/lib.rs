@@ -69,6 +69,7 @@ pub fn app(context: &Context, role: &'static str) -> Router {
         secrets: stores.secrets.clone(),
         secret_keys: config.secret_keys,
         alerts: stores.alerts.clone(),
+        changes: stores.changes.clone(),
         history: stores.history.clone(),
         clock: stores.clock.clone(),
         dispatch: stores.dispatch.clone(),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
 use pulse_core::models::job::RunResult;
+use pulse_core::models::traits::TraitKind;
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::dry_runs::DryRuns;
 use pulse_core::ports::queue::{Entry, ResultQueue};
@@ -155,6 +156,11 @@ impl Recorder {
         self.metrics.slots_missed.with_label_values(&["recorder"]).inc_by(recorded.missed);
         self.metrics.incidents.with_label_values(&["opened"]).inc_by(recorded.opened);
         self.metrics.incidents.with_label_values(&["resolved"]).inc_by(recorded.resolved);
+        for (kind, told) in
+            TraitKind::ALL.iter().zip(recorded.changes).filter(|(_, told)| *told > 0)
+        {
+            self.metrics.changes.with_label_values(&[kind.as_str()]).inc_by(told);
+        }
     }
 
     async fn bury(&self, entries: &[Entry], reason: &str) -> StoreResult<()> {

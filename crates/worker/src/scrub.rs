@@ -46,6 +46,9 @@ impl Scrub {
         if let Some(evidence) = &mut seen.evidence {
             self.clean_evidence(evidence);
         }
+        for text in seen.traits.iter_mut().flat_map(|traits| traits.texts_mut()) {
+            self.clean_text(text);
+        }
     }
 
     /// The same in what a look kept.
@@ -216,6 +219,7 @@ fn base64(secret: &str, offset: usize) -> [String; 2] {
 mod tests {
     use super::*;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use pulse_core::models::traits::Traits;
 
     const SECRET: &str = "s3cr/et \"väl\" & <x>+'y";
 
@@ -310,10 +314,12 @@ mod tests {
             ..Evidence::default()
         }));
 
+        seen.traits = Some(Box::new(Traits { redirect: Some(tell()), ..Traits::default() }));
+
         Scrub::of(&[SECRET.to_owned()]).clean(&mut seen);
 
         let told = serde_json::to_string(&seen).unwrap();
-        assert_eq!(told.matches("it said ***").count(), 5, "{told}");
+        assert_eq!(told.matches("it said ***").count(), 6, "{told}");
         assert!(!told.contains("s3cr"), "{told}");
     }
 }

@@ -9,8 +9,9 @@ use super::heartbeat::Arrival;
 use super::ids::{CheckId, ProjectId, Region};
 use super::job::{Job, RunResult};
 use super::ledger::{Gap, Ledger};
-use super::run::{MissedReason, Outcome, Run};
+use super::run::{MissedReason, Observation, Outcome, Run};
 use super::schedule::{Reach, Schedule, Slot};
+use super::traits::Marks;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct CheckRegion {
     pub ledger: Ledger,
     /// The health.
     pub health: Health,
+    /// What was last seen of what may change.
+    pub marks: Marks,
 }
 
 /// A slot that got its outcome.
@@ -58,6 +61,7 @@ impl CheckRegion {
             thresholds: check.config.thresholds(),
             ledger: Ledger::default(),
             health: Health::default(),
+            marks: Marks::default(),
         };
         if check.config.enabled {
             new.begin(check, now);
@@ -99,7 +103,7 @@ impl CheckRegion {
             slots: 1,
             outcome: result.outcome,
             attempt: result.attempt,
-            observation: result.observation.clone(),
+            observation: result.observation.as_ref().map(Observation::for_history),
         });
         Some(Settled { runs, transition })
     }
@@ -141,6 +145,7 @@ impl CheckRegion {
         self.begin(after, now);
         // What was counted of what was looked at before says nothing of what is looked at now.
         self.health.begin_anew();
+        self.marks = Marks::default();
         closed.map(|gap| self.missed(gap))
     }
 

@@ -68,6 +68,10 @@ uuid_id!(
     AttemptId
 );
 uuid_id!(
+    /// Something that was seen to have changed between two runs.
+    ChangeId
+);
+uuid_id!(
     /// A sealed batch of history; also the token that makes shipping it idempotent.
     BatchId
 );

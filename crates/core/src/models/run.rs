@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::evidence::Evidence;
 use super::ids::{CheckId, ProjectId, Region};
 use super::schedule::Slot;
+use super::traits::Traits;
 
 words! {
     /// Why a run failed: what the target did.
@@ -255,6 +256,10 @@ pub struct Observation {
     /// some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Box<Evidence>>,
+    /// What may change between runs, as this one saw it. It is compared when the run is recorded, and
+    /// no part of its history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traits: Option<Box<Traits>>,
 }
 
 impl Observation {
@@ -268,7 +273,15 @@ impl Observation {
             address: None,
             error: None,
             evidence: None,
+            traits: None,
         }
+    }
+
+    /// The same, as history keeps it.
+    #[must_use]
+    pub fn for_history(&self) -> Self {
+        let (error, evidence) = (self.error.clone(), self.evidence.clone());
+        Self { error, evidence, traits: None, ..*self }
     }
 }
 

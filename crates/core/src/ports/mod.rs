@@ -2,6 +2,7 @@
 //!
 //! Adapters live in `stores`; the contract suites every adapter must pass live in `testing`.
 
+pub mod changes;
 pub mod checks;
 pub mod clock;
 pub mod deliveries;

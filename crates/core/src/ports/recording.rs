@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::StoreResult;
 use crate::models::job::RunResult;
 use crate::models::schedule::Slot;
+use crate::models::traits::TraitKind;
 
 /// What one batch changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Recorded {
     pub opened: u64,
     /// Incidents resolved.
     pub resolved: u64,
+    /// Changes told, by the place of their kind in [`TraitKind::ALL`].
+    pub changes: [u64; TraitKind::ALL.len()],
 }
 
 /// The only writer of health.

@@ -97,6 +97,7 @@ impl HistoryRow<'_> {
             error: (!self.error.is_empty()).then(|| self.error.into_owned()),
             // What a later version keeps in another form is done without.
             evidence: serde_json::from_str(&self.evidence).ok(),
+            traits: None,
         };
         Some(Run {
             project_id: ProjectId(self.project_id),
@@ -180,6 +181,7 @@ mod tests {
             phases: Phases { connect_us: Some(120), total_us: Some(900), ..Phases::default() },
             address: Some("127.0.0.1".parse().unwrap()),
             error: Some("status 502,\nexpected 200 \"quoted\"".into()),
+            traits: None,
             evidence: Some(Box::new(Evidence {
                 detail: Some(Detail::Expired),
                 headers: vec![("server".into(), "a\"b".into())],

@@ -16,6 +16,7 @@ pub mod survey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::ports::changes::ChangeLog;
 use crate::ports::checks::{AlertLog, CheckStore};
 use crate::ports::clock::Clock;
 use crate::ports::deliveries::DeliveryStore;
@@ -43,6 +44,7 @@ use sqlite::{Sqlite, SqliteHistory};
 pub struct Stores {
     pub checks: Arc<dyn CheckStore>,
     pub alerts: Arc<dyn AlertLog>,
+    pub changes: Arc<dyn ChangeLog>,
     pub secrets: Arc<dyn SecretStore>,
     pub schedule: Arc<dyn ScheduleStore>,
     pub records: Arc<dyn RecordStore>,
@@ -77,6 +79,7 @@ impl std::fmt::Debug for Stores {
 trait StateStore:
     CheckStore
     + AlertLog
+    + ChangeLog
     + SecretStore
     + ScheduleStore
     + RecordStore
@@ -92,6 +95,7 @@ trait StateStore:
 impl<T> StateStore for T where
     T: CheckStore
         + AlertLog
+        + ChangeLog
         + SecretStore
         + ScheduleStore
         + RecordStore
@@ -182,6 +186,7 @@ impl<S: StateStore> State<S> {
         Stores {
             checks: state.clone(),
             alerts: state.clone(),
+            changes: state.clone(),
             secrets: state.clone(),
             schedule: state.clone(),
             records: state.clone(),

@@ -7,6 +7,7 @@ use crate::models::ids::{CheckId, ProjectId};
 use crate::models::job::{Job, RunResult};
 use crate::models::run::{FailClass, Observation, Outcome, Phases};
 use crate::models::schedule::Slot;
+use crate::models::traits::Traits;
 
 /// A check in the making: every 60 s, alerting after one failure, telling nobody.
 #[derive(Clone, Debug)]
@@ -99,6 +100,7 @@ pub fn a_result(job: &Job) -> ResultBuilder {
             address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
             error: None,
             evidence: None,
+            traits: None,
         }),
     })
 }
@@ -125,6 +127,15 @@ impl ResultBuilder {
         self.0.outcome = Outcome::Degraded;
         if let Some(seen) = &mut self.0.observation {
             seen.error = Some("took 900 ms, expected at most 500".into());
+        }
+        self
+    }
+
+    /// This was seen of what may change.
+    #[must_use]
+    pub fn seeing(mut self, traits: Traits) -> Self {
+        if let Some(seen) = &mut self.0.observation {
+            seen.traits = Some(traits.into());
         }
         self
     }

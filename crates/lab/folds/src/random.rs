@@ -14,6 +14,7 @@ use pulse_core::models::job::RunResult;
 use pulse_core::models::ledger::Ledger;
 use pulse_core::models::run::{FailClass, InconclusiveReason, MissedReason, Outcome};
 use pulse_core::models::schedule::{Schedule, Slot};
+use pulse_core::models::traits::Marks;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
@@ -81,6 +82,7 @@ impl Node {
             thresholds: thresholds(random),
             ledger,
             health: Health::default(),
+            marks: Marks::default(),
         };
         Self { it, now, phase_ms }
     }

@@ -4,6 +4,7 @@
 //! a check into the check; `error` says why something came to nothing.
 
 mod api;
+mod changes;
 mod check;
 mod deliveries;
 mod error;
@@ -38,6 +39,8 @@ pub enum Command {
     Secret(secret::Command),
     /// List the runs of a check: what was seen, slot by slot.
     Runs(runs::Runs),
+    /// List what changed of targets between runs, newest first: addresses, certificate, redirect.
+    Changes(changes::Changes),
     /// List incidents, newest first.
     Incidents(incidents::Incidents),
     /// List the attempts to tell of incidents, newest first, or send one again.
@@ -52,6 +55,7 @@ pub async fn run(command: Command, server: &Server, json: bool) -> anyhow::Resul
         Command::Check(command) => check::run(command, &api, &mut out).await,
         Command::Secret(command) => secret::run(command, &api, &mut out).await,
         Command::Runs(runs) => runs::run(&runs, &api, &mut out).await,
+        Command::Changes(wanted) => changes::run(&wanted, &api, &mut out).await,
         Command::Incidents(wanted) => incidents::run(&wanted, &api, &mut out).await,
         Command::Deliveries(wanted) => deliveries::run(&wanted, &api, &mut out).await,
     };

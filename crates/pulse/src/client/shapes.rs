@@ -81,6 +81,34 @@ pub struct Incident {
     pub cause: String,
 }
 
+/// Something that changed between two runs.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Change {
+    pub id: Uuid,
+    pub check_id: Uuid,
+    pub region: String,
+    pub kind: String,
+    pub seen_at: DateTime<Utc>,
+    pub before: Traits,
+    pub after: Traits,
+}
+
+/// What was seen of a target.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Traits {
+    pub addresses: Option<Vec<String>>,
+    pub certificate: Option<Leaf>,
+    pub redirect: Option<String>,
+}
+
+/// A server's own certificate.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Leaf {
+    pub sha256: String,
+    pub subject: String,
+    pub not_after: DateTime<Utc>,
+}
+
 /// One attempt to deliver one alert.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "the API calls the attempt's number so")]

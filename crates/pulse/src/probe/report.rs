@@ -165,6 +165,7 @@ mod tests {
             address: Some([127, 0, 0, 1].into()),
             error: Some("status 502,\nexpected any 2xx".to_owned()),
             evidence: None,
+            traits: None,
         };
         let expected =
             Expectations::of(&ProbeSpec::at("http://shop.example/"), Scheme::Http).unwrap();

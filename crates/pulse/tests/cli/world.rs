@@ -44,6 +44,7 @@ impl World {
             secrets: stores.secrets.clone(),
             secret_keys: SecretKeys::parse(&format!("{}=", "A".repeat(43))).unwrap(),
             alerts: stores.alerts.clone(),
+            changes: stores.changes.clone(),
             history: stores.history.clone(),
             clock: stores.clock.clone(),
             dispatch: stores.dispatch.clone(),

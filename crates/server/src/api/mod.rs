@@ -6,6 +6,7 @@
 
 mod alerts;
 mod auth_shape;
+mod changes;
 mod check_shape;
 mod checks;
 mod docs;
@@ -32,6 +33,7 @@ use pulse_core::metrics::Metrics;
 use pulse_core::models::check::CheckView;
 use pulse_core::models::ids::{CheckId, ProjectId};
 use pulse_core::ports::Ping;
+use pulse_core::ports::changes::ChangeLog;
 use pulse_core::ports::checks::{AlertLog, CheckStore};
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::dry_runs::DryRuns;
@@ -62,6 +64,8 @@ pub struct Api {
     pub secret_keys: SecretKeys,
     /// What happened to them, and who was told.
     pub alerts: Arc<dyn AlertLog>,
+    /// What of their targets changed.
+    pub changes: Arc<dyn ChangeLog>,
     /// What was seen.
     pub history: Arc<dyn History>,
     /// The stores' time.
@@ -111,6 +115,7 @@ fn resources() -> OpenApiRouter<Api> {
         .merge(ping::routes())
         .merge(secrets::routes())
         .merge(runs::routes())
+        .merge(changes::routes())
         .merge(metrics::routes())
         .merge(alerts::routes())
         .merge(webhooks::routes())

@@ -5,7 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use pulse_core::models::ids::{AlertId, AttemptId, CheckId, IncidentId, Region};
+use pulse_core::models::ids::{AlertId, AttemptId, ChangeId, CheckId, IncidentId, Region};
 use pulse_core::models::schedule::Slot;
 use pulse_core::models::secret::SecretName;
 use pulse_core::ports::Page;
@@ -52,6 +52,7 @@ place_by_id! {
     IncidentId: b'i',
     AlertId: b'a',
     AttemptId: b'w',
+    ChangeId: b't',
 }
 
 impl Place for SecretName {

@@ -211,6 +211,7 @@ mod tests {
             address: Some([192, 0, 2, 7].into()),
             error: Some("status 500, expected any 2xx".into()),
             evidence: None,
+            traits: None,
         };
 
         let shown =

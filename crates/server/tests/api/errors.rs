@@ -234,6 +234,7 @@ async fn what_is_not_there_is_not_found_whatever_its_id_looks_like() {
             format!("GET /checks/{id}/runs"),
             format!("GET /checks/{id}/alerts"),
             format!("GET /checks/{id}/incidents"),
+            format!("GET /checks/{id}/changes"),
             format!("GET /checks/{id}/webhooks"),
             format!("GET /checks/{id}/metrics"),
             format!("GET /checks/{id}/webhook-secret"),

@@ -9,12 +9,14 @@ use pulse_core::models::alert::{Alert, AttemptView, Incident};
 use pulse_core::models::check::{Check, CheckDraft, CheckView, Status};
 use pulse_core::models::heartbeat::{Ping as JobPing, PingToken};
 use pulse_core::models::ids::{
-    AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, Region,
+    AlertId, AttemptId, ChangeId, CheckId, DeliveryId, IncidentId, ProjectId, Region,
 };
 use pulse_core::models::job::{Job, RunResult, VersionedSpec};
 use pulse_core::models::run::Run;
 use pulse_core::models::schedule::Slot;
 use pulse_core::models::secret::{Secret, SecretName};
+use pulse_core::models::traits::{self, TraitKind};
+use pulse_core::ports::changes::ChangeLog;
 use pulse_core::ports::checks::{
     AlertLog, Change, CheckFilter, CheckStore, Creation, IdempotencyKey, RunNow,
 };
@@ -68,6 +70,7 @@ impl Fake {
             secrets: fake.clone(),
             secret_keys: SecretKeys::default(),
             alerts: fake.clone(),
+            changes: fake.clone(),
             history: fake.clone(),
             clock: fake.clone(),
             dispatch: fake.clone(),
@@ -243,6 +246,19 @@ impl AlertLog for Fake {
         _now: Slot,
     ) -> StoreResult<bool> {
         self.or(false).await
+    }
+}
+
+#[async_trait]
+impl ChangeLog for Fake {
+    async fn changes(
+        &self,
+        _project: ProjectId,
+        _check: Option<CheckId>,
+        _kind: Option<TraitKind>,
+        _page: Page<ChangeId>,
+    ) -> StoreResult<Vec<traits::Change>> {
+        self.or(Vec::new()).await
     }
 }
 

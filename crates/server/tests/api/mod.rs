@@ -4,6 +4,7 @@
 //! `crate::PROFILE`, so that the whole suite holds for each.
 
 mod all_checks;
+mod changes;
 mod checks;
 pub mod client;
 mod document;

@@ -34,6 +34,7 @@ impl World {
             secrets: stores.stores.secrets.clone(),
             secret_keys: a_key(),
             alerts: stores.stores.alerts.clone(),
+            changes: stores.stores.changes.clone(),
             history: stores.stores.history.clone(),
             clock: stores.stores.clock.clone(),
             dispatch: stores.stores.dispatch.clone(),

@@ -16,7 +16,13 @@ const MOST_TRIED: usize = 8;
 
 /// One address or more, in the order in which they are worth trying.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Addresses(Inner);
+pub struct Addresses {
+    known: Inner,
+    /// How many of them are tried.
+    tried: usize,
+    /// For how many seconds the answer may still be kept.
+    ttl: Option<u32>,
+}
 
 // A literal is the usual case in a private network, and should cost no allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +33,7 @@ enum Inner {
 
 impl Addresses {
     pub(super) const fn one(address: IpAddr) -> Self {
-        Self(Inner::One(address))
+        Self { known: Inner::One(address), tried: MOST, ttl: None }
     }
 
     /// IPv6 and IPv4 by turns, IPv6 first (RFC 8305, section 4), sixteen at most; `None` when there
@@ -36,8 +42,13 @@ impl Addresses {
         let (v6, v4): (Vec<_>, Vec<_>) = all.into_iter().partition(IpAddr::is_ipv6);
         let turns = 0..v6.len().max(v4.len());
         let both = turns.flat_map(|turn| [v6.get(turn), v4.get(turn)]).flatten().copied();
-        let chosen: Vec<_> = both.take(MOST).collect();
-        (!chosen.is_empty()).then_some(Self(Inner::Several(chosen)))
+        let known: Vec<_> = both.take(MOST).collect();
+        (!known.is_empty()).then_some(Self { known: Inner::Several(known), tried: MOST, ttl: None })
+    }
+
+    /// The same, as they came from a name server.
+    pub(super) fn for_seconds(self, ttl: Option<u32>) -> Self {
+        Self { ttl, ..self }
     }
 
     /// Those of one family.
@@ -50,15 +61,10 @@ impl Addresses {
             IpFamily::V4 => address.is_ipv4(),
             IpFamily::V6 => address.is_ipv6(),
         };
-        if family.is_usual() || self.as_slice().iter().all(wanted) {
+        if family.is_usual() {
             return Ok(self);
         }
-        let left: Vec<_> = self.as_slice().iter().copied().filter(wanted).collect();
-        if left.is_empty() {
-            Err(ResolveError::NoneOfFamily(family))
-        } else {
-            Ok(Self(Inner::Several(left)))
-        }
+        self.only(wanted).ok_or(ResolveError::NoneOfFamily(family))
     }
 
     /// Those that may be reached.
@@ -66,27 +72,20 @@ impl Addresses {
     /// # Errors
     /// [`ResolveError::Forbidden`] when none may.
     pub(super) fn permitted(self, policy: &AddressPolicy) -> Result<Self, ResolveError> {
-        if self.as_slice().iter().all(|address| policy.permits(*address)) {
-            return Ok(self);
-        }
-        let permitted = self.as_slice().iter().copied().filter(|it| policy.permits(*it));
-        let permitted: Vec<_> = permitted.collect();
-        if permitted.is_empty() {
-            Err(ResolveError::Forbidden)
-        } else {
-            Ok(Self(Inner::Several(permitted)))
-        }
+        self.only(|address| policy.permits(*address)).ok_or(ResolveError::Forbidden)
     }
 
-    /// The first of them, eight at most: those that are worth trying one after the other.
-    pub(super) fn few(self) -> Self {
-        match self.0 {
-            Inner::Several(mut all) => {
-                all.truncate(MOST_TRIED);
-                Self(Inner::Several(all))
-            }
-            one @ Inner::One(_) => Self(one),
+    fn only(self, wanted: impl Fn(&IpAddr) -> bool) -> Option<Self> {
+        if self.all().iter().all(&wanted) {
+            return Some(self);
         }
+        let left: Vec<_> = self.all().iter().copied().filter(wanted).collect();
+        (!left.is_empty()).then_some(Self { known: Inner::Several(left), ..self })
+    }
+
+    /// The first of them, eight at most, are those that are worth trying one after the other.
+    pub(super) fn few(self) -> Self {
+        Self { tried: MOST_TRIED, ..self }
     }
 
     /// Each by itself, in the same order.
@@ -94,10 +93,24 @@ impl Addresses {
         self.as_slice().iter().copied().map(Self::one)
     }
 
-    /// The addresses; never empty.
+    /// Those that are tried; never empty.
     #[must_use]
     pub fn as_slice(&self) -> &[IpAddr] {
-        match &self.0 {
+        let all = self.all();
+        &all[..all.len().min(self.tried)]
+    }
+
+    /// For how many seconds the answer of a name server may still be kept, as this process keeps it: a
+    /// minute at most. `None` where none was asked.
+    #[must_use]
+    pub const fn ttl(&self) -> Option<u32> {
+        self.ttl
+    }
+
+    /// All that are known.
+    #[must_use]
+    pub fn all(&self) -> &[IpAddr] {
+        match &self.known {
             Inner::One(address) => slice::from_ref(address),
             Inner::Several(addresses) => addresses,
         }

@@ -112,7 +112,11 @@ impl Names {
         }
         let (v6, v4) = self.ask_both(name).await;
         let found = [&v6, &v4].into_iter().flatten().flatten().flat_map(addresses);
-        Addresses::by_turns(found).ok_or_else(|| self.explain(v4, v6))
+        let ttl = [&v6, &v4].into_iter().flatten().flatten().filter_map(ttl).min();
+        match Addresses::by_turns(found) {
+            Some(found) => Ok(found.for_seconds(ttl)),
+            None => Err(self.explain(v4, v6)),
+        }
     }
 
     /// Both families at once. IPv6 that is late is done without, because some name servers never
@@ -177,6 +181,11 @@ type Answer = Option<Result<Lookup, NetError>>;
 
 fn addresses(lookup: &Lookup) -> impl Iterator<Item = IpAddr> {
     lookup.answers().iter().filter_map(|record| record.data.ip_addr())
+}
+
+/// For how long the answer may still be kept.
+fn ttl(lookup: &Lookup) -> Option<u32> {
+    lookup.answers().iter().map(|record| record.ttl).min()
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ fn saw(status: Option<u16>, ended: Result<(), ProbeFailure>) -> Sight {
         address: None,
         error: None,
         evidence: None,
+        traits: None,
     };
     Sight { observation, notes: Notes::default(), ended, among: None }
 }

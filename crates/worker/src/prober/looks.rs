@@ -136,6 +136,7 @@ fn unseen(reason: &str) -> (Outcome, Observation) {
         address: None,
         error: Some(reason.to_owned()),
         evidence: None,
+        traits: None,
     };
     (Outcome::Inconclusive(InconclusiveReason::NoSpec), observation)
 }

@@ -15,6 +15,7 @@ mod headers;
 mod http;
 mod http2;
 mod icmp;
+mod leaves;
 mod log_in;
 mod mysql;
 mod notes;
@@ -57,6 +58,7 @@ pub(crate) use notes::is_secret;
 use crate::egress::{Egress, Way};
 use crate::judge::{Among, Expectations};
 use http::{HttpProbe, PreparedHttp};
+use leaves::Leaves;
 use tokens::{Client, Tokens};
 use trace::Trace;
 
@@ -187,6 +189,7 @@ fn other(target: Target, spec: &ProbeSpec) -> Result<Box<dyn Probe>, PrepareErro
 pub struct Probes {
     http: HttpProbe,
     tokens: Tokens,
+    leaves: Leaves,
 }
 
 impl Probes {
@@ -209,7 +212,11 @@ impl Probes {
             Some(host) => {
                 Box::pin(everywhere::look(self, (egress, way), (target, host), trace)).await
             }
-            None => self.look_along((egress, way), target, trace).await,
+            None => {
+                let mut sight = self.look_along((egress, way), target, trace).await;
+                sight.observation.traits = sight.notes.traits(&self.leaves);
+                sight
+            }
         }
     }
 

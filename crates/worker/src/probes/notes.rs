@@ -4,6 +4,7 @@
 //! or written anew before somebody asks.
 
 use std::borrow::Cow;
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,13 +13,15 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, Version};
 use pulse_core::models::evidence::{Answer, Certificate, Evidence};
 use pulse_core::models::text::{tame, tame_line};
+use pulse_core::models::traits::{self, Traits};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConnection, ProtocolVersion, SupportedCipherSuite};
 
 use super::certificate;
 use super::http::{Mark, Taken};
+use super::leaves::Leaves;
 use super::tokens::Token;
-use crate::egress::Presented;
+use crate::egress::{Addresses, Presented};
 use crate::scrub::Scrub;
 
 /// More of a `Location` is not shown; a check's own address may be as long.
@@ -57,12 +60,25 @@ pub struct Notes {
     redirects: u8,
     reply: Reply,
     answers: Vec<Answer>,
+    /// What the name of the host resolved to.
+    resolved: Option<Addresses>,
     facts: Vec<(Cow<'static, str>, String)>,
     /// For as long as what is kept of the reply.
     room: Taken,
     mark: Option<Mark>,
     /// What the look asks with.
     token: Option<Arc<Token>>,
+    /// What was picked up before the look was led elsewhere: of the first name, and of the first server
+    /// in TLS.
+    first: First,
+    /// Where it was led to in the end.
+    led_to: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct First {
+    resolved: Option<Addresses>,
+    presented: Option<Presented>,
 }
 
 /// What came back, in the pieces in which it came.
@@ -89,9 +105,22 @@ impl Notes {
     }
 
     pub(super) fn redirected(&mut self) {
-        let redirects = self.redirects.saturating_add(1);
-        let (room, mark, token) = (self.room.take(), self.mark.take(), self.token.take());
-        *self = Self { redirects, room, mark, token, ..Self::default() };
+        let Self { redirects, first, resolved, presented, room, mark, token, .. } = mem::take(self);
+        let presented = (!presented.chain().is_empty()).then_some(presented);
+        let first = First {
+            resolved: first.resolved.or(resolved),
+            presented: first.presented.or(presented),
+        };
+        let redirects = redirects.saturating_add(1);
+        *self = Self { redirects, room, mark, token, first, ..Self::default() };
+    }
+
+    pub(super) fn led_to(&mut self, address: &str) {
+        self.led_to = Some(tame_line(address, LONGEST_LOCATION));
+    }
+
+    pub(super) fn resolved(&mut self, name: Option<&Addresses>) {
+        self.resolved = name.cloned();
     }
 
     /// A piece of what comes back was read.
@@ -201,10 +230,44 @@ impl Notes {
             headers: self.headers().map(shown).unwrap_or_default(),
             reply: (!self.reply.pieces.is_empty()).then(|| self.reply.start()),
             reply_bytes: (!self.reply.pieces.is_empty()).then_some(self.reply.bytes),
-            answers: self.answers.iter().take(MOST_ANSWERS).cloned().collect(),
+            answers: self.all_answers(),
             facts: self.facts.iter().map(told).collect(),
             ..Evidence::default()
         }
+    }
+
+    /// What may change between runs, as far as it was seen.
+    pub(super) fn traits(&self, leaves: &Leaves) -> Option<Box<Traits>> {
+        let resolved = self.first.resolved.as_ref().or(self.resolved.as_ref());
+        let presented = self.first.presented.as_ref().unwrap_or(&self.presented);
+        let location = self.led_to.clone().or_else(|| self.location());
+        let redirect = location.map(|location| {
+            let mut redirect = traits::redirect(&location);
+            if let Some(scrub) = self.scrub() {
+                scrub.clean_text(&mut redirect);
+            }
+            redirect
+        });
+        let seen = Traits {
+            addresses: resolved.map(|it| traits::addresses(it.all())).unwrap_or_default(),
+            certificate: presented.chain().first().and_then(|der| leaves.read(der)),
+            redirect: redirect.filter(|redirect| !redirect.is_empty()),
+        };
+        (!seen.is_empty()).then(|| Box::new(seen))
+    }
+
+    /// What was asked of a name server, or else what one said of the host.
+    fn all_answers(&self) -> Vec<Answer> {
+        let of_host = self.resolved.as_ref().filter(|_| self.answers.is_empty());
+        let of_host = of_host.and_then(|it| Some((it.all(), it.ttl()?)));
+        let of_host = of_host.into_iter().flat_map(|(all, ttl)| {
+            all.iter().map(move |address| Answer {
+                record: if address.is_ipv4() { "A" } else { "AAAA" }.to_owned(),
+                value: address.to_string(),
+                ttl,
+            })
+        });
+        self.answers.iter().cloned().chain(of_host).take(MOST_ANSWERS).collect()
     }
 
     fn location(&self) -> Option<String> {

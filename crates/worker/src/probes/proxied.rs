@@ -21,7 +21,7 @@ pub(super) async fn connect(
 ) -> Result<Connection, ProbeFailure> {
     let behind = egress.resolve_behind_proxy(host, trace.waiting()).await;
     let behind = behind.map_err(|error| failures::resolve(&error))?;
-    trace.resolved(behind.is_some() && matches!(host, Host::Domain(_)));
+    trace.resolved(behind.as_ref().filter(|_| matches!(host, Host::Domain(_))));
     trace.tunnels_through(proxy);
     let at = egress.resolve_proxy(proxy, trace.waiting()).await;
     let at = at.map_err(|error| failures::resolve(&error).about_proxy())?;

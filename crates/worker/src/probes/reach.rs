@@ -34,7 +34,7 @@ pub(super) async fn connect(
     }
     let addresses =
         egress.resolve(host, trace.waiting()).await.map_err(|error| failures::resolve(&error))?;
-    trace.resolved(matches!(host, Host::Domain(_)));
+    trace.resolved(named(host, &addresses));
     let connected = egress.connect(&addresses, port, trace.waiting()).await;
     let (stream, address) = connected.map_err(|error| failures::connect(&error))?;
     trace.connected(address);
@@ -50,8 +50,13 @@ pub(super) async fn places(
 ) -> Result<Vec<Place>, ProbeFailure> {
     let addresses =
         egress.resolve(host, trace.waiting()).await.map_err(|error| failures::resolve(&error))?;
-    trace.resolved(matches!(host, Host::Domain(_)));
+    trace.resolved(named(host, &addresses));
     Ok(addresses.one_by_one().map(|address| (address, port)).collect())
+}
+
+/// What a name resolved to; a literal had nothing to be resolved.
+fn named<'a>(host: &Host<String>, addresses: &'a Addresses) -> Option<&'a Addresses> {
+    matches!(host, Host::Domain(_)).then_some(addresses)
 }
 
 /// Encrypts a connection for HTTP, with the server verified as `name` and the phase written down.

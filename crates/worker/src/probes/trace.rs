@@ -17,7 +17,7 @@ use super::ProbeFailure;
 use super::http::{Mark, Taken};
 use super::notes::Notes;
 use super::tokens::Token;
-use crate::egress::{Presented, Proxy, Waiting};
+use crate::egress::{Addresses, Presented, Proxy, Waiting};
 
 /// What a run is doing. Shown as the end of "timed out while …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,10 +164,16 @@ impl Trace {
         self.step
     }
 
-    /// The addresses are known; a literal had nothing to be resolved.
-    pub(super) fn resolved(&mut self, by_name: bool) {
+    /// The addresses are known; those of a name are told.
+    pub(super) fn resolved(&mut self, name: Option<&Addresses>) {
         let took = self.next(Step::Connect);
-        self.seen.phases.dns_us = by_name.then_some(took);
+        self.seen.phases.dns_us = name.map(|_| took);
+        self.notes.resolved(name);
+    }
+
+    /// Where the redirects that were followed have led to in the end.
+    pub(super) fn led_to(&mut self, address: &str) {
+        self.notes.led_to(address);
     }
 
     pub(super) fn connected(&mut self, address: IpAddr) {

@@ -4,6 +4,7 @@
 
 mod asserting;
 mod bodies;
+mod changing;
 mod closely;
 mod connecting;
 mod daemon;

@@ -136,6 +136,7 @@ fn seen(began: Slot, error: Option<String>, evidence: Option<Evidence>) -> Obser
         address: None,
         error,
         evidence: evidence.map(Box::new),
+        traits: None,
     }
 }
 

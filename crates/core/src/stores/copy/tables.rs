@@ -35,7 +35,7 @@ use Kind::{Bytes, Flag, Id, Json, Plain, Time};
 /// All of them but the history on its way, which has arrived by then, and `listening`: where a copy
 /// goes, nobody has been there to hear a ping. `check_regions` comes last:
 /// before it, nothing is due in the target.
-pub const TABLES: [Table; 10] = [
+pub const TABLES: [Table; 12] = [
     Table {
         name: "projects",
         rows: "projects",
@@ -166,6 +166,27 @@ pub const TABLES: [Table; 10] = [
         ],
     },
     Table {
+        name: "traits",
+        rows: "traits",
+        key: &["check_id", "region", "kind"],
+        columns: &[("check_id", Id), ("region", Plain), ("kind", Plain), ("memory", Plain)],
+    },
+    Table {
+        name: "changes",
+        rows: "changes",
+        key: &["id"],
+        columns: &[
+            ("id", Id),
+            ("project_id", Id),
+            ("check_id", Id),
+            ("region", Plain),
+            ("kind", Plain),
+            ("before", Plain),
+            ("after", Plain),
+            ("slot", Plain),
+        ],
+    },
+    Table {
         name: "check_regions",
         rows: "health states",
         key: &["check_id", "region"],
@@ -187,6 +208,7 @@ pub const TABLES: [Table; 10] = [
             ("failures", Plain),
             ("failing_since", Plain),
             ("trail", Plain),
+            ("traits", Plain),
         ],
     },
 ];

@@ -160,11 +160,12 @@ pub(super) async fn save(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()> {
         "-- check_regions.save
          UPDATE check_regions AS r SET
              next_slot = n.next_slot, out_slot = n.out_slot, out_until = n.out_until, last_slot = n.last_slot,
-             state = n.state, failures = n.failures, failing_since = n.failing_since, trail = n.trail
+             state = n.state, failures = n.failures, failing_since = n.failing_since, trail = n.trail,
+             traits = n.traits
          FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                     $7::text[], $8::int[], $9::bigint[], $10::text[])
+                     $7::text[], $8::int[], $9::bigint[], $10::text[], $11::bigint[])
               AS n (check_id, region, next_slot, out_slot, out_until, last_slot,
-                    state, failures, failing_since, trail)
+                    state, failures, failing_since, trail, traits)
          WHERE r.check_id = n.check_id AND r.region = n.region",
     )
     .bind(&c.check_id)
@@ -177,6 +178,7 @@ pub(super) async fn save(tx: &mut Tx, rows: &[CheckRegion]) -> StoreResult<()> {
     .bind(&c.failures)
     .bind(&c.since)
     .bind(&c.trail)
+    .bind(&c.traits)
     .execute(&mut **tx)
     .await
     .map_err(error)?;
@@ -198,6 +200,7 @@ struct Columns<'a> {
     failures: Vec<i32>,
     since: Vec<Option<i64>>,
     trail: Vec<Option<String>>,
+    traits: Vec<Option<i64>>,
 }
 
 impl<'a> Columns<'a> {
@@ -213,6 +216,7 @@ impl<'a> Columns<'a> {
             failures: Vec::with_capacity(n),
             since: Vec::with_capacity(n),
             trail: Vec::with_capacity(n),
+            traits: Vec::with_capacity(n),
         }
     }
 
@@ -227,5 +231,6 @@ impl<'a> Columns<'a> {
         self.failures.push(i32::try_from(row.health.failures).unwrap_or(i32::MAX));
         self.since.push(row.health.failing_since.map(|s| s.0));
         self.trail.push(trail_text(&row.health.trail));
+        self.traits.push(row.marks.stored());
     }
 }

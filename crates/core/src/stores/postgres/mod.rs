@@ -4,6 +4,7 @@
 //! (`statement_timeout`), and behind them, for a server that cannot even say so, those of `pool`.
 
 mod alert_log;
+mod changes;
 mod check_regions;
 mod checks;
 mod copying;

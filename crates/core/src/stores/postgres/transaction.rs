@@ -1,5 +1,7 @@
 //! The statements of one transaction, each beside its table.
 
-use super::{STORE, Tx, check_regions, checks, error, heartbeats, incidents, outbox, secrets};
+use super::{
+    STORE, Tx, changes, check_regions, checks, error, heartbeats, incidents, outbox, secrets,
+};
 
 crate::stores::sql::transaction::state_tx!();

@@ -4,6 +4,7 @@
 //! always taken in the same order, heartbeats before regions before checks, so that claims, recordings
 //! and edits never deadlock where several writers are let in.
 
+pub(super) mod changes;
 pub(super) mod checks;
 pub(super) mod clock;
 pub(super) mod deliveries;
@@ -29,6 +30,7 @@ use crate::models::heartbeat::{Listening, PingToken};
 use crate::models::ids::{AlertId, BatchId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
 use crate::models::schedule::{Reach, Slot};
 use crate::models::secret::SecretName;
+use crate::models::traits::{Change, Memory, TraitKind};
 use crate::ports::checks::IdempotencyKey;
 use crate::ports::secrets::{Referring, SealedSecret};
 use crate::ports::{StoreError, StoreResult};
@@ -62,6 +64,14 @@ pub(super) struct NewDelivery {
     pub id: DeliveryId,
     pub channel: String,
     pub body: String,
+}
+
+/// What a region remembers of a kind of trait.
+pub(super) struct Remembered {
+    pub check: CheckId,
+    pub region: Region,
+    pub kind: TraitKind,
+    pub memory: Memory,
 }
 
 /// A request that was served before: the hash of its body, and its check.
@@ -164,6 +174,14 @@ pub(super) trait StateTx: Send + Sized {
         raised: &[Raised],
         now: Slot,
     ) -> StoreResult<()>;
+
+    /// What these regions remember; what this version cannot read is left out. They must be locked.
+    async fn memories(
+        &mut self,
+        wanted: &BTreeSet<(CheckId, &str)>,
+    ) -> StoreResult<Vec<Remembered>>;
+    async fn save_memories(&mut self, memories: &[&Remembered]) -> StoreResult<()>;
+    async fn insert_changes(&mut self, changes: &[Change]) -> StoreResult<()>;
 
     async fn insert_batch(&mut self, id: BatchId, rows: &[u8], row_count: usize)
     -> StoreResult<()>;

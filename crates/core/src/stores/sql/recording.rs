@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::changes::{self, Sighting};
 use super::{StateTx, incidents, outbox};
 use crate::crash::{Point, crash_point};
 use crate::models::check_region::{CheckRegion, Settled};
@@ -51,6 +52,7 @@ pub struct Batch {
     rows: Vec<CheckRegion>,
     runs: Vec<Run>,
     moved: Vec<Moved>,
+    sightings: Vec<Sighting>,
     /// Regions of this batch that were down before it.
     were_down: Vec<(CheckId, Region)>,
     recorded: Recorded,
@@ -104,8 +106,10 @@ impl Batch {
         crash_point(Point::RecorderSaved);
         let edges = edges(tx, self).await?;
         let changed = incidents::apply(tx, edges, now).await?;
+        let changes = changes::apply(tx, &self.sightings).await?;
         outbox::seal(tx, &self.runs).await?;
-        Ok(Recorded { opened: changed.opened, resolved: changed.resolved, ..self.recorded })
+        let (opened, resolved) = (changed.opened, changed.resolved);
+        Ok(Recorded { opened, resolved, changes, ..self.recorded })
     }
 
     fn settle(&mut self, row: &mut CheckRegion, result: &RunResult) -> bool {
@@ -114,6 +118,7 @@ impl Batch {
         };
         let seen = result.observation.as_ref();
         self.add(row, settled, seen.and_then(|seen| seen.error.clone()));
+        self.sight(row, result);
         true
     }
 
@@ -134,6 +139,21 @@ impl Batch {
             });
         }
         self.runs.extend(settled.runs);
+    }
+
+    fn sight(&mut self, row: &mut CheckRegion, result: &RunResult) {
+        let seen = result.observation.as_ref().and_then(|seen| seen.traits.as_deref());
+        let Some(seen) = seen else { return };
+        let others = row.marks.take(seen).into_iter().map(|(kind, is_known)| Sighting {
+            project: row.project_id,
+            check: row.check_id,
+            region: row.region.clone(),
+            slot: result.slot,
+            kind,
+            seen: seen.only(kind),
+            is_known,
+        });
+        self.sightings.extend(others);
     }
 }
 

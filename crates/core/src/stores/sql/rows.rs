@@ -1,21 +1,26 @@
 //! Rows as both dialects select them, and what they mean.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::Value;
 use sqlx::error::BoxDynError;
 use sqlx::types::Json;
 use sqlx::{Database, Decode, FromRow, Postgres, Sqlite, Type};
 use uuid::Uuid;
 
+use super::Remembered;
 use crate::models::alert::{
     Alert, AlertKind, AttemptReportView, AttemptView, DeliveryState, Incident, Resolution,
 };
 use crate::models::check::{Check, CheckConfig, CheckView, Status};
 use crate::models::check_region::CheckRegion;
 use crate::models::health::{Health, State, Thresholds, Trail};
-use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
+use crate::models::ids::{
+    AlertId, AttemptId, ChangeId, CheckId, DeliveryId, IncidentId, ProjectId, Region,
+};
 use crate::models::ledger::{Ledger, Outstanding};
 use crate::models::schedule::{Schedule, Slot};
+use crate::models::traits::{Change, Marks, TraitKind};
 use crate::stores::sql::heartbeats::WaitingRow;
 
 /// What in a row this version cannot read.
@@ -136,7 +141,7 @@ macro_rules! region_columns {
     () => {
         "check_id, region, project_id, version, interval_ms, timeout_ms,
          threshold, alert_window, recovery, next_slot, out_slot, out_until, last_slot,
-         state, failures, failing_since, trail"
+         state, failures, failing_since, trail, traits"
     };
 }
 pub(in crate::stores) use region_columns;
@@ -160,6 +165,7 @@ pub struct RegionRow {
     failures: i32,
     failing_since: Option<i64>,
     trail: Option<String>,
+    traits: Option<i64>,
 }
 
 impl TryFrom<RegionRow> for CheckRegion {
@@ -192,6 +198,7 @@ impl TryFrom<RegionRow> for CheckRegion {
                 failing_since: row.failing_since.map(Slot),
                 trail: row.trail.as_deref().map(trail).unwrap_or_default(),
             },
+            marks: Marks::read(row.traits),
         })
     }
 }
@@ -282,6 +289,64 @@ impl TryFrom<AlertRow> for Alert {
 
 fn kind(word: &str) -> Result<AlertKind, Unreadable> {
     AlertKind::parse(word).ok_or(Unreadable("an alert's kind"))
+}
+
+/// What a region remembers; what this version cannot read is remembered anew.
+#[derive(FromRow)]
+pub struct MemoryRow {
+    check_id: Uuid,
+    region: String,
+    kind: String,
+    memory: String,
+}
+
+impl MemoryRow {
+    /// `None` for what cannot be read.
+    pub fn read(self) -> Option<Remembered> {
+        Some(Remembered {
+            check: CheckId(self.check_id),
+            region: Region::parse(&self.region)?,
+            kind: TraitKind::parse(&self.kind)?,
+            memory: serde_json::from_str(&self.memory).ok()?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub struct ChangeRow {
+    id: Uuid,
+    project_id: Uuid,
+    check_id: Uuid,
+    region: String,
+    kind: String,
+    before: String,
+    after: String,
+    slot: i64,
+}
+
+impl TryFrom<ChangeRow> for Change {
+    type Error = Unreadable;
+
+    fn try_from(row: ChangeRow) -> Result<Self, Unreadable> {
+        let traits = |text: &str| {
+            serde_json::from_str(text).map_err(|_no_traits| Unreadable("what was seen of a trait"))
+        };
+        Ok(Self {
+            id: ChangeId(row.id),
+            project_id: ProjectId(row.project_id),
+            check_id: CheckId(row.check_id),
+            region: Region::parse(&row.region).ok_or(Unreadable("a region"))?,
+            kind: TraitKind::parse(&row.kind).ok_or(Unreadable("a kind of trait"))?,
+            before: traits(&row.before)?,
+            after: traits(&row.after)?,
+            slot: Slot(row.slot),
+        })
+    }
+}
+
+/// What is only read by Pulse, as a column holds it.
+pub fn json_text<T: Serialize>(what: &T) -> String {
+    serde_json::to_string(what).unwrap_or_default()
 }
 
 #[derive(FromRow)]

@@ -1,7 +1,7 @@
 //! The way from the shared flows to a dialect's statements, which lie beside their tables.
 
-/// Implements [`super::StateTx`] for a dialect's `Tx`, whose modules `checks`, `check_regions`,
-/// `heartbeats`, `incidents`, `outbox` and `secrets` have the statements. To be called where these, `Tx`, `STORE` and `error`
+/// Implements [`super::StateTx`] for a dialect's `Tx`, whose modules `changes`, `checks`,
+/// `check_regions`, `heartbeats`, `incidents`, `outbox` and `secrets` have the statements. To be called where these, `Tx`, `STORE` and `error`
 /// are in scope.
 macro_rules! state_tx {
     () => {
@@ -16,11 +16,12 @@ macro_rules! state_tx {
         use crate::models::ids::{BatchId, CheckId, IncidentId, ProjectId, Region};
         use crate::models::schedule::{Reach, Slot};
         use crate::models::secret::SecretName;
+        use crate::models::traits::Change;
         use crate::ports::StoreResult;
         use crate::ports::checks::IdempotencyKey;
         use crate::ports::secrets::{Referring, SealedSecret};
         use crate::stores::sql::heartbeats::Locked;
-        use crate::stores::sql::{Earlier, Ending, Opening, Raised, StateTx};
+        use crate::stores::sql::{Earlier, Ending, Opening, Raised, Remembered, StateTx};
 
         #[async_trait]
         impl StateTx for Tx {
@@ -232,6 +233,21 @@ macro_rules! state_tx {
                 now: Slot,
             ) -> StoreResult<()> {
                 incidents::insert_alerts(self, kind, raised, now).await
+            }
+
+            async fn memories(
+                &mut self,
+                wanted: &BTreeSet<(CheckId, &str)>,
+            ) -> StoreResult<Vec<Remembered>> {
+                changes::memories(self, wanted).await
+            }
+
+            async fn save_memories(&mut self, memories: &[&Remembered]) -> StoreResult<()> {
+                changes::save_memories(self, memories).await
+            }
+
+            async fn insert_changes(&mut self, changes: &[Change]) -> StoreResult<()> {
+                changes::insert(self, changes).await
             }
 
             async fn insert_batch(

@@ -132,6 +132,7 @@ pub(super) async fn save(tx: &mut Tx, regions: &[CheckRegion]) -> StoreResult<()
             json!(row.health.failures),
             json!(row.health.failing_since.map(|slot| slot.0)),
             json!(trail_text(&row.health.trail)),
+            json!(row.marks.stored()),
         ]
     });
     let done = sqlx::query(
@@ -139,7 +140,7 @@ pub(super) async fn save(tx: &mut Tx, regions: &[CheckRegion]) -> StoreResult<()
          UPDATE check_regions AS r SET
              next_slot = n.value ->> 2, out_slot = n.value ->> 3, out_until = n.value ->> 4,
              last_slot = n.value ->> 5, state = n.value ->> 6, failures = n.value ->> 7,
-             failing_since = n.value ->> 8, trail = n.value ->> 9
+             failing_since = n.value ->> 8, trail = n.value ->> 9, traits = n.value ->> 10
          FROM jsonb_each(?1) AS n
          WHERE r.check_id = unhex(n.value ->> 0) AND r.region = n.value ->> 1",
     )

@@ -5,6 +5,7 @@
 //! blobs of 16 bytes; instants are integers, milliseconds since the Unix epoch.
 
 mod alert_log;
+mod changes;
 mod check_regions;
 mod checks;
 mod copying;

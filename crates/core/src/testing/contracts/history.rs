@@ -28,6 +28,7 @@ fn a_run(check: CheckId, slot: Slot, outcome: Outcome, total_us: u32) -> Run {
         address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
         error: (outcome != Outcome::Ok).then(|| "refused".to_owned()),
         evidence: None,
+        traits: None,
     };
     Run {
         project_id: PROJECT,
@@ -129,6 +130,7 @@ pub async fn every_kind_of_run_comes_back_as_it_was(history: &dyn History) {
             address: addresses[number as usize % addresses.len()],
             error: errors[number as usize % errors.len()].clone(),
             evidence: evidence[number as usize % evidence.len()].clone(),
+            traits: None,
         };
         let run = Run { attempt: 1 + number % 3, ..a_run(check, at, *outcome, 0) };
         runs.push(match outcome {

@@ -48,7 +48,7 @@ impl Dns {
             return reach::places(egress, host, *port, trace).await;
         }
         let servers = egress.name_servers().map_err(|error| failures::resolve(&error))?;
-        trace.resolved(false);
+        trace.resolved(None);
         Ok(servers)
     }
 

@@ -82,6 +82,9 @@ impl HttpProbe {
             pointer = Box::pin(self.ask(egress, &hop, manner, trace)).await?;
             from = Some(hop);
         }
+        if let Some(last) = from.and_then(|hop| hop.leads_on) {
+            trace.led_to(last.as_str());
+        }
         Ok(())
     }
 

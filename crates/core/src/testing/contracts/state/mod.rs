@@ -2,6 +2,7 @@
 //!
 //! Each takes stores of its own, with the clock in the test's hand.
 
+mod changes;
 mod checks;
 mod deliveries;
 mod health;
@@ -11,6 +12,7 @@ mod ledger;
 mod outbox;
 mod secrets;
 
+pub use changes::*;
 pub use checks::*;
 pub use deliveries::*;
 pub use health::*;
