@@ -5,10 +5,11 @@ use std::cell::OnceCell;
 
 use http::HeaderValue;
 use pulse_core::models::assertion::{Observed, Phase, Seen, Source, Subject};
+use pulse_core::models::evidence::is_secret;
 use pulse_core::models::run::{Observation, Phases};
 use serde_json::Value;
 
-use crate::probes::{Notes, Sight, is_secret};
+use crate::probes::{Notes, Sight};
 
 /// See the module. What came back is put together and parsed once, if it is asked for.
 pub(crate) struct Sighting<'a> {

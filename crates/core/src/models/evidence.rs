@@ -11,6 +11,22 @@ use super::run::Detail;
 
 const DAY_SECONDS: i64 = 86_400;
 
+/// Headers whose values let whoever reads them pass for somebody else.
+const SECRET_HEADERS: [&str; 6] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "authentication-info",
+    "x-api-key",
+];
+
+/// Whether the value of a header, its name in lower case, is told to nobody.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    SECRET_HEADERS.contains(&name)
+}
+
 /// See the module. What was not seen is empty, and is left out where this is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

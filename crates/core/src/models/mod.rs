@@ -42,6 +42,7 @@ pub mod backoff;
 pub mod check;
 pub mod check_region;
 pub mod command_line;
+pub mod curl;
 pub mod evidence;
 pub mod expected_status;
 pub mod health;

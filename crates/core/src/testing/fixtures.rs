@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::models::check::{Check, CheckDraft};
+use crate::models::evidence::Evidence;
 use crate::models::ids::{CheckId, ProjectId};
 use crate::models::job::{Job, RunResult};
 use crate::models::run::{FailClass, Observation, Outcome, Phases};
@@ -127,6 +128,15 @@ impl ResultBuilder {
         self.0.outcome = Outcome::Degraded;
         if let Some(seen) = &mut self.0.observation {
             seen.error = Some("took 900 ms, expected at most 500".into());
+        }
+        self
+    }
+
+    /// This was picked up.
+    #[must_use]
+    pub fn keeping(mut self, evidence: Evidence) -> Self {
+        if let Some(seen) = &mut self.0.observation {
+            seen.evidence = Some(evidence.into());
         }
         self
     }

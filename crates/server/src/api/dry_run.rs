@@ -61,6 +61,7 @@ async fn dry_run(
             detail: "cannot be tried out: Pulse waits for the job, and looks at nothing".to_owned(),
         }]));
     }
+    let asked = draft.config.probe.clone();
     let probe = with_sealed(&api, draft.config.probe).await?;
     let region = draft.config.regions.first().cloned().unwrap_or_default();
     let Ok(_place) = PLACES.try_acquire() else {
@@ -73,7 +74,7 @@ async fn dry_run(
         Instant::now() + Duration::from_millis((look_ms + PICKED_UP_MS + HANDED_IN_MS).into());
     while Instant::now() < waits_until {
         if let Some(result) = api.dry_runs.take(id).await? {
-            return Ok(Json(run(result).into()));
+            return Ok(Json(RunBody::of(run(result), &asked)));
         }
         tokio::time::sleep(ASKING).await;
     }

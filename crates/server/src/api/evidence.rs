@@ -38,6 +38,18 @@ pub(super) struct EvidenceBody {
     facts: Vec<FactBody>,
     /// The assertions, with what was observed.
     assertions: Vec<EvaluatedBody>,
+    /// Of http and https: a command line for a POSIX shell that asks the same, by curl, of the address that was
+    /// reached. Secrets stay references, or are `***`; what curl cannot be told is said in a comment at its end.
+    /// `null` when the check has changed since.
+    #[schema(example = "curl --include --globoff --noproxy '*' --http1.1 https://shop.example/")]
+    curl: Option<String>,
+}
+
+impl EvidenceBody {
+    /// The same, with the command that asks what a run asked.
+    pub(super) fn with_curl(self, curl: Option<String>) -> Self {
+        Self { curl, ..self }
+    }
 }
 
 /// A certificate; it is shown as it is, and nobody has verified it here.
@@ -131,6 +143,7 @@ impl From<Evidence> for EvidenceBody {
             answers: seen.answers.into_iter().map(AnswerBody::from).collect(),
             facts: seen.facts.into_iter().map(|(name, value)| FactBody { name, value }).collect(),
             assertions: seen.assertions.into_iter().map(EvaluatedBody::from).collect(),
+            curl: None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use pulse_core::models::curl;
+use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{Detail, FailClass, Outcome, Phases, Run};
 use pulse_core::models::schedule::Slot;
 use pulse_core::ports::history::RunsOf;
@@ -161,6 +163,23 @@ impl From<Run> for RunBody {
     }
 }
 
+impl RunBody {
+    /// A run of a check as `probe` describes it.
+    pub(super) fn of(run: Run, probe: &ProbeSpec) -> Self {
+        let curl = curl_of(&run, probe);
+        let mut body = Self::from(run);
+        body.evidence = body.evidence.map(|evidence| evidence.with_curl(curl));
+        body
+    }
+}
+
+/// A run that was led elsewhere reached the last address, and began at another.
+fn curl_of(run: &Run, probe: &ProbeSpec) -> Option<String> {
+    let seen = run.observation.as_ref()?;
+    let evidence = seen.evidence.as_deref()?;
+    curl::command(probe, seen.address.filter(|_| evidence.redirects == 0))
+}
+
 /// List the runs of a check
 ///
 /// Newest slot first. A run shows up here within a few seconds of its end.
@@ -173,10 +192,15 @@ async fn list_runs(
     OfCheck(id): OfCheck,
     Query(paging): Query<Paging<(Slot, String)>>,
 ) -> Result<Json<List<RunBody>>, ApiError> {
-    api.check(id).await?;
+    let check = api.check(id).await?.check;
     let limit = paging.limit;
     let runs = api.history.runs(RunsOf { project: PROJECT, check: id }, paging.page(0)).await?;
-    Ok(Json(List::of(runs, limit, |run| (run.slot, run.region.to_string()), RunBody::from)))
+    let show = |run: Run| {
+        // What was asked before an edit may have been something else.
+        let is_as_it_is = run.slot.time() >= check.updated_at;
+        if is_as_it_is { RunBody::of(run, &check.config.probe) } else { RunBody::from(run) }
+    };
+    Ok(Json(List::of(runs, limit, |run| (run.slot, run.region.to_string()), show)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What happened to a check, on the real stores: runs, incidents, alerts, webhooks, figures.
 
 use pulse_core::models::alert::{AttemptReport, Settlement};
+use pulse_core::models::evidence::Evidence;
 use serde_json::{Value, json};
 
 use super::world::{World, each};
@@ -232,4 +233,28 @@ async fn figures_count_what_was_observed() {
             buckets.iter().map(|bucket| bucket["start"].as_str().unwrap()).collect();
         assert!(starts.is_sorted() && starts[0] >= figures["from"].as_str().unwrap(), "{starts:?}");
     }
+}
+
+#[tokio::test]
+async fn a_run_is_shown_with_the_command_that_asks_the_same_until_the_check_is_another() {
+    let world = World::new().await;
+    let check = world.a_check(&json!({"headers": {"cookie": "hush"}})).await;
+    let led = Evidence { redirects: 1, ..Evidence::default() };
+    for evidence in [Evidence::default(), led] {
+        world.later_as(60_000, |result| result.failed().keeping(evidence.clone())).await;
+    }
+    let curls = async || {
+        let runs = world.get(&format!("{check}/runs")).await;
+        each(&runs, "evidence").into_iter().map(|it| it["curl"].clone()).collect::<Vec<_>>()
+    };
+
+    let told = curls().await;
+    // Behind them is a slot that was missed between them.
+    let [led, plain, ..] = &*told else { panic!("{told:?}") };
+    let (led, plain) = (led.as_str().unwrap(), plain.as_str().unwrap());
+    assert!(plain.contains("--resolve shop.test:80:127.0.0.1") && !led.contains("--resolve"));
+    assert!(plain.contains("'cookie: ***'") && plain.ends_with(" http://shop.test/"), "{plain}");
+    world.stores.clock.advance(1_000);
+    world.client.tell(&format!("PATCH {check}"), &json!({"method": "HEAD"})).await.good(200);
+    assert!(curls().await.iter().all(Value::is_null));
 }

@@ -53,7 +53,6 @@ use rustls::pki_types::InvalidDnsNameError;
 use url::Host;
 
 pub use notes::Notes;
-pub(crate) use notes::is_secret;
 
 use crate::egress::{Egress, Way};
 use crate::judge::{Among, Expectations};

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::LOCATION;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, Version};
-use pulse_core::models::evidence::{Answer, Certificate, Evidence};
+use pulse_core::models::evidence::{Answer, Certificate, Evidence, is_secret};
 use pulse_core::models::text::{tame, tame_line};
 use pulse_core::models::traits::{self, Traits};
 use rustls::pki_types::CertificateDer;
@@ -35,21 +35,6 @@ const LONGEST_REPLY: usize = 1_024;
 const MOST_CERTIFICATES: usize = 5;
 const MOST_ANSWERS: usize = 50;
 const LONGEST_FACT: usize = 200;
-
-/// Headers whose values let whoever reads them pass for somebody else.
-const SECRET_HEADERS: [&str; 6] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "set-cookie",
-    "authentication-info",
-    "x-api-key",
-];
-
-/// Whether the value of a header, its name in lower case, is told to nobody.
-pub(crate) fn is_secret(name: &str) -> bool {
-    SECRET_HEADERS.contains(&name)
-}
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ mod bodies;
 mod changing;
 mod closely;
 mod connecting;
+mod curl;
 mod daemon;
 mod database;
 mod destinations;
