@@ -63,8 +63,10 @@ fn value_of(spec: &ProbeSpec, name: &SecretName, keys: &SecretKeys) -> Result<St
 mod tests {
     use pulse_core::models::ids::ProjectId;
     use pulse_core::models::secret::Sealed;
+    use pulse_core::models::way::TlsOptions;
 
     use super::*;
+    use crate::probes::Prepared;
 
     const PROJECT: ProjectId = ProjectId::DEFAULT;
 
@@ -96,6 +98,31 @@ mod tests {
         assert_eq!(opened.spec.headers["x-key"], "hush");
         assert_eq!(opened.headers, ["x-key"]);
         assert!(open(&ProbeSpec::at("http://h"), &keys('A')).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_key_is_opened_and_what_it_is_not_is_told_without_it() {
+        let issuer = rcgen::generate_simple_self_signed(["pulse".to_owned()]).unwrap();
+        let name = SecretName::parse("key").unwrap();
+        let target = |key: &str| {
+            let sealed = keys('A').seal(PROJECT, &name, key).unwrap();
+            let tls = TlsOptions {
+                verify: true,
+                ca: None,
+                certificate: Some(issuer.cert.pem()),
+                key: Some(name.reference()),
+            };
+            let spec = ProbeSpec {
+                tls: Some(tls.checked().unwrap().into()),
+                sealed: Some(Sealed::of(PROJECT, [(&name, &*sealed)]).into()),
+                ..ProbeSpec::at("https://h")
+            };
+            Prepared::new(&open(&spec, &keys('A')).unwrap().unwrap().spec).map(drop)
+        };
+
+        assert!(target(&issuer.signing_key.serialize_pem()).is_ok());
+        let told = target("hush").unwrap_err().to_string();
+        assert_eq!(told, "tls must have a private key in PEM in `key`");
     }
 
     #[test]

@@ -28,8 +28,7 @@ pub fn command(spec: &ProbeSpec, reached: Option<IpAddr>) -> Option<String> {
     if url.password().is_some() {
         url.set_password(Some(MASK)).ok()?;
     }
-    let mut line =
-        Line { text: "curl --include --globoff --noproxy '*'".into(), lacks: Vec::new() };
+    let mut line = Line { text: "curl --include --globoff".into(), lacks: Vec::new() };
     line.version(spec, url.scheme() == "https");
     line.way(spec, &url, reached);
     line.request(spec)?;
@@ -87,6 +86,11 @@ impl Line {
         if spec.max_redirects > 0 {
             self.word("--location");
             self.option("--max-redirs", &spec.max_redirects.to_string());
+        }
+        if spec.proxy.is_some() {
+            self.lacks.push("the check's proxy");
+        } else {
+            self.option("--noproxy", "*");
         }
         let Some(tls) = &spec.tls else { return };
         if !tls.verify {
@@ -162,6 +166,7 @@ impl Line {
             Some(Auth::Bearer { token }) => {
                 self.header("authorization", &format!("Bearer {token}"));
             }
+            Some(Auth::Oauth2(_)) => self.lacks.push("the token"),
             None => {}
         }
     }
@@ -212,7 +217,7 @@ mod tests {
     #[test]
     fn a_plain_look_is_a_plain_command() {
         let expected = format!(
-            "curl --include --globoff --noproxy '*' --http1.1 --resolve shop.example:443:192.0.2.7 \
+            "curl --include --globoff --http1.1 --resolve shop.example:443:192.0.2.7 --noproxy '*' \
              --user-agent {USER_AGENT} --header 'accept-encoding: identity' --header 'connection: close' \
              'https://shop.example/?a=1&b=2'"
         );

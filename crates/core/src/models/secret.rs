@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::ids::ProjectId;
 use super::probe_spec::{Auth, ProbeSpec};
+use super::way::TlsOptions;
 
 const OPEN: &str = "{{secret.";
 const CLOSE: &str = "}}";
@@ -24,7 +25,7 @@ const MOST_VALUE_BYTES: usize = 16 * 1024;
 pub const MOST_REFERENCES: usize = 50;
 
 /// Fields of a check whose texts may refer to secrets. All others are shown to people, or logged.
-pub const FIELDS: [&str; 7] = ["headers", "body", "json", "form", "send", "auth", "proxy"];
+pub const FIELDS: [&str; 8] = ["headers", "body", "json", "form", "send", "auth", "proxy", "tls"];
 
 /// What a secret is called: 1 to 64 letters, digits, `_` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -143,7 +144,8 @@ impl ProbeSpec {
         let form = self.form.iter().flat_map(BTreeMap::values).map(|it| ("form", it));
         let auth = self.auth.iter().flat_map(texts_of).map(|it| ("auth", it));
         let proxy = self.proxy.iter().flat_map(|it| it.texts()).map(|it| ("proxy", it));
-        let all = headers.chain(texts).chain(json).chain(form).chain(auth).chain(proxy);
+        let tls = self.tls.iter().filter_map(|tls| Some(("tls", tls.key.as_ref()?)));
+        let all = headers.chain(texts).chain(json).chain(form).chain(auth).chain(proxy).chain(tls);
         for (field, text) in all {
             for name in names(text) {
                 found.entry(name).or_insert(field);
@@ -173,6 +175,10 @@ impl ProbeSpec {
                 Auth::Oauth2(client) => Auth::Oauth2(Box::new(client.with_texts(filled))),
             }),
             proxy: self.proxy.as_ref().map(|proxy| Box::new(proxy.with_texts(filled))),
+            tls: self.tls.as_ref().map(|tls| {
+                let key = tls.key.as_ref().map(filled);
+                TlsOptions { key, ..TlsOptions::clone(tls) }.into()
+            }),
             sealed: None,
             ..self.clone()
         }

@@ -8,6 +8,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
 use super::probe_spec::MASK;
+use super::secret::is_reference;
 
 const MOST_PEM_BYTES: usize = 64 * 1024;
 /// Where name servers listen (RFC 1035, section 4.2).
@@ -110,7 +111,13 @@ impl TlsOptions {
             return Err("must not name authorities in `ca` when nothing is verified".to_owned());
         }
         self.authorities()?;
-        self.identity()?;
+        match (&self.certificate, &self.key) {
+            // What it stands for is known to the prober alone.
+            (Some(certificate), Some(key)) if is_reference(key) => {
+                certificates("certificate", certificate)?;
+            }
+            _ => drop(self.identity()?),
+        }
         Ok(self)
     }
 
@@ -137,10 +144,11 @@ impl TlsOptions {
         Ok(Some((certificates("certificate", chain)?, key)))
     }
 
-    /// The same, with the key replaced by [`MASK`].
+    /// The same, with the key replaced by [`MASK`]. A reference to a secret is none.
     #[must_use]
     pub fn masked(&self) -> Self {
-        Self { key: self.key.as_ref().map(|_| MASK.to_owned()), ..self.clone() }
+        let mask = |key: &String| if is_reference(key) { key.clone() } else { MASK.to_owned() };
+        Self { key: self.key.as_ref().map(mask), ..self.clone() }
     }
 
     /// Bytes of its texts.
@@ -180,6 +188,9 @@ mod tests {
             (json!({"certificate": "x"}), "both `certificate` and `key`"),
             (json!({"certificate": "x", "key": "y"}), "a private key in PEM"),
             (json!({"certificate": "x", "key": "***"}), "the key itself"),
+            (json!({"certificate": "x", "key": "{{secret.a}}"}), "certificates in PEM"),
+            (json!({"certificate": "x", "key": "a {{secret.a}}"}), "a private key in PEM"),
+            (json!({"ca": "{{secret.a}}"}), "certificates in PEM in `ca`"),
             (json!({"verify": false, "ca": "x"}), "nothing is verified"),
             (json!({"ca": "x".repeat(70_000)}), "at most 65536 bytes"),
         ] {

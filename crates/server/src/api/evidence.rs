@@ -41,7 +41,7 @@ pub(super) struct EvidenceBody {
     /// Of http and https: a command line for a POSIX shell that asks the same, by curl, of the address that was
     /// reached. Secrets stay references, or are `***`; what curl cannot be told is said in a comment at its end.
     /// `null` when the check has changed since.
-    #[schema(example = "curl --include --globoff --noproxy '*' --http1.1 https://shop.example/")]
+    #[schema(example = "curl --include --globoff --http1.1 --noproxy '*' https://shop.example/")]
     curl: Option<String>,
 }
 

@@ -195,7 +195,7 @@ impl Reader {
                 take_references(value, &mut left).err()
             } else {
                 mentions_secret(value).then(|| {
-                    "must not refer to a secret: it is shown and logged; the values of headers, and body, json, form, send, auth and proxy may".to_owned()
+                    "must not refer to a secret: it is shown and logged; the values of headers, and body, json, form, send, auth, proxy and the key of tls may".to_owned()
                 })
             };
             self.errors.extend(refusal.map(|it| error(&format!("/{}", escape(name)), &it)));

@@ -100,3 +100,21 @@ fn what_is_sealed_travels_as_base64_and_is_not_shown_to_a_log() {
     assert_eq!(came.sealed.as_ref().unwrap().get(&name), Some(sealed));
     assert!(!format!("{came:?}").contains("AWh1c2g"));
 }
+
+#[test]
+fn a_key_may_be_a_secret_and_is_then_shown_as_its_reference() {
+    let values = BTreeMap::from([(named("a"), "-----BEGIN".to_owned())]);
+    let tls = TlsOptions {
+        verify: true,
+        ca: None,
+        certificate: Some("c".into()),
+        key: Some("{{secret.a}}".into()),
+    };
+    let spec = ProbeSpec { tls: Some(tls.into()), ..ProbeSpec::at("https://h") };
+
+    let filled = spec.with_secrets(&values).tls.unwrap();
+
+    assert_eq!(spec.secrets().into_iter().collect::<Vec<_>>(), [(named("a"), "tls")]);
+    assert_eq!(filled.key.as_deref(), Some("-----BEGIN"));
+    assert_eq!(spec.tls.unwrap().masked().key.as_deref(), Some("{{secret.a}}"));
+}
