@@ -12,10 +12,10 @@ const SHUT: [(Unopenable, &str); 3] = [
     (
         Unopenable::NoKey,
         "add the key that sealed them to PULSE_SECRET_KEY, behind the first and a comma; \
-         if it is lost, put the secrets again",
+         if it is lost, set them again: `pulse secret set NAME`",
     ),
-    (Unopenable::Broken, "put the secrets again"),
-    (Unopenable::Strange, "update this host's Pulse, or put the secrets again"),
+    (Unopenable::Broken, "set them again: `pulse secret set NAME`"),
+    (Unopenable::Strange, "update this host's Pulse, or set them again: `pulse secret set NAME`"),
 ];
 
 pub(super) async fn look(state: Option<Arc<dyn SecretSurvey>>, keys: &SecretKeys) -> Vec<Finding> {
@@ -95,7 +95,7 @@ impl<'a> Tally<'a> {
         let says =
             format!("PULSE_SECRET_KEY is not set, and no stored secret opens ({})", self.all);
         let mend = "set it to the key that sealed them; if that is lost, to a new one \
-                    (`openssl rand -base64 32`), and put the secrets again";
+                    (`openssl rand -base64 32`), and set the secrets again: `pulse secret set NAME`";
         Finding::ill(says, mend)
     }
 
