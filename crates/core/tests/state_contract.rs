@@ -74,6 +74,7 @@ keeps! {
     waiting_history_has_a_bound_and_what_is_dropped_is_counted,
     a_secret_is_told_by_its_name_and_its_dates,
     a_definition_leaves_with_the_secrets_it_refers_to_and_no_other,
+    definitions_that_leave_together_share_no_secrets,
     another_value_is_another_version_of_the_checks_that_refer_to_it,
     a_secret_in_use_is_not_removed,
     what_is_sealed_with_an_older_key_is_found_and_sealed_anew_once,

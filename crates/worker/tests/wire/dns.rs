@@ -1,6 +1,7 @@
 //! Looks by a question to a name server: `dns`.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -132,11 +133,41 @@ async fn without_a_server_in_the_url_those_of_the_worker_are_asked_until_one_ans
 
         Look::at("dns:///shop.example").through(egress).expect_ok().await;
     }
-    let servers = [closed, failing.number].map(|port| ([127, 0, 0, 1], port).into());
-    let egress = Egress::asking(Some(&servers), AddressPolicy::open()).unwrap();
-    let look = Look::at("dns:///shop.example").through(egress);
-    let told = look.expect_fail(FailClass::Dns).await;
-    assert_eq!(told, "the name server failed to find an answer (SERVFAIL)");
+    for order in [[closed, failing.number], [failing.number, closed]] {
+        let servers = order.map(|port| ([127, 0, 0, 1], port).into());
+        let egress = Egress::asking(Some(&servers), AddressPolicy::open()).unwrap();
+        let look = Look::at("dns:///shop.example").through(egress);
+        let told = look.expect_fail(FailClass::Dns).await;
+        assert_eq!(told, "the name server failed to find an answer (SERVFAIL)");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_server_holds_up_the_next_for_a_moment_and_may_still_answer() {
+    let slow = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+    let quick = Port::answering(|query, _| vec![answer(query, GOOD, [1, 1], &address(1))]).await;
+    let silent = Port::answering(|_, _| vec![]).await;
+    let slow_at = slow.local_addr().unwrap();
+    let answering = tokio::spawn(async move {
+        let mut query = [0; 512];
+        loop {
+            let (length, from) = slow.recv_from(&mut query).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(450)).await;
+            let late = answer(&query[..length], GOOD, [1, 1], &address(1));
+            let _gone = slow.send_to(&late, from).await;
+        }
+    });
+    let asking = |first: SocketAddr, second: u16| {
+        let servers = [first, ([127, 0, 0, 1], second).into()];
+        let egress = Egress::asking(Some(&servers), AddressPolicy::open()).unwrap();
+        Look::at("dns:///shop.example").through(egress).within(900)
+    };
+
+    asking(([127, 0, 0, 1], silent.number).into(), quick.number).expect_ok().await;
+    let late = asking(slow_at, silent.number).expect_ok().await;
+
+    assert_eq!(late.address, Some(slow_at.ip()), "the one that answered, not the one asked last");
+    answering.abort();
 }
 
 /// An answer to `query`: flags and counts as given, records as they come.

@@ -92,6 +92,23 @@ pub async fn a_definition_leaves_with_the_secrets_it_refers_to_and_no_other(t: T
     assert_eq!(bare.spec.sealed, None);
 }
 
+pub async fn definitions_that_leave_together_share_no_secrets(t: TestStores) {
+    t.put(&sealed("a", 1, "1")).await;
+    t.put(&sealed("b", 1, "2")).await;
+    let checks = [t.add(sending("a")).await.id, t.add(sending("b")).await.id];
+
+    let now = t.clock.advance(120 * SECOND);
+    let mut claim = t.stores.schedule.claim_due(now.into(), 10).await.unwrap();
+    let specs = claim.specs(&checks).await.unwrap();
+
+    assert_eq!(specs.len(), 2);
+    for spec in specs {
+        let sealed = spec.spec.sealed.clone().unwrap();
+        let own = if spec.check_id == checks[0] { "a" } else { "b" };
+        assert_eq!(sealed.values.keys().map(SecretName::as_str).collect::<Vec<_>>(), [own]);
+    }
+}
+
 pub async fn another_value_is_another_version_of_the_checks_that_refer_to_it(t: TestStores) {
     t.put(&sealed("a", 1, "1")).await;
     t.put(&sealed("ab", 1, "1")).await;
