@@ -67,6 +67,7 @@ pub fn app(context: &Context, role: &'static str) -> Router {
         checks: stores.checks.clone(),
         heartbeats: stores.heartbeats.clone(),
         secrets: stores.secrets.clone(),
+        settings: stores.settings.clone(),
         secret_keys: config.secret_keys,
         alerts: stores.alerts.clone(),
         changes: stores.changes.clone(),

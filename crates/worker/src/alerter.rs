@@ -19,8 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::notifiers::AttemptOutcome;
-use crate::notifiers::webhook::WebhookNotifier;
+use crate::notifiers::{AttemptOutcome, Notifier};
 
 /// Attempts under way at once.
 const CONCURRENCY: usize = 512;
@@ -33,7 +32,7 @@ const SETTLING: u32 = 8;
 #[derive(Clone)]
 pub struct Alerter {
     deliveries: Arc<dyn DeliveryStore>,
-    webhook: Arc<WebhookNotifier>,
+    notifier: Arc<Notifier>,
     clock: Arc<dyn Clock>,
     permits: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -43,10 +42,10 @@ pub struct Alerter {
 impl Alerter {
     /// An alerter on these stores.
     #[must_use]
-    pub fn new(stores: &Stores, webhook: WebhookNotifier, metrics: Metrics) -> Self {
+    pub fn new(stores: &Stores, notifier: Notifier, metrics: Metrics) -> Self {
         Self {
             deliveries: stores.deliveries.clone(),
-            webhook: Arc::new(webhook),
+            notifier: Arc::new(notifier),
             clock: stores.clock.clone(),
             permits: Arc::new(Semaphore::new(CONCURRENCY)),
             tasks: TaskTracker::new(),
@@ -77,7 +76,7 @@ impl Alerter {
     async fn deliver(&self, lease: &LeasedDelivery) {
         crash_point(Point::AlerterClaimed);
         let timer = self.metrics.delivery_seconds.start_timer();
-        let outcome = self.webhook.send(lease, self.clock.now().0 / 1000).await;
+        let outcome = self.notifier.send(lease, self.clock.now().0 / 1000).await;
         crash_point(Point::AlerterSent);
         timer.observe_duration();
         let result = match outcome.settlement {

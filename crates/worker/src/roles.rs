@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alerter::Alerter;
 use crate::egress::Egress;
-use crate::notifiers::webhook::WebhookNotifier;
+use crate::notifiers::Notifier;
 use crate::prober::{Prober, ProberOptions, ReadyJobs};
 use crate::recorder::Recorder;
 use crate::shipper::Shipper;
@@ -54,8 +54,8 @@ pub fn start(context: &Context, parts: &mut Parts) -> Result<(), BoxError> {
         parts.add("recorder", |stop| record(worker.clone(), stop));
     }
     if roles.contains(&Role::Alerter) {
-        let webhook = WebhookNotifier::new(&egress)?;
-        parts.add("alerter", |stop| alert(worker.clone(), webhook, stop));
+        let notifier = Notifier::new(&egress)?;
+        parts.add("alerter", |stop| alert(worker.clone(), notifier, stop));
     }
     if roles.contains(&Role::Shipper) {
         parts.add("shipper", |stop| ship(worker.clone(), stop));
@@ -159,11 +159,11 @@ async fn record(it: Worker, stop: CancellationToken) {
     recorder.drain().await;
 }
 
-async fn alert(it: Worker, webhook: WebhookNotifier, stop: CancellationToken) {
+async fn alert(it: Worker, notifier: Notifier, stop: CancellationToken) {
     if !it.state_is_ready("alerter's schema", &stop).await {
         return;
     }
-    let alerter = Alerter::new(&it.stores, webhook, it.metrics.clone());
+    let alerter = Alerter::new(&it.stores, notifier, it.metrics.clone());
     it.loops.run("alerter", ALERTING, &stop, &it.metrics, || alerter.send_due()).await;
     alerter.drain().await;
 }

@@ -3,20 +3,25 @@
 //! What a receiver gets is fixed when the alert is raised: the same id and the same bytes on every
 //! attempt, whatever happens to the check meanwhile.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::channel::ChannelSpec;
 use super::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId};
 use super::schedule::Slot;
 
 words! {
-    /// Which edge of an incident an alert is about.
+    /// What an alert says of its incident.
     AlertKind {
         /// An outage began.
         Opened = "opened",
+        /// It lasts, and nobody has said that they see to it.
+        Reminder = "reminder",
         /// It is over.
         Resolved = "resolved",
+        /// Nothing: somebody wants to know whether a channel works.
+        Test = "test",
     }
 }
 
@@ -25,8 +30,9 @@ impl AlertKind {
     #[must_use]
     pub const fn sequence(self) -> i16 {
         match self {
-            Self::Opened => 0,
-            Self::Resolved => 1,
+            Self::Opened | Self::Test => 0,
+            Self::Reminder => 1,
+            Self::Resolved => i16::MAX,
         }
     }
 }
@@ -108,11 +114,17 @@ pub struct LeasedDelivery {
     pub number: u32,
     /// Its place in the retry schedule, from 1; a replay starts the schedule again.
     pub schedule_step: u32,
-    /// Where it goes.
-    pub url: String,
-    /// Signs it.
-    pub secret: String,
-    /// What is sent, byte for byte.
+    /// What it tells of.
+    pub incident_id: IncidentId,
+    /// What it says of it.
+    pub kind: AlertKind,
+    /// Whose it is.
+    pub project_id: ProjectId,
+    /// Tells its receiver from others: the address of a check's own webhook, or a channel's id.
+    pub receiver: String,
+    /// How it is told; `None` when the channel has been removed.
+    pub channel: Option<ChannelSpec>,
+    /// As the channel composed it: the same on every attempt.
     pub body: String,
 }
 
@@ -169,8 +181,8 @@ pub struct AttemptView {
     pub started_at: DateTime<Utc>,
     /// When it ended; `None` while it is under way or when its outcome is unknown.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Where it went.
-    pub url: String,
+    /// Where it went: a check's own webhook by its address, a channel by its id.
+    pub channel: String,
     /// What was sent.
     pub body: String,
     /// What came back; empty until it ended.
@@ -196,79 +208,4 @@ pub struct AttemptReportView {
     pub latency_ms: Option<u32>,
     /// Whether the deadline ended it.
     pub timed_out: bool,
-}
-
-/// What an alert says about its check.
-#[derive(Clone, Debug)]
-pub struct AboutCheck<'a> {
-    /// The check.
-    pub id: CheckId,
-    /// Its name when the alert was raised.
-    pub name: &'a str,
-    /// Its address when the alert was raised.
-    pub url: &'a str,
-}
-
-/// The body of a webhook: documented in `docs/API.md`, fixed for good once raised.
-#[must_use]
-pub fn webhook_body(
-    kind: AlertKind,
-    raised_at: DateTime<Utc>,
-    check: &AboutCheck<'_>,
-    incident: &Incident,
-) -> String {
-    let at = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
-    json!({
-        "type": format!("incident.{kind}"),
-        "timestamp": at(raised_at),
-        "data": {
-            "check": { "id": check.id, "name": check.name, "url": check.url },
-            "incident": {
-                "id": incident.id,
-                "started_at": at(incident.started_at.time()),
-                "resolved_at": incident.resolved_at.map(|slot| at(slot.time())),
-                "resolution": incident.resolution.map(Resolution::as_str),
-                "cause": incident.cause,
-            },
-        },
-    })
-    .to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-
-    #[test]
-    fn a_webhook_says_what_since_when_and_why() {
-        let incident = Incident {
-            id: IncidentId(Uuid::nil()),
-            project_id: ProjectId::DEFAULT,
-            check_id: CheckId(Uuid::nil()),
-            started_at: Slot(1_000),
-            opened_at: Slot(3_500).time(),
-            resolved_at: None,
-            resolution: None,
-            cause: "status 500, expected any 2xx".into(),
-        };
-        let check =
-            AboutCheck { id: incident.check_id, name: "Shop", url: "https://shop.example/" };
-
-        let body = webhook_body(AlertKind::Opened, incident.opened_at, &check, &incident);
-
-        let expected = json!({
-            "type": "incident.opened",
-            "timestamp": "1970-01-01T00:00:03.500Z",
-            "data": {
-                "check": { "id": Uuid::nil(), "name": "Shop", "url": "https://shop.example/" },
-                "incident": {
-                    "id": Uuid::nil(), "started_at": "1970-01-01T00:00:01.000Z", "resolved_at": null,
-                    "resolution": null, "cause": "status 500, expected any 2xx",
-                },
-            },
-        });
-        assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
-    }
 }

@@ -72,6 +72,10 @@ uuid_id!(
     ChangeId
 );
 uuid_id!(
+    /// Something configured besides checks: a channel, a route.
+    SettingId
+);
+uuid_id!(
     /// A sealed batch of history; also the token that makes shipping it idempotent.
     BatchId
 );

@@ -77,6 +77,31 @@ impl Target {
     }
 }
 
+/// An address of the web, as it was given: for what is sent, not for what is looked at.
+///
+/// # Errors
+/// What is wrong with it, for the person who wrote it.
+pub fn web_address(text: String) -> Result<String, String> {
+    let lower = text.to_ascii_lowercase();
+    if !["http://", "https://"].iter().any(|scheme| lower.starts_with(scheme)) {
+        return Err("must be an absolute URL that begins with http:// or https://".into());
+    }
+    Target::parse(&text).map(|_target| text)
+}
+
+/// The name of a host, or an address: what may stand before a port.
+///
+/// # Errors
+/// What is wrong with it, for the person who wrote it.
+pub fn host_name(text: &str) -> Result<(), String> {
+    let wrong = || "must be the name of a host or an address".to_owned();
+    let bracketed = if text.contains(':') { format!("[{text}]") } else { text.to_owned() };
+    match Host::parse(&bracketed) {
+        Ok(_) if text.len() <= 253 && !text.starts_with('[') => Ok(()),
+        _ => Err(wrong()),
+    }
+}
+
 /// Only for schemes of the web does the parser read hosts as what they stand for: `0x7f.1` is an
 /// address, and must not pass for a name.
 fn in_words_of_the_web(scheme: Scheme, host: &str, rest: &str) -> Result<Url, String> {

@@ -14,6 +14,7 @@ pub mod queue;
 pub mod recording;
 pub mod schedule;
 pub mod secrets;
+pub mod settings;
 pub mod state;
 pub mod survey;
 

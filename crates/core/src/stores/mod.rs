@@ -28,6 +28,7 @@ use crate::ports::queue::{Dispatch, ResultQueue, WorkQueue};
 use crate::ports::recording::RecordStore;
 use crate::ports::schedule::ScheduleStore;
 use crate::ports::secrets::SecretStore;
+use crate::ports::settings::SettingStore;
 use crate::ports::state::StateUpkeep;
 use crate::ports::{Ping, StoreResult};
 use crate::runtime::config::{Config, StateAt};
@@ -46,6 +47,7 @@ pub struct Stores {
     pub alerts: Arc<dyn AlertLog>,
     pub changes: Arc<dyn ChangeLog>,
     pub secrets: Arc<dyn SecretStore>,
+    pub settings: Arc<dyn SettingStore>,
     pub schedule: Arc<dyn ScheduleStore>,
     pub records: Arc<dyn RecordStore>,
     pub heartbeats: Arc<dyn HeartbeatStore>,
@@ -81,6 +83,7 @@ trait StateStore:
     + AlertLog
     + ChangeLog
     + SecretStore
+    + SettingStore
     + ScheduleStore
     + RecordStore
     + HeartbeatStore
@@ -97,6 +100,8 @@ impl<T> StateStore for T where
         + AlertLog
         + ChangeLog
         + SecretStore
+        + SettingStore
+        + SettingStore
         + ScheduleStore
         + RecordStore
         + HeartbeatStore
@@ -188,6 +193,7 @@ impl<S: StateStore> State<S> {
             alerts: state.clone(),
             changes: state.clone(),
             secrets: state.clone(),
+            settings: state.clone(),
             schedule: state.clone(),
             records: state.clone(),
             heartbeats: state.clone(),

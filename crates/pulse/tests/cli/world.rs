@@ -42,6 +42,7 @@ impl World {
             checks: stores.checks.clone(),
             heartbeats: stores.heartbeats.clone(),
             secrets: stores.secrets.clone(),
+            settings: stores.settings.clone(),
             secret_keys: SecretKeys::parse(&format!("{}=", "A".repeat(43))).unwrap(),
             alerts: stores.alerts.clone(),
             changes: stores.changes.clone(),

@@ -27,7 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 /// The schema of the edge an alert is about.
 pub fn kinds() -> Object {
-    let meaning = "Which edge of the incident: `opened` or `resolved`.";
+    let meaning = "What it says of the incident: `opened`, `resolved`; `reminder`: it lasts; `test`: somebody tried a channel.";
     words(meaning, AlertKind::ALL.iter().map(|kind| kind.as_str()))
 }
 

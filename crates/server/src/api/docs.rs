@@ -42,6 +42,7 @@ const ABOUT: &str = "Uptime monitoring. A *check* is looked at every so many sec
         (name = "secrets", description = "What checks send and nobody is shown."),
         (name = "runs", description = "What was seen."),
         (name = "incidents", description = "What was wrong, and what was told."),
+        (name = "channels", description = "Where people are told, and of what."),
         (name = "webhooks", description = "How it was told."),
         (name = "service", description = "How Pulse itself is."),
     ),

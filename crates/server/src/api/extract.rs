@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use pulse_core::models::check::FieldError;
-use pulse_core::models::ids::{CheckId, DeliveryId};
+use pulse_core::models::ids::{CheckId, DeliveryId, SettingId};
 use pulse_core::models::secret::SecretName;
 use pulse_core::models::text;
 use serde_json::Value;
@@ -176,6 +176,26 @@ impl<S: Send + Sync> FromRequestParts<S> for OfSecret {
         let name = name.map(|Path(name)| name).unwrap_or_default();
         let wrong = |detail| FieldError { pointer: "name".to_owned(), detail };
         Ok(Self(SecretName::parse(&name).map_err(wrong)))
+    }
+}
+
+/// The channel or the route that a path names.
+#[derive(Clone, Copy, Debug, IntoParams)]
+#[into_params(names("id"), parameter_in = Path)]
+pub struct OfSetting(
+    /// Its id.
+    #[param(value_type = Uuid)]
+    pub SettingId,
+);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfSetting {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::<Uuid>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(SettingId(id))),
+            Err(_no_id) => Err(ApiError::new(Kind::NotFound, "That is not an id; ids are UUIDs.")),
+        }
     }
 }
 

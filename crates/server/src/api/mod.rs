@@ -7,6 +7,7 @@
 mod alerts;
 mod auth_shape;
 mod changes;
+mod channels;
 mod check_shape;
 mod checks;
 mod docs;
@@ -21,8 +22,10 @@ mod page;
 mod patience;
 mod ping;
 mod problem;
+mod routes;
 mod runs;
 mod secrets;
+mod settings;
 mod time;
 mod webhooks;
 
@@ -41,6 +44,7 @@ use pulse_core::ports::heartbeats::HeartbeatStore;
 use pulse_core::ports::history::History;
 use pulse_core::ports::queue::Dispatch;
 use pulse_core::ports::secrets::SecretStore;
+use pulse_core::ports::settings::SettingStore;
 use pulse_core::runtime::lost_pings::LostPings;
 use pulse_core::runtime::sealing::SecretKeys;
 use utoipa_axum::router::OpenApiRouter;
@@ -62,6 +66,8 @@ pub struct Api {
     pub secrets: Arc<dyn SecretStore>,
     /// What seals it.
     pub secret_keys: SecretKeys,
+    /// Channels, and the routes to them.
+    pub settings: Arc<dyn SettingStore>,
     /// What happened to them, and who was told.
     pub alerts: Arc<dyn AlertLog>,
     /// What of their targets changed.
@@ -118,5 +124,7 @@ fn resources() -> OpenApiRouter<Api> {
         .merge(changes::routes())
         .merge(metrics::routes())
         .merge(alerts::routes())
+        .merge(channels::routes())
+        .merge(routes::routes())
         .merge(webhooks::routes())
 }

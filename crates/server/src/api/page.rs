@@ -5,7 +5,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use pulse_core::models::ids::{AlertId, AttemptId, ChangeId, CheckId, IncidentId, Region};
+use pulse_core::models::ids::{
+    AlertId, AttemptId, ChangeId, CheckId, IncidentId, Region, SettingId,
+};
 use pulse_core::models::schedule::Slot;
 use pulse_core::models::secret::SecretName;
 use pulse_core::ports::Page;
@@ -53,6 +55,7 @@ place_by_id! {
     AlertId: b'a',
     AttemptId: b'w',
     ChangeId: b't',
+    SettingId: b'g',
 }
 
 impl Place for SecretName {

@@ -268,6 +268,8 @@ problems! {
     /// Creating a check.
     OnCreate: MalformedJson, BadQuery, BadHeader, CrossSite, SlowBody, Gone, BodyTooLarge, UnsupportedMediaType, Validation,
         IdempotencyKeyReused;
+    /// Creating a channel or a route.
+    OnCreateSetting: MalformedJson, BadQuery, CrossSite, SlowBody, BodyTooLarge, UnsupportedMediaType, Validation;
     /// Changing a check by a body.
     OnChange: MalformedJson, BadQuery, CrossSite, NotFound, SlowBody, Conflict, BodyTooLarge, UnsupportedMediaType, Validation;
     /// Doing something to a check.

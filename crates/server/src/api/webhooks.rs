@@ -55,6 +55,8 @@ struct AttemptBody {
     alert_id: Uuid,
     /// The incident.
     incident_id: Uuid,
+    /// The channel; `null` for a check's own webhook.
+    channel_id: Option<Uuid>,
     /// Which edge of the incident.
     #[schema(schema_with = kinds)]
     kind: &'static str,
@@ -89,8 +91,8 @@ struct AttemptBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookRequest)]
 struct RequestBody {
-    /// Where it went.
-    url: String,
+    /// Where it went; `null` for a channel, whose address may be a secret.
+    url: Option<String>,
     /// Signature and all; empty until the attempt ended.
     headers: BTreeMap<String, String>,
     /// Byte for byte.
@@ -113,6 +115,7 @@ impl AttemptBody {
     fn of(attempt: AttemptView, now: Slot) -> Self {
         let began = Slot::from(attempt.started_at);
         let report = attempt.report;
+        let channel_id = Uuid::parse_str(&attempt.channel).ok();
         let response = report.status.map(|status| ResponseBody {
             status,
             headers: headers(&report.response_headers),
@@ -124,6 +127,7 @@ impl AttemptBody {
             delivery_id: attempt.delivery_id.0,
             alert_id: attempt.alert_id.0,
             incident_id: attempt.incident_id.0,
+            channel_id,
             kind: attempt.kind,
             state: attempt.delivery_state,
             attempt: attempt.number,
@@ -131,7 +135,7 @@ impl AttemptBody {
             started_at: attempt.started_at.into(),
             finished_at: attempt.finished_at.map(Time::from),
             request: RequestBody {
-                url: attempt.url,
+                url: channel_id.is_none().then_some(attempt.channel),
                 headers: headers(&report.request_headers),
                 body: attempt.body,
             },
@@ -283,7 +287,7 @@ mod tests {
             number: 2,
             started_at: Slot(0).time(),
             finished_at: finished.then(|| Slot(40).time()),
-            url: "http://w/".into(),
+            channel: "http://w/".into(),
             body: "{}".into(),
             report,
             next_attempt_at: finished.then(|| Slot(15_000).time()),
@@ -305,7 +309,7 @@ mod tests {
 
         let nil = Uuid::nil();
         let expected = json!({
-            "id": nil, "check_id": nil, "delivery_id": nil, "alert_id": nil, "incident_id": nil,
+            "id": nil, "check_id": nil, "delivery_id": nil, "alert_id": nil, "incident_id": nil, "channel_id": null,
             "kind": "opened", "state": "pending", "attempt": 2, "retry_number": 1,
             "started_at": "1970-01-01T00:00:00.000Z", "finished_at": "1970-01-01T00:00:00.040Z",
             "request": {"url": "http://w/", "headers": {"webhook-id": "x"}, "body": "{}"},

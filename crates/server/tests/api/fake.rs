@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pulse_core::models::alert::{Alert, AttemptView, Incident};
+use pulse_core::models::channel::Message;
 use pulse_core::models::check::{Check, CheckDraft, CheckView, Status};
 use pulse_core::models::heartbeat::{Ping as JobPing, PingToken};
 use pulse_core::models::ids::{
-    AlertId, AttemptId, ChangeId, CheckId, DeliveryId, IncidentId, ProjectId, Region,
+    AlertId, AttemptId, ChangeId, CheckId, DeliveryId, IncidentId, ProjectId, Region, SettingId,
 };
 use pulse_core::models::job::{Job, RunResult, VersionedSpec};
 use pulse_core::models::run::Run;
 use pulse_core::models::schedule::Slot;
 use pulse_core::models::secret::{Secret, SecretName};
+use pulse_core::models::setting::{Setting, SettingKind};
 use pulse_core::models::traits::{self, TraitKind};
 use pulse_core::ports::changes::ChangeLog;
 use pulse_core::ports::checks::{
@@ -26,6 +28,7 @@ use pulse_core::ports::heartbeats::{HeartbeatStore, Overdue, Received};
 use pulse_core::ports::history::{History, Metrics, MetricsOf, RunsOf, Shipment};
 use pulse_core::ports::queue::{Dispatch, Pushed};
 use pulse_core::ports::secrets::{KeyId, Removal, SealedSecret, SecretStore};
+use pulse_core::ports::settings::{SettingChange, SettingStore};
 use pulse_core::ports::{Page, Ping, StoreError, StoreResult};
 use pulse_core::runtime::lost_pings::LostPings;
 use pulse_core::runtime::sealing::SecretKeys;
@@ -68,6 +71,7 @@ impl Fake {
             checks: fake.clone(),
             heartbeats: fake.clone(),
             secrets: fake.clone(),
+            settings: fake.clone(),
             secret_keys: SecretKeys::default(),
             alerts: fake.clone(),
             changes: fake.clone(),
@@ -206,6 +210,49 @@ impl SecretStore for Fake {
 
     async fn reseal(&self, _: &SealedSecret, _: &[u8]) -> StoreResult<bool> {
         self.or(false).await
+    }
+}
+
+#[async_trait]
+impl SettingStore for Fake {
+    async fn create(&self, _: &Setting) -> StoreResult<bool> {
+        self.or(true).await
+    }
+
+    async fn get(
+        &self,
+        _: ProjectId,
+        _: SettingKind,
+        _: SettingId,
+    ) -> StoreResult<Option<Setting>> {
+        self.or(None).await
+    }
+
+    async fn list(
+        &self,
+        _: ProjectId,
+        _: SettingKind,
+        _: Page<SettingId>,
+    ) -> StoreResult<Vec<Setting>> {
+        self.or(Vec::new()).await
+    }
+
+    async fn replace(&self, _: &Setting) -> StoreResult<SettingChange> {
+        self.or(SettingChange::Stale).await
+    }
+
+    async fn remove(&self, _: ProjectId, _: SettingKind, _: SettingId) -> StoreResult<bool> {
+        self.or(false).await
+    }
+
+    async fn test_channel(
+        &self,
+        _: ProjectId,
+        _: SettingId,
+        _: &Message,
+        _: Slot,
+    ) -> StoreResult<Option<DeliveryId>> {
+        self.or(None).await
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod all_checks;
 mod changes;
+mod channels;
 mod checks;
 pub mod client;
 mod document;

@@ -32,6 +32,7 @@ impl World {
             checks: stores.stores.checks.clone(),
             heartbeats: stores.stores.heartbeats.clone(),
             secrets: stores.stores.secrets.clone(),
+            settings: stores.stores.settings.clone(),
             secret_keys: a_key(),
             alerts: stores.stores.alerts.clone(),
             changes: stores.stores.changes.clone(),

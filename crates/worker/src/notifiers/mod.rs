@@ -1,10 +1,24 @@
-//! Where people are told. A new channel is one more module here.
+//! Where people are told: the way from what a channel says to its receiver.
 //!
-//! A notifier makes one attempt and says what came of it. It records nothing: see the alerter.
+//! What each kind of channel says, the models know (`models::channel`). A notifier makes one attempt and
+//! says what came of it. It records nothing: see the alerter.
 
-pub mod webhook;
+mod mail;
+mod post;
 
-use pulse_core::models::alert::{AttemptReport, Settlement};
+use std::time::Duration;
+
+use pulse_core::models::alert::{AlertKind, AttemptReport, LeasedDelivery, Settlement};
+use pulse_core::models::backoff::next_delay;
+use pulse_core::models::channel::{Attempt, Errand};
+use pulse_core::models::probe_spec::MASK;
+
+use crate::egress::Egress;
+
+/// Over everything, from the name to the end of the answer. Shorter than an alerter's lease.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// Shorter texts than these are words, not secrets that a receiver would repeat.
+const SHORTEST_SECRET: usize = 8;
 
 /// One attempt, made.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,4 +27,117 @@ pub struct AttemptOutcome {
     pub report: AttemptReport,
     /// What becomes of the delivery.
     pub settlement: Settlement,
+}
+
+/// What a way to a receiver says of one attempt.
+struct Attempted {
+    report: AttemptReport,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    Delivered,
+    /// Not before so long, if the receiver said so.
+    Again(Option<Duration>),
+    Never,
+}
+
+impl Attempted {
+    fn unsendable(error: String) -> Self {
+        let report = AttemptReport { error: Some(error), ..AttemptReport::default() };
+        Self { report, verdict: Verdict::Never }
+    }
+}
+
+/// Tells receivers; one serves all deliveries.
+#[derive(Clone)]
+pub struct Notifier {
+    egress: Egress,
+    post: post::PostNotifier,
+    deadline: Duration,
+}
+
+impl std::fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notifier").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+impl Notifier {
+    /// Goes out through `egress`; 15 seconds for each attempt.
+    pub fn new(egress: &Egress) -> Result<Self, reqwest::Error> {
+        let post = post::PostNotifier::new(egress)?;
+        Ok(Self { egress: egress.clone(), post, deadline: DEADLINE })
+    }
+
+    /// The same with another limit for each attempt.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Makes one attempt, at `now` in seconds since the Unix epoch, and says what becomes of the
+    /// delivery.
+    pub async fn send(&self, delivery: &LeasedDelivery, now: i64) -> AttemptOutcome {
+        let attempt = Attempt {
+            delivery: delivery.id,
+            incident: delivery.incident_id,
+            kind: delivery.kind,
+            body: &delivery.body,
+            now,
+        };
+        let Some(channel) = &delivery.channel else {
+            let gone = Attempted::unsendable("the channel has been removed".to_owned());
+            return AttemptOutcome { report: gone.report, settlement: Settlement::Dead };
+        };
+        let mut attempted = match channel.errand(&attempt) {
+            Err(error) => Attempted::unsendable(error),
+            Ok(Errand::Post(post)) => self.post.send(&post, now, self.deadline).await,
+            Ok(Errand::Mail(letter)) => mail::deliver(&self.egress, &letter, self.deadline).await,
+        };
+        conceal(&mut attempted.report, &channel.secrets());
+        let settlement = settle(delivery, &attempted.verdict, rand::random());
+        AttemptOutcome { report: attempted.report, settlement }
+    }
+}
+
+/// `jitter` in 0..1. A test is made once: whoever asked for it looks at what came of it.
+fn settle(delivery: &LeasedDelivery, verdict: &Verdict, jitter: f64) -> Settlement {
+    let again = match verdict {
+        Verdict::Delivered => return Settlement::Delivered,
+        Verdict::Never => None,
+        Verdict::Again(_) if delivery.kind == AlertKind::Test => None,
+        Verdict::Again(asked) => next_delay(delivery.schedule_step, *asked, jitter),
+    };
+    again.map_or(Settlement::Dead, |wait| {
+        Settlement::RetryIn(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+    })
+}
+
+/// Secrets and, of an address that is one, the parts of its path: what a receiver may say again.
+fn pieces(secrets: &[String]) -> Vec<&str> {
+    let mut pieces: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    for (_, rest) in secrets.iter().filter_map(|secret| secret.split_once("://")) {
+        pieces.extend(rest.split(['/', '?', '&', '=']).skip(1));
+    }
+    pieces.retain(|piece| piece.len() >= SHORTEST_SECRET);
+    pieces
+}
+
+/// Attempts are shown: what the channel keeps to itself is taken out, also where a receiver repeats it.
+fn conceal(report: &mut AttemptReport, secrets: &[String]) {
+    let headers = report.request_headers.iter_mut().chain(&mut report.response_headers);
+    let texts = headers.map(|(_, value)| value);
+    for text in texts.chain(&mut report.response_body).chain(&mut report.error) {
+        for secret in pieces(secrets) {
+            if text.contains(secret) {
+                *text = text.replace(secret, MASK);
+            }
+        }
+    }
+    for (name, value) in &mut report.request_headers {
+        if name.eq_ignore_ascii_case("authorization") {
+            MASK.clone_into(value);
+        }
+    }
 }

@@ -53,6 +53,7 @@ use rustls::pki_types::InvalidDnsNameError;
 use url::Host;
 
 pub use notes::Notes;
+pub(crate) use smtp::sending as mail;
 
 use crate::egress::{Egress, Way};
 use crate::judge::{Among, Expectations};

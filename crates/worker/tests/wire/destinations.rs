@@ -13,7 +13,7 @@ use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{InconclusiveReason, Outcome};
 use pulse_core::models::scheme::Scheme;
 use pulse_worker::egress::{Admission, Egress, Waiting};
-use pulse_worker::notifiers::webhook::WebhookNotifier;
+use pulse_worker::notifiers::Notifier;
 use rustls::RootCertStore;
 use tokio::io::AsyncWriteExt;
 
@@ -129,7 +129,7 @@ async fn a_look_gives_its_place_back_before_it_is_led_on() {
 async fn webhooks_take_turns_with_everything_else() {
     let (receiver, most) = slow().await;
     let (egress, waits) = limited(1);
-    let notifier = WebhookNotifier::new(&egress).unwrap();
+    let notifier = Notifier::new(&egress).unwrap();
     let delivery = a_delivery(receiver.url());
     let now = Utc::now().timestamp();
     let place = hold(&egress).await;
@@ -149,7 +149,7 @@ async fn webhooks_take_turns_with_everything_else() {
 async fn a_webhook_whose_turn_does_not_come_is_tried_again_later() {
     let receiver = Server::answering(WELL).await;
     let (egress, _waits) = limited(1);
-    let notifier = WebhookNotifier::new(&egress).unwrap();
+    let notifier = Notifier::new(&egress).unwrap();
     let _place = hold(&egress).await;
 
     let outcome = notifier.send(&a_delivery(receiver.url()), Utc::now().timestamp()).await;

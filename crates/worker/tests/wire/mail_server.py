@@ -1,10 +1,17 @@
-"""A mail server for tests: aiosmtpd on 127.0.0.1, with STARTTLS if it is given a certificate and its key.
+"""A mail server for tests: aiosmtpd on 127.0.0.1, with STARTTLS if it is given a certificate and its key,
+or in TLS from the first byte if "at-once" comes after them. It takes no letters for nobody@mail.example.
 
-mail_server.py PORT [CERTIFICATE KEY]
+mail_server.py PORT [CERTIFICATE KEY [at-once]]
+
+Letters are kept in the folder that LETTERS names: 1.json, 2.json and so on.
 """
 
 import asyncio
+import email
+import email.policy
+import json
 import logging
+import os
 import ssl
 import sys
 
@@ -21,16 +28,58 @@ def authenticate(_server, _session, _envelope, _mechanism, said):
     return AuthResult(success=known, handled=False)
 
 
-async def main(port, certificate=None, key=None):
+class Letters:
+    def __init__(self, folder):
+        self.folder = folder
+        self.count = 0
+
+    async def handle_RCPT(self, _server, _session, envelope, address, _options):
+        if address == "nobody@mail.example":
+            return "550 5.1.1 no such person"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server, session, envelope):
+        letter = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        self.count += 1
+        kept = {
+            "from": envelope.mail_from,
+            "to": envelope.rcpt_tos,
+            "encrypted": session.ssl is not None,
+            "head": {name.lower(): str(value) for name, value in letter.items()},
+            "text": letter.get_body(("plain",)).get_content(),
+            "html": letter.get_body(("html",)).get_content(),
+            "bytes": envelope.content.decode("ascii"),
+        }
+        path = os.path.join(self.folder, f"{self.count}.json")
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump(kept, file)
+        os.rename(path + ".new", path)
+        return "250 taken"
+
+
+async def main(port, certificate=None, key=None, mode=None):
     context = None
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
+    at_once = mode == "at-once"
+    folder = os.environ.get("LETTERS")
+    letters = Letters(folder) if folder else None
 
     def session():
-        return SMTP(None, tls_context=context, authenticator=authenticate, hostname="mail.example")
+        return SMTP(
+            letters,
+            tls_context=None if at_once else context,
+            authenticator=authenticate,
+            auth_require_tls=not at_once,
+            hostname="mail.example",
+        )
 
-    server = await asyncio.get_running_loop().create_server(session, "127.0.0.1", int(port))
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        session, "127.0.0.1", int(port), ssl=context if at_once else None
+    )
     await server.serve_forever()
 
 

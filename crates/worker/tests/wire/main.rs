@@ -5,6 +5,7 @@
 mod asserting;
 mod bodies;
 mod changing;
+mod channels;
 mod closely;
 mod connecting;
 mod curl;
@@ -23,6 +24,7 @@ mod http2_hostile;
 mod icmp;
 mod limits;
 mod looking;
+mod mail;
 mod mysql;
 mod name_server;
 mod nginx;

@@ -14,11 +14,11 @@ use crate::looking::Look;
 use crate::servers::Server;
 use crate::tls::{Authority, params};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire/mail_server.py");
-const WHO: &str = "me@mail.example";
+pub const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire/mail_server.py");
+pub const WHO: &str = "me@mail.example";
 
 /// aiosmtpd is a package of the system's own Python.
-fn mail_server(arguments: &[&str]) -> Daemon {
+pub fn mail_server(arguments: &[&str]) -> Daemon {
     let command = |port: u16| {
         let mut command = Command::new("/usr/bin/python3");
         command.arg(SCRIPT).arg(port.to_string()).args(arguments);

@@ -8,7 +8,7 @@ use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::alert::Settlement;
 use pulse_core::models::run::FailClass;
 use pulse_worker::egress::Egress;
-use pulse_worker::notifiers::webhook::WebhookNotifier;
+use pulse_worker::notifiers::Notifier;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
@@ -203,10 +203,10 @@ async fn webhooks_trust_whom_probes_trust_and_nobody_else() {
     let server = authority.issue(&params("localhost")).serve(OK).await;
     let delivery = a_delivery(https("localhost", &server));
 
-    let trusting = WebhookNotifier::new(&authority.egress()).unwrap();
+    let trusting = Notifier::new(&authority.egress()).unwrap();
     assert_eq!(trusting.send(&delivery, 1).await.settlement, Settlement::Delivered);
 
-    let suspicious = WebhookNotifier::new(&Authority::new().egress()).unwrap();
+    let suspicious = Notifier::new(&Authority::new().egress()).unwrap();
     let report = suspicious.send(&delivery, 1).await.report;
     assert_eq!(report.error.unwrap(), "no connection: invalid peer certificate: UnknownIssuer");
 }

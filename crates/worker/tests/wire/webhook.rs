@@ -7,12 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pulse_core::models::address::AddressPolicy;
-use pulse_core::models::alert::{LeasedDelivery, Settlement};
+use pulse_core::models::alert::{AlertKind, LeasedDelivery, Settlement};
 use pulse_core::models::backoff::RETRY_DELAYS;
-use pulse_core::models::ids::{AttemptId, DeliveryId};
+use pulse_core::models::channel::ChannelSpec;
+use pulse_core::models::ids::{AttemptId, DeliveryId, IncidentId, ProjectId};
 use pulse_worker::egress::Egress;
 use pulse_worker::notifiers::AttemptOutcome;
-use pulse_worker::notifiers::webhook::WebhookNotifier;
+use pulse_worker::notifiers::Notifier;
 use standardwebhooks::Webhook;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -29,14 +30,17 @@ pub fn a_delivery(url: impl Into<String>) -> LeasedDelivery {
         attempt_id: AttemptId::generate(),
         number: 1,
         schedule_step: 1,
-        url: url.into(),
-        secret: secret(),
+        project_id: ProjectId::DEFAULT,
+        incident_id: IncidentId::generate(),
+        kind: AlertKind::Opened,
+        receiver: String::new(),
+        channel: Some(ChannelSpec::webhook(url.into(), secret())),
         body: r#"{"type":"incident.opened","name":"Müller \u0041"}"#.to_owned(),
     }
 }
 
-fn notifier() -> WebhookNotifier {
-    WebhookNotifier::new(&Egress::new(AddressPolicy::open()).unwrap()).unwrap()
+fn notifier() -> Notifier {
+    Notifier::new(&Egress::new(AddressPolicy::open()).unwrap()).unwrap()
 }
 
 async fn send(delivery: &LeasedDelivery) -> AttemptOutcome {
@@ -178,7 +182,7 @@ async fn a_receiver_may_ask_for_patience() {
 #[tokio::test]
 async fn a_forbidden_receiver_is_not_visited_by_address_nor_by_name() {
     let public = AddressPolicy::public_and(Vec::new());
-    let notifier = WebhookNotifier::new(&Egress::new(public).unwrap()).unwrap();
+    let notifier = Notifier::new(&Egress::new(public).unwrap()).unwrap();
     let server = Server::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
     for host in ["127.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "localhost"] {
         let delivery = a_delivery(format!("http://{host}:{}/", server.port()));
@@ -293,22 +297,16 @@ async fn a_receiver_that_is_away_is_tried_again_and_its_address_is_not_told() {
 
 #[tokio::test]
 async fn what_can_never_be_sent_is_dead_at_once_and_says_why() {
-    let url = "http://127.0.0.1:1/";
+    let signed_with = |secret: &str| {
+        let channel = ChannelSpec::webhook("http://127.0.0.1:1/".into(), secret.into());
+        LeasedDelivery { channel: Some(channel), ..a_delivery("") }
+    };
     let cases = [
-        (
-            a_delivery("not a url"),
-            "the webhook's address is not a URL: relative URL without a base",
-        ),
-        (a_delivery("ftp://h/"), "the webhook's address is not an http or https URL"),
-        (a_delivery(""), "the webhook's address is not a URL: relative URL without a base"),
-        (
-            LeasedDelivery { secret: "whsec_%%%".to_owned(), ..a_delivery(url) },
-            "the webhook's secret is not whsec_ and base64",
-        ),
-        (
-            LeasedDelivery { secret: String::new(), ..a_delivery(url) },
-            "the webhook's secret is not whsec_ and base64",
-        ),
+        (a_delivery("not a url"), "the address is not a URL: relative URL without a base"),
+        (a_delivery("ftp://h/"), "the address is not an http or https URL"),
+        (a_delivery(""), "the address is not a URL: relative URL without a base"),
+        (signed_with("whsec_%%%"), "the webhook's secret is not whsec_ and base64"),
+        (signed_with(""), "the webhook's secret is not whsec_ and base64"),
     ];
     for (delivery, why) in cases {
         let outcome = send(&delivery).await;

@@ -15,10 +15,12 @@ use super::ids::{CheckId, ProjectId, Region};
 use super::probe_spec::ProbeSpec;
 use super::schedule::{Schedule, Slot};
 
+pub use read::merge_patch;
 pub use rules::{
     DEFAULT_INTERVAL_SECONDS, DEFAULT_RECOVERY, DEFAULT_THRESHOLD, DEFAULT_TIMEOUT_MS,
     HEARTBEAT_THRESHOLD, METHODS, default_timeout_ms,
 };
+pub(super) use rules::{header_faults, name as check_name, webhook_secret};
 
 /// One thing wrong with a request, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use crate::models::proxy::Proxy;
 use crate::models::request_body;
 use crate::models::scheme::Scheme;
 use crate::models::secret::{self, MOST_REFERENCES};
-use crate::models::target::Target;
+use crate::models::target::{Target, web_address};
 use crate::models::way::TlsOptions;
 
 /// The fields of a probe that every kind has that is looked at.
@@ -47,7 +47,7 @@ impl CheckDraft {
         let unsaid_timeout = patch.get("timeout_ms").is_none();
         let unsaid_interval = patch.get("interval_seconds").is_none();
         let mut whole = serde_json::to_value(current).unwrap_or_default();
-        merge(&mut whole, patch);
+        merge_patch(&mut whole, patch);
         let default = rules::default_timeout_ms(current.interval_seconds);
         if unsaid_timeout && current.timeout_ms == default {
             // A timeout nobody chose follows the interval.
@@ -58,7 +58,8 @@ impl CheckDraft {
     }
 }
 
-fn merge(target: &mut Value, patch: Value) {
+/// Applies a merge patch (RFC 7396).
+pub fn merge_patch(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
         return;
@@ -71,7 +72,7 @@ fn merge(target: &mut Value, patch: Value) {
             if value.is_null() {
                 fields.remove(&name);
             } else {
-                merge(fields.entry(name).or_insert(Value::Null), value);
+                merge_patch(fields.entry(name).or_insert(Value::Null), value);
             }
         }
     }
@@ -123,7 +124,7 @@ impl Reader {
                         rules::timeout(interval, ms)
                     })
                     .unwrap_or_default(),
-                webhook_url: self.optional("webhook_url", rules::webhook_url),
+                webhook_url: self.optional("webhook_url", web_address),
                 enabled: self.or("enabled", true, Ok).unwrap_or_default(),
                 tags: self.or("tags", Vec::new(), rules::tags).unwrap_or_default(),
                 regions: self

@@ -69,7 +69,7 @@ pub const fn default_timeout_ms(interval_seconds: u32) -> u32 {
     clippy::needless_pass_by_value,
     reason = "a rule takes what was read and gives what is kept"
 )]
-pub(super) fn name(name: String) -> Result<String, String> {
+pub fn name(name: String) -> Result<String, String> {
     let trimmed = name.trim();
     match trimmed.chars().count() {
         1..=200 if !trimmed.chars().any(char::is_control) => Ok(trimmed.to_owned()),
@@ -80,14 +80,6 @@ pub(super) fn name(name: String) -> Result<String, String> {
 
 pub(super) fn url(text: String) -> Result<String, String> {
     Target::parse(&text).map(|_target| text)
-}
-
-pub(super) fn webhook_url(text: String) -> Result<String, String> {
-    let lower = text.to_ascii_lowercase();
-    if !["http://", "https://"].iter().any(|scheme| lower.starts_with(scheme)) {
-        return Err("must be an absolute URL that begins with http:// or https://".into());
-    }
-    url(text)
 }
 
 pub(super) fn method(method: String) -> Result<String, String> {
@@ -158,7 +150,13 @@ pub(super) fn headers(
             "must be at most {MOST_HEADERS} headers and {MOST_HEADER_BYTES} bytes in all"
         ));
     }
-    for (name, value) in &headers {
+    header_faults(&headers)?;
+    Ok(headers)
+}
+
+/// What is wrong with headers that Pulse is to send besides its own.
+pub fn header_faults(headers: &BTreeMap<String, String>) -> Result<(), String> {
+    for (name, value) in headers {
         if !is_token(name) {
             return Err(format!("{name:?} is not a header name"));
         }
@@ -169,7 +167,7 @@ pub(super) fn headers(
             return Err(format!("the value of {name} must not contain control characters"));
         }
     }
-    Ok(headers)
+    Ok(())
 }
 
 /// RFC 9110, section 5.6.2.
@@ -280,7 +278,7 @@ pub(super) fn regions(names: Vec<String>) -> Result<Vec<super::Region>, String> 
 }
 
 /// The form of the Standard Webhooks specification: `whsec_` and 24 to 64 bytes in base64.
-pub(super) fn webhook_secret(secret: String) -> Result<String, String> {
+pub fn webhook_secret(secret: String) -> Result<String, String> {
     let bytes = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
     match bytes.map(|bytes| bytes.len()) {
         Some(24..=64) => Ok(secret),

@@ -35,7 +35,7 @@ use Kind::{Bytes, Flag, Id, Json, Plain, Time};
 /// All of them but the history on its way, which has arrived by then, and `listening`: where a copy
 /// goes, nobody has been there to hear a ping. `check_regions` comes last:
 /// before it, nothing is due in the target.
-pub const TABLES: [Table; 12] = [
+pub const TABLES: [Table; 13] = [
     Table {
         name: "projects",
         rows: "projects",
@@ -58,6 +58,20 @@ pub const TABLES: [Table; 12] = [
         ],
     },
     Table {
+        name: "settings",
+        rows: "settings",
+        key: &["id"],
+        columns: &[
+            ("id", Id),
+            ("project_id", Id),
+            ("kind", Plain),
+            ("config", Json),
+            ("version", Plain),
+            ("created_at", Time),
+            ("updated_at", Time),
+        ],
+    },
+    Table {
         name: "incidents",
         rows: "incidents",
         key: &["id"],
@@ -70,6 +84,7 @@ pub const TABLES: [Table; 12] = [
             ("resolved_slot", Plain),
             ("resolution", Plain),
             ("cause", Plain),
+            ("kind", Plain),
         ],
     },
     Table {
@@ -98,6 +113,7 @@ pub const TABLES: [Table; 12] = [
             ("kind", Plain),
             ("sequence", Plain),
             ("channel", Plain),
+            ("channel_id", Id),
             ("body", Plain),
             ("state", Plain),
             ("next_attempt_at", Plain),

@@ -21,7 +21,7 @@ impl AlertLog for Postgres {
         let rows: Vec<IncidentRow> = sqlx::query_as(
             "-- alert_log.incidents
              SELECT * FROM incidents
-             WHERE project_id = $1 AND ($2::uuid IS NULL OR check_id = $2) AND ($3::uuid IS NULL OR id < $3)
+             WHERE kind = 'outage' AND project_id = $1 AND ($2::uuid IS NULL OR check_id = $2) AND ($3::uuid IS NULL OR id < $3)
              ORDER BY id DESC LIMIT $4 OFFSET $5",
         )
         .bind(project.0)

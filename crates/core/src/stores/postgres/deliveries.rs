@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Postgres, error};
+use super::{Postgres, error, unreadable};
 use crate::models::alert::{AttemptReport, LeasedDelivery, Settlement};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::deliveries::{DeliveryStore, PER_CHANNEL, RETRIES_PER_CHANNEL};
 use crate::stores::sql::deliveries::{DeliveryRow, headers, settled};
+use crate::stores::sql::rows::read_all;
 
 #[async_trait]
 impl DeliveryStore for Postgres {
@@ -50,7 +51,8 @@ impl DeliveryStore for Postgres {
              SET leased_until = $4, attempts = d.attempts + 1, schedule_step = d.schedule_step + 1
              FROM picked
              WHERE d.id = picked.id
-             RETURNING d.id, d.attempts, d.schedule_step, d.channel, d.body,
+             RETURNING d.id, d.project_id, d.incident_id, d.kind, d.attempts, d.schedule_step, d.channel, d.channel_id,
+                 d.body, (SELECT config FROM settings WHERE id = d.channel_id) AS config,
                  coalesce((SELECT webhook_secret FROM checks WHERE id = d.check_id), '') AS secret",
         )
         .bind(now.0)
@@ -61,7 +63,7 @@ impl DeliveryStore for Postgres {
         .fetch_all(&mut *tx)
         .await
         .map_err(error)?;
-        let leased: Vec<LeasedDelivery> = rows.into_iter().map(LeasedDelivery::from).collect();
+        let leased: Vec<LeasedDelivery> = read_all(rows).map_err(unreadable)?;
         let ids: Vec<Uuid> = leased.iter().map(|lease| lease.id.0).collect();
         let attempts: Vec<Uuid> = leased.iter().map(|lease| lease.attempt_id.0).collect();
         sqlx::query(

@@ -3,12 +3,12 @@
 use uuid::Uuid;
 
 use super::{Tx, error, unreadable};
-use crate::models::alert::{AlertKind, Incident};
-use crate::models::ids::IncidentId;
+use crate::models::alert::{AlertKind, Incident, Resolution};
+use crate::models::ids::{IncidentId, SettingId};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::stores::sql::rows::{IncidentRow, read_all};
-use crate::stores::sql::{Ending, Opening, Raised};
+use crate::stores::sql::{Ending, NewDelivery, Opening, Raised, Receiver};
 
 /// The unique index decides: where an incident is open already, none is added and nobody is told.
 pub(super) async fn open(
@@ -56,16 +56,19 @@ pub(super) async fn resolve(tx: &mut Tx, endings: &[Ending]) -> StoreResult<Vec<
 pub(super) async fn told(
     tx: &mut Tx,
     incidents: &[IncidentId],
-) -> StoreResult<Vec<(IncidentId, String)>> {
-    let told: Vec<(Uuid, String)> = sqlx::query_as(
+) -> StoreResult<Vec<(IncidentId, Receiver)>> {
+    let told: Vec<(Uuid, String, Option<Uuid>)> = sqlx::query_as(
         "-- incidents.told
-         SELECT incident_id, channel FROM deliveries WHERE incident_id = ANY($1) AND kind = 'opened'",
+         SELECT incident_id, channel, channel_id FROM deliveries WHERE incident_id = ANY($1) AND kind = 'opened'",
     )
     .bind(column(incidents, |id| id.0))
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
-    Ok(told.into_iter().map(|(incident, channel)| (IncidentId(incident), channel)).collect())
+    let receiver = |(incident, name, channel): (Uuid, String, Option<Uuid>)| {
+        (IncidentId(incident), Receiver { name, channel: channel.map(SettingId) })
+    };
+    Ok(told.into_iter().map(receiver).collect())
 }
 
 pub(super) async fn insert_alerts(
@@ -89,25 +92,55 @@ pub(super) async fn insert_alerts(
     .execute(&mut **tx)
     .await
     .map_err(error)?;
+    let deliveries = deliveries(raised);
+    if deliveries.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "-- incidents.insert_alerts: the outbox
-         INSERT INTO deliveries
-             (id, project_id, check_id, incident_id, alert_id, kind, sequence, channel, body, next_attempt_at)
-         SELECT delivery_id, project_id, check_id, incident_id, alert_id, $8, $9, channel, body, $10
-         FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[])
-              AS n (alert_id, project_id, check_id, incident_id, delivery_id, channel, body)
-         WHERE delivery_id IS NOT NULL",
+         INSERT INTO deliveries (id, project_id, check_id, incident_id, alert_id, kind, sequence, channel,
+                                 channel_id, body, next_attempt_at)
+         SELECT delivery_id, project_id, check_id, incident_id, alert_id, $9, $10, channel, channel_id, body, $11
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[], $8::text[])
+              AS n (alert_id, project_id, check_id, incident_id, delivery_id, channel, channel_id, body)",
     )
-    .bind(column(raised, |it| it.id.0))
-    .bind(column(raised, |it| it.project.0))
-    .bind(column(raised, |it| it.check.0))
-    .bind(column(raised, |it| it.incident.0))
-    .bind(column(raised, |it| it.delivery.as_ref().map(|delivery| delivery.id.0)))
-    .bind(column(raised, |it| it.delivery.as_ref().map(|delivery| delivery.channel.clone())))
-    .bind(column(raised, |it| it.delivery.as_ref().map(|delivery| delivery.body.clone())))
+    .bind(column(&deliveries, |(it, _)| it.id.0))
+    .bind(column(&deliveries, |(it, _)| it.project.0))
+    .bind(column(&deliveries, |(it, _)| it.check.0))
+    .bind(column(&deliveries, |(it, _)| it.incident.0))
+    .bind(column(&deliveries, |(_, delivery)| delivery.id.0))
+    .bind(column(&deliveries, |(_, delivery)| delivery.receiver.name.clone()))
+    .bind(column(&deliveries, |(_, delivery)| delivery.receiver.channel.map(|id| id.0)))
+    .bind(column(&deliveries, |(_, delivery)| delivery.body.clone()))
     .bind(kind.as_str())
     .bind(kind.sequence())
     .bind(now.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(())
+}
+
+fn deliveries(raised: &[Raised]) -> Vec<(&Raised, &NewDelivery)> {
+    raised.iter().flat_map(|it| it.deliveries.iter().map(move |delivery| (it, delivery))).collect()
+}
+
+/// See [`super::super::sql::StateTx::insert_test`].
+pub(super) async fn insert_test(tx: &mut Tx, incident: &Incident) -> StoreResult<()> {
+    sqlx::query(
+        "-- incidents.insert_test
+         INSERT INTO incidents (id, project_id, check_id, started_slot, opened_at, resolved_slot, resolution,
+                                cause, kind)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'test')",
+    )
+    .bind(incident.id.0)
+    .bind(incident.project_id.0)
+    .bind(incident.check_id.0)
+    .bind(incident.started_at.0)
+    .bind(incident.opened_at)
+    .bind(incident.resolved_at.map(|slot| slot.0))
+    .bind(incident.resolution.map(Resolution::as_str))
+    .bind(&incident.cause)
     .execute(&mut **tx)
     .await
     .map_err(error)?;

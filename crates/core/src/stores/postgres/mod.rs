@@ -17,6 +17,7 @@ mod pool;
 mod recording;
 mod schedule;
 mod secrets;
+mod settings;
 mod survey;
 mod transaction;
 

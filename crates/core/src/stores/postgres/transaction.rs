@@ -2,6 +2,7 @@
 
 use super::{
     STORE, Tx, changes, check_regions, checks, error, heartbeats, incidents, outbox, secrets,
+    settings,
 };
 
 crate::stores::sql::transaction::state_tx!();

@@ -4,31 +4,51 @@ use serde_json::Value;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::models::alert::{LeasedDelivery, Settlement};
-use crate::models::ids::{AttemptId, DeliveryId};
+use super::rows::Unreadable;
+use crate::models::alert::{AlertKind, LeasedDelivery, Settlement};
+use crate::models::channel::{Channel, ChannelSpec};
+use crate::models::ids::{AttemptId, DeliveryId, IncidentId, ProjectId};
 use crate::models::schedule::Slot;
 
 #[derive(FromRow)]
 pub struct DeliveryRow {
     id: Uuid,
+    project_id: Uuid,
+    incident_id: Uuid,
+    kind: String,
     attempts: i32,
     schedule_step: i32,
     channel: String,
-    secret: String,
+    channel_id: Option<Uuid>,
     body: String,
+    config: Option<Value>,
+    secret: String,
 }
 
-impl From<DeliveryRow> for LeasedDelivery {
-    fn from(row: DeliveryRow) -> Self {
-        Self {
+impl TryFrom<DeliveryRow> for LeasedDelivery {
+    type Error = Unreadable;
+
+    fn try_from(row: DeliveryRow) -> Result<Self, Unreadable> {
+        let channel = match row.channel_id {
+            None => Some(ChannelSpec::webhook(row.channel.clone(), row.secret)),
+            // One that another version wrote and this one cannot read is as good as gone.
+            Some(_) => row
+                .config
+                .and_then(|it| serde_json::from_value::<Channel>(it).ok())
+                .map(|it| it.spec),
+        };
+        Ok(Self {
             id: DeliveryId(row.id),
             attempt_id: AttemptId::generate(),
             number: u32::try_from(row.attempts).unwrap_or_default(),
             schedule_step: u32::try_from(row.schedule_step).unwrap_or_default(),
-            url: row.channel,
-            secret: row.secret,
+            project_id: ProjectId(row.project_id),
+            incident_id: IncidentId(row.incident_id),
+            kind: AlertKind::parse(&row.kind).ok_or(Unreadable("an alert's kind"))?,
+            receiver: row.channel,
+            channel,
             body: row.body,
-        }
+        })
     }
 }
 

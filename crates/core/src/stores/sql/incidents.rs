@@ -1,12 +1,14 @@
 //! Edges of incidents, and the alerts and deliveries they raise, in the transaction that made them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Ending, NewDelivery, Opening, Raised, StateTx};
+use super::settings::Directory;
+use super::{Ending, NewDelivery, Opening, Raised, Receiver, StateTx};
 use crate::crash::{Point, crash_point};
-use crate::models::alert::{AboutCheck, AlertKind, Incident, webhook_body};
+use crate::models::alert::{AlertKind, Incident};
+use crate::models::channel::{About, Links, Message, Severity, Told};
 use crate::models::check::CheckConfig;
-use crate::models::ids::{AlertId, CheckId, DeliveryId, IncidentId};
+use crate::models::ids::{AlertId, CheckId, DeliveryId, IncidentId, ProjectId};
 use crate::models::outage::Edge;
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
@@ -76,32 +78,55 @@ async fn raise<T: StateTx>(
     let configs = tx.configs(&checks).await?;
     let configs: HashMap<CheckId, CheckConfig> =
         configs.into_iter().map(|(id, _, config)| (id, config)).collect();
-    let told = told(tx, kind, incidents).await?;
+    let projects: BTreeSet<ProjectId> = incidents.iter().map(|it| it.project_id).collect();
+    let directory = Directory::of(tx.settings(&Vec::from_iter(projects)).await?);
+    let mut told = told(tx, kind, incidents).await?;
 
     let mut raised = Vec::with_capacity(incidents.len());
     for incident in incidents {
         let Some(config) = configs.get(&incident.check_id) else { continue };
-        let channel = match kind {
-            AlertKind::Opened => config.webhook_url.as_ref(),
-            AlertKind::Resolved => told.get(&incident.id),
+        let receivers = match kind {
+            AlertKind::Opened => directory.receivers(incident, config),
+            _ => told.remove(&incident.id).unwrap_or_default(),
         };
-        let about =
-            AboutCheck { id: incident.check_id, name: &config.name, url: &config.probe.url };
+        let message = message(kind, incident, config, now);
+        let delivery = |receiver: Receiver| {
+            let body = directory.compose(&receiver, &message)?;
+            Some(NewDelivery { id: DeliveryId::generate(), receiver, body })
+        };
         raised.push(Raised {
             id: AlertId::generate(),
             project: incident.project_id,
             check: incident.check_id,
             incident: incident.id,
-            delivery: channel.map(|channel| NewDelivery {
-                id: DeliveryId::generate(),
-                channel: channel.clone(),
-                body: webhook_body(kind, now.time(), &about, incident),
-            }),
+            deliveries: receivers.into_iter().filter_map(delivery).collect(),
         });
     }
     tx.insert_alerts(kind, &raised, now).await?;
     crash_point(Point::IncidentRaised);
     Ok(())
+}
+
+fn message(kind: AlertKind, incident: &Incident, config: &CheckConfig, now: Slot) -> Message {
+    Message {
+        kind,
+        severity: Severity::Down,
+        at: now.time(),
+        check: About {
+            id: incident.check_id,
+            name: config.name.clone(),
+            url: config.probe.url.clone(),
+            tags: config.tags.clone(),
+        },
+        incident: Told {
+            id: incident.id,
+            started_at: incident.started_at.time(),
+            resolved_at: incident.resolved_at.map(Slot::time),
+            resolution: incident.resolution.map(|it| it.as_str().to_owned()),
+            cause: incident.cause.clone(),
+        },
+        links: Links::default(),
+    }
 }
 
 /// Who heard that these incidents opened: they, and nobody else, hear of the end, wherever the check
@@ -110,10 +135,13 @@ async fn told<T: StateTx>(
     tx: &mut T,
     kind: AlertKind,
     incidents: &[Incident],
-) -> StoreResult<HashMap<IncidentId, String>> {
-    if kind == AlertKind::Opened {
-        return Ok(HashMap::new());
+) -> StoreResult<HashMap<IncidentId, BTreeSet<Receiver>>> {
+    let mut by_incident: HashMap<IncidentId, BTreeSet<Receiver>> = HashMap::new();
+    if kind != AlertKind::Opened {
+        let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.id).collect();
+        for (incident, receiver) in tx.told(&ids).await? {
+            by_incident.entry(incident).or_default().insert(receiver);
+        }
     }
-    let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.id).collect();
-    Ok(tx.told(&ids).await?.into_iter().collect())
+    Ok(by_incident)
 }

@@ -17,6 +17,7 @@ pub(super) mod recording;
 pub(super) mod rows;
 pub(super) mod schedule;
 pub(super) mod secrets;
+pub(super) mod settings;
 pub(super) mod transaction;
 
 use std::collections::BTreeSet;
@@ -27,9 +28,12 @@ use crate::models::alert::{AlertKind, Incident, Resolution};
 use crate::models::check::{Check, CheckConfig, CheckView};
 use crate::models::check_region::CheckRegion;
 use crate::models::heartbeat::{Listening, PingToken};
-use crate::models::ids::{AlertId, BatchId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
+use crate::models::ids::{
+    AlertId, BatchId, CheckId, DeliveryId, IncidentId, ProjectId, Region, SettingId,
+};
 use crate::models::schedule::{Reach, Slot};
 use crate::models::secret::SecretName;
+use crate::models::setting::Setting;
 use crate::models::traits::{Change, Memory, TraitKind};
 use crate::ports::checks::IdempotencyKey;
 use crate::ports::secrets::{Referring, SealedSecret};
@@ -51,18 +55,18 @@ pub(super) struct Ending {
     pub resolution: Resolution,
 }
 
-/// An alert, and the delivery that carries it when somebody is to be told.
+/// An alert, and the deliveries that carry it to those who are to be told.
 pub(super) struct Raised {
     pub id: AlertId,
     pub project: ProjectId,
     pub check: CheckId,
     pub incident: IncidentId,
-    pub delivery: Option<NewDelivery>,
+    pub deliveries: Vec<NewDelivery>,
 }
 
 pub(super) struct NewDelivery {
     pub id: DeliveryId,
-    pub channel: String,
+    pub receiver: Receiver,
     pub body: String,
 }
 
@@ -72,6 +76,24 @@ pub(super) struct Remembered {
     pub region: Region,
     pub kind: TraitKind,
     pub memory: Memory,
+}
+
+/// Who is told: a check's own webhook by its address, or a channel.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Receiver {
+    /// Tells one receiver from another.
+    pub name: String,
+    pub channel: Option<SettingId>,
+}
+
+impl Receiver {
+    pub fn webhook(url: String) -> Self {
+        Self { name: url, channel: None }
+    }
+
+    pub fn channel(id: SettingId) -> Self {
+        Self { name: id.to_string(), channel: Some(id) }
+    }
 }
 
 /// A request that was served before: the hash of its body, and its check.
@@ -166,8 +188,12 @@ pub(super) trait StateTx: Send + Sized {
     ) -> StoreResult<Vec<Incident>>;
     /// Ends open incidents; those that were open.
     async fn resolve_incidents(&mut self, endings: &[Ending]) -> StoreResult<Vec<Incident>>;
-    /// Which channels heard that these incidents opened.
-    async fn told(&mut self, incidents: &[IncidentId]) -> StoreResult<Vec<(IncidentId, String)>>;
+    /// Who heard that these incidents opened.
+    async fn told(&mut self, incidents: &[IncidentId]) -> StoreResult<Vec<(IncidentId, Receiver)>>;
+    /// All settings of these projects, in the order of their ids.
+    async fn settings(&mut self, projects: &[ProjectId]) -> StoreResult<Vec<Setting>>;
+    /// Adds an incident that is over already and has no check: a test of a channel.
+    async fn insert_test(&mut self, incident: &Incident) -> StoreResult<()>;
     async fn insert_alerts(
         &mut self,
         kind: AlertKind,

@@ -389,7 +389,7 @@ impl TryFrom<AttemptRow> for AttemptView {
             number: u32::try_from(row.number).unwrap_or_default(),
             started_at: row.started_at.0,
             finished_at: row.finished_at.map(|at| at.0),
-            url: row.channel,
+            channel: row.channel,
             body: row.body,
             report: AttemptReportView {
                 request_headers: row.request_headers.unwrap_or(Value::Null),

@@ -1,7 +1,7 @@
 //! The way from the shared flows to a dialect's statements, which lie beside their tables.
 
 /// Implements [`super::StateTx`] for a dialect's `Tx`, whose modules `changes`, `checks`,
-/// `check_regions`, `heartbeats`, `incidents`, `outbox` and `secrets` have the statements. To be called where these, `Tx`, `STORE` and `error`
+/// `check_regions`, `heartbeats`, `incidents`, `outbox`, `secrets` and `settings` have the statements. To be called where these, `Tx`, `STORE` and `error`
 /// are in scope.
 macro_rules! state_tx {
     () => {
@@ -16,12 +16,13 @@ macro_rules! state_tx {
         use crate::models::ids::{BatchId, CheckId, IncidentId, ProjectId, Region};
         use crate::models::schedule::{Reach, Slot};
         use crate::models::secret::SecretName;
+        use crate::models::setting::Setting;
         use crate::models::traits::Change;
         use crate::ports::StoreResult;
         use crate::ports::checks::IdempotencyKey;
         use crate::ports::secrets::{Referring, SealedSecret};
         use crate::stores::sql::heartbeats::Locked;
-        use crate::stores::sql::{Earlier, Ending, Opening, Raised, Remembered, StateTx};
+        use crate::stores::sql::{Earlier, Ending, Opening, Raised, Receiver, Remembered, StateTx};
 
         #[async_trait]
         impl StateTx for Tx {
@@ -222,8 +223,16 @@ macro_rules! state_tx {
             async fn told(
                 &mut self,
                 incidents: &[IncidentId],
-            ) -> StoreResult<Vec<(IncidentId, String)>> {
+            ) -> StoreResult<Vec<(IncidentId, Receiver)>> {
                 incidents::told(self, incidents).await
+            }
+
+            async fn settings(&mut self, projects: &[ProjectId]) -> StoreResult<Vec<Setting>> {
+                settings::of(self, projects).await
+            }
+
+            async fn insert_test(&mut self, incident: &Incident) -> StoreResult<()> {
+                incidents::insert_test(self, incident).await
             }
 
             async fn insert_alerts(

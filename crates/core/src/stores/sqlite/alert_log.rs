@@ -16,7 +16,7 @@ macro_rules! incidents {
         concat!(
             "-- alert_log.incidents
              SELECT * FROM incidents
-             WHERE project_id = ?1 AND ",
+             WHERE kind = 'outage' AND project_id = ?1 AND ",
             $whose,
             " AND id < coalesce(?3, x'ffffffffffffffffffffffffffffffff')
              ORDER BY id DESC LIMIT ?4 OFFSET ?5"

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 
 use super::list::{id, rows};
-use super::{Sqlite, Tx, error};
+use super::{Sqlite, Tx, error, unreadable};
 use crate::models::alert::{AttemptReport, LeasedDelivery, Settlement};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::deliveries::{DeliveryStore, PER_CHANNEL, RETRIES_PER_CHANNEL};
 use crate::stores::sql::deliveries::{DeliveryRow, headers, settled};
+use crate::stores::sql::rows::read_all;
 
 #[async_trait]
 impl DeliveryStore for Sqlite {
@@ -107,7 +108,8 @@ async fn lease(
          UPDATE deliveries
          SET leased_until = ?4, attempts = attempts + 1, schedule_step = schedule_step + 1
          WHERE id IN (SELECT id FROM picked)
-         RETURNING id, attempts, schedule_step, channel, body,
+         RETURNING id, project_id, incident_id, kind, attempts, schedule_step, channel, channel_id, body,
+             (SELECT config FROM settings WHERE id = deliveries.channel_id) AS config,
              coalesce((SELECT webhook_secret FROM checks WHERE id = deliveries.check_id), '') AS secret",
     )
     .bind(now.0)
@@ -118,7 +120,7 @@ async fn lease(
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
-    Ok(rows.into_iter().map(LeasedDelivery::from).collect())
+    read_all(rows).map_err(unreadable)
 }
 
 /// Each attempt is on record before it is made.

@@ -19,6 +19,7 @@ mod outbox;
 mod recording;
 mod schedule;
 mod secrets;
+mod settings;
 mod survey;
 mod transaction;
 

@@ -66,6 +66,19 @@ pub(super) async fn agreed<S: Duplex>(
     reply.unless_refused(what, "")
 }
 
+/// A reply that asks for what was announced.
+pub(super) async fn invited<S: Duplex>(
+    server: &mut Bounded<S>,
+    what: &str,
+    trace: &mut Trace,
+) -> Result<(), ProbeFailure> {
+    let reply = read(server, trace).await?;
+    match reply.code {
+        300..=399 => Ok(()),
+        _ => reply.unless_refused(what, "").and(Err(garbage())),
+    }
+}
+
 /// Likewise, to what had a secret in it: a server that says it again is not quoted, and nothing of the
 /// reply is kept.
 pub(super) async fn agreed_in_secret<S: Duplex>(

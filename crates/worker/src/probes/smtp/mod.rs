@@ -2,6 +2,7 @@
 //! log-in, and leaves without having sent anything.
 
 mod dialogue;
+pub(crate) mod sending;
 
 use std::net::SocketAddr;
 
@@ -103,8 +104,8 @@ pub(super) async fn begin_tls(
 }
 
 /// Is greeted, and hears what the server offers.
-async fn greeted(
-    server: &mut Bounded<Connection>,
+async fn greeted<S: Duplex>(
+    server: &mut Bounded<S>,
     own: SocketAddr,
     trace: &mut Trace,
 ) -> Result<Reply, ProbeFailure> {

@@ -114,7 +114,7 @@ fn what_belongs_to_a_request_is_refused_where_none_is_made() {
 fn what_is_said_and_who_asks_is_refused_where_it_means_nothing_or_is_none() {
     let on = |url: &str, fields: Value| {
         let mut body = json!({"name": "a", "url": url});
-        merge(&mut body, fields);
+        merge_patch(&mut body, fields);
         CheckDraft::read(body).map_err(|errors| errors[0].clone())
     };
     let basic = |name: &str, secret: &str| json!({"auth": {"type": "basic", "username": name, "password": secret}});
@@ -198,7 +198,7 @@ fn a_resolver_is_an_address_with_a_port_or_without() {
 fn secrets_are_referred_to_only_where_they_are_not_shown() {
     let body = |fields: Value| {
         let mut body = json!({"name": "a", "url": "http://h"});
-        merge(&mut body, fields);
+        merge_patch(&mut body, fields);
         body
     };
     let key = "{{secret.KEY}}";

@@ -65,7 +65,7 @@ pub async fn a_slow_channel_never_takes_all_places(t: TestStores) {
     let leased = t.claim_deliveries().await;
     let more = t.claim_deliveries().await;
 
-    let slow = leased.iter().filter(|lease| lease.url.contains("slow")).count();
+    let slow = leased.iter().filter(|lease| lease.receiver.contains("slow")).count();
     assert_eq!((slow, leased.len()), (PER_CHANNEL as usize, slow + 1));
     assert!(more.is_empty(), "the slow channel has its share");
 }
@@ -143,7 +143,7 @@ pub async fn the_end_is_told_to_whoever_heard_the_beginning(t: TestStores) {
     let resolved = t.claim_deliveries().await.remove(0);
     assert!(resolved.body.contains("incident.resolved"));
     assert_eq!(
-        (opened.url.as_str(), resolved.url.as_str()),
+        (opened.receiver.as_str(), resolved.receiver.as_str()),
         ("http://first.test/", "http://first.test/")
     );
 }

@@ -11,6 +11,7 @@ mod incidents;
 mod ledger;
 mod outbox;
 mod secrets;
+mod settings;
 
 pub use changes::*;
 pub use checks::*;
@@ -21,6 +22,7 @@ pub use incidents::*;
 pub use ledger::*;
 pub use outbox::*;
 pub use secrets::*;
+pub use settings::*;
 
 use serde_json::Value;
 

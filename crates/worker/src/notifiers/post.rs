@@ -1,29 +1,24 @@
-//! Tells an HTTP endpoint, in the form of Standard Webhooks (standardwebhooks.com).
+//! Makes one request over HTTP, as a channel composed it.
 //!
-//! The body is sent byte for byte as it was fixed when the alert was raised; only the timestamp and
-//! the signature over it are new on each attempt. Redirects are not followed: a moved receiver must
-//! be told to Pulse. Nothing a receiver sends is obeyed beyond its status and `Retry-After`.
+//! The body is sent byte for byte as it was fixed when the alert was raised; only a timestamp and
+//! signatures over it may be new. Redirects are not followed: a moved receiver must be told to Pulse.
+//! Nothing a receiver sends is obeyed beyond its status and `Retry-After`.
 
 use std::error::Error;
 use std::iter::successors;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
-use hmac::{Hmac, KeyInit, Mac};
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
-use pulse_core::models::alert::{AttemptReport, LeasedDelivery, Settlement};
-use pulse_core::models::backoff::{next_delay, parse_retry_after};
+use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use pulse_core::models::alert::AttemptReport;
+use pulse_core::models::backoff::parse_retry_after;
+use pulse_core::models::channel::Post;
 use pulse_core::models::text::tame;
 use reqwest::{Method, Request, Response, Url};
-use sha2::Sha256;
 
-use super::AttemptOutcome;
+use super::{Attempted, Verdict};
 use crate::egress::{Egress, GuardedClient, ResolveError, SendError};
 
-/// Over everything, from the name to the end of the answer's body.
-const DEADLINE: Duration = Duration::from_secs(15);
 /// Shorter than receivers usually keep a connection, so that a reused one is seldom stale. An outage
 /// of a thousand checks should not cost its receiver a thousand handshakes.
 const KEEP_IDLE: Duration = Duration::from_secs(4);
@@ -34,16 +29,14 @@ const LONGEST_HEADER: usize = 1024;
 const LONGEST_ERROR: usize = 500;
 const OURS: &str = concat!("Pulse/", env!("CARGO_PKG_VERSION"));
 
-/// Sends webhooks; one serves all deliveries.
+/// Sends requests; one serves all deliveries.
 #[derive(Clone, Debug)]
-pub struct WebhookNotifier {
+pub(super) struct PostNotifier {
     client: GuardedClient,
-    deadline: Duration,
 }
 
-impl WebhookNotifier {
-    /// Goes out through `egress`; 15 seconds for each attempt.
-    pub fn new(egress: &Egress) -> Result<Self, reqwest::Error> {
+impl PostNotifier {
+    pub(super) fn new(egress: &Egress) -> Result<Self, reqwest::Error> {
         let client = egress.client(|builder| {
             builder
                 .referer(false)
@@ -52,31 +45,23 @@ impl WebhookNotifier {
                 .pool_idle_timeout(KEEP_IDLE)
                 .pool_max_idle_per_host(MOST_IDLE)
         })?;
-        Ok(Self { client, deadline: DEADLINE })
+        Ok(Self { client })
     }
 
-    /// The same with another limit for each attempt.
-    #[must_use]
-    pub fn with_deadline(self, deadline: Duration) -> Self {
-        Self { deadline, ..self }
-    }
-
-    /// Makes one attempt, at `now` in seconds since the Unix epoch, and says what becomes of the
-    /// delivery.
-    pub async fn send(&self, delivery: &LeasedDelivery, now: i64) -> AttemptOutcome {
-        let request = match compose(delivery, now) {
+    /// Makes one attempt, at `now` in seconds since the Unix epoch, within `deadline`.
+    pub(super) async fn send(&self, post: &Post, now: i64, deadline: Duration) -> Attempted {
+        let request = match compose(post) {
             Ok(request) => request,
-            Err(error) => return unsendable(&error),
+            Err(error) => return Attempted::unsendable(error),
         };
         let began = Instant::now();
         let mut answer = Answer::default();
         answer.report.request_headers = listed(request.headers());
         let exchange = self.exchange(request, now, &mut answer);
-        if tokio::time::timeout(self.deadline, exchange).await.is_err() {
-            answer.cut_off(self.deadline);
+        if tokio::time::timeout(deadline, exchange).await.is_err() {
+            answer.cut_off(deadline);
         }
-        let settlement = settle(&answer, delivery.schedule_step, rand::random());
-        AttemptOutcome { report: answer.report(began.elapsed()), settlement }
+        answer.attempted(began.elapsed())
     }
 
     /// Writes into `answer` as it goes: what has come by the deadline counts.
@@ -88,58 +73,24 @@ impl WebhookNotifier {
     }
 }
 
-/// Why an attempt cannot even be made. Trying again would change nothing.
-#[derive(Debug, thiserror::Error)]
-enum ComposeError {
-    #[error("the webhook's address is not a URL: {0}")]
-    Url(url::ParseError),
-    #[error("the webhook's address is not an http or https URL")]
-    Scheme,
-    #[error("the webhook's secret is not whsec_ and base64")]
-    Secret,
-    #[error("the webhook's signature cannot be made")]
-    Signature,
-}
-
-fn unsendable(error: &ComposeError) -> AttemptOutcome {
-    let report = AttemptReport { error: Some(error.to_string()), ..AttemptReport::default() };
-    AttemptOutcome { report, settlement: Settlement::Dead }
-}
-
-fn compose(delivery: &LeasedDelivery, now: i64) -> Result<Request, ComposeError> {
-    let url = Url::parse(&delivery.url).map_err(ComposeError::Url)?;
+/// An error means that the attempt cannot even be made: trying again would change nothing.
+fn compose(post: &Post) -> Result<Request, String> {
+    let url =
+        Url::parse(&post.url).map_err(|wrong| format!("the address is not a URL: {wrong}"))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(ComposeError::Scheme);
+        return Err("the address is not an http or https URL".into());
     }
-    let (id, timestamp) = (delivery.id.to_string(), now.to_string());
-    let signature = sign(&delivery.secret, &id, &timestamp, &delivery.body)?;
-    let header =
-        |value: String| HeaderValue::try_from(value).map_err(|_not_ascii| ComposeError::Signature);
     let mut request = Request::new(Method::POST, url);
     let headers = request.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(USER_AGENT, HeaderValue::from_static(OURS));
-    headers.insert("webhook-id", header(id)?);
-    headers.insert("webhook-timestamp", header(timestamp)?);
-    headers.insert("webhook-signature", header(signature)?);
-    *request.body_mut() = Some(delivery.body.clone().into());
+    for (name, value) in &post.headers {
+        let wrong = || format!("the header {name} cannot be sent");
+        let value = HeaderValue::try_from(value).map_err(|_value| wrong())?;
+        headers.insert(HeaderName::try_from(name).map_err(|_name| wrong())?, value);
+    }
+    *request.body_mut() = Some(post.body.clone().into());
     Ok(request)
-}
-
-/// `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64.
-fn sign(secret: &str, id: &str, timestamp: &str, body: &str) -> Result<String, ComposeError> {
-    let secret = secret.strip_prefix("whsec_").unwrap_or(secret);
-    let key = STANDARD.decode(secret).map_err(|_secret| ComposeError::Secret)?;
-    if key.is_empty() {
-        return Err(ComposeError::Secret);
-    }
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(&key).map_err(|_length| ComposeError::Signature)?;
-    for part in [id, ".", timestamp, ".", body] {
-        mac.update(part.as_bytes());
-    }
-    Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
 }
 
 /// What has come back so far.
@@ -172,23 +123,17 @@ impl Answer {
         }
     }
 
-    fn report(mut self, took: Duration) -> AttemptReport {
+    /// A 2xx is the only good answer; 410 says never to come back.
+    fn attempted(mut self, took: Duration) -> Attempted {
         let body = tame(&String::from_utf8_lossy(&self.body), MOST_BODY);
         self.report.response_body = self.report.status.map(|_answered| body);
         self.report.latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
-        self.report
-    }
-}
-
-/// `jitter` in 0..1. A 2xx is the only good answer; 410 says never to come back.
-fn settle(answer: &Answer, schedule_step: u32, jitter: f64) -> Settlement {
-    match answer.report.status {
-        Some(200..=299) => Settlement::Delivered,
-        Some(410) => Settlement::Dead,
-        _ => next_delay(schedule_step, answer.retry_after, jitter)
-            .map_or(Settlement::Dead, |wait| {
-                Settlement::RetryIn(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
-            }),
+        let verdict = match self.report.status {
+            Some(200..=299) => Verdict::Delivered,
+            Some(410) => Verdict::Never,
+            _ => Verdict::Again(self.retry_after),
+        };
+        Attempted { report: self.report, verdict }
     }
 }
 

@@ -1,0 +1,185 @@
+//! What an alert says: gathered once when it is raised, and worded alike for every channel.
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use crate::models::alert::AlertKind;
+use crate::models::ids::{CheckId, IncidentId};
+
+words! {
+    /// How bad it is.
+    Severity {
+        /// Alive, and less than well.
+        Degraded = "degraded",
+        /// Not working.
+        Down = "down",
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What happened.
+    pub kind: AlertKind,
+    /// How bad it is, or was.
+    pub severity: Severity,
+    /// When the alert was raised, by the store's clock.
+    pub at: DateTime<Utc>,
+    /// The check, as it was then.
+    pub check: About,
+    /// The incident, as it was then.
+    pub incident: Told,
+    /// Where people go on from here.
+    pub links: Links,
+}
+
+/// Whose incident it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Its id.
+    pub id: CheckId,
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// Its tags, sorted.
+    pub tags: Vec<String>,
+}
+
+/// What is told of an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Its id.
+    pub id: IncidentId,
+    /// The first failing slot.
+    pub started_at: DateTime<Utc>,
+    /// The first good slot after it; `None` while it lasts.
+    pub resolved_at: Option<DateTime<Utc>>,
+    /// Why it ended, in a word.
+    pub resolution: Option<String>,
+    /// What was seen, in a sentence.
+    pub cause: String,
+}
+
+/// Addresses of Pulse's own pages; `None` where it was not told its public address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// The incident.
+    pub incident: Option<String>,
+    /// Acknowledges it without an account.
+    pub acknowledge: Option<String>,
+}
+
+impl Message {
+    /// What happened, in a few words: `Shop is down`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let (name, severity) = (&self.check.name, self.severity);
+        match self.kind {
+            AlertKind::Opened => format!("{name} is {severity}"),
+            AlertKind::Reminder => format!("{name} is still {severity}"),
+            AlertKind::Resolved => match self.incident.resolution.as_deref() {
+                Some("recovered") | None => format!("{name} is up again"),
+                Some(ended) => format!("{name}: incident ended, {ended}"),
+            },
+            AlertKind::Test => format!("A test from Pulse: {name}"),
+        }
+    }
+
+    /// What people ask next, as a question in a word and its answer, in the order of asking. Nothing
+    /// that is not known.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        if self.kind == AlertKind::Test {
+            return vec![("Why", self.incident.cause.clone())];
+        }
+        let lasted = self.lasted().map(spoken);
+        let known = |text: String| Some(text).filter(|text| !text.is_empty());
+        [
+            ("Why", known(self.incident.cause.clone())),
+            ("Since", Some(time(self.incident.started_at))),
+            ("Until", self.incident.resolved_at.map(time)),
+            (if self.is_over() { "Lasted" } else { "Lasts" }, lasted),
+            ("Address", known(self.check.url.clone())),
+            ("Tags", known(self.check.tags.join(", "))),
+        ]
+        .into_iter()
+        .filter_map(|(question, answer)| Some((question, answer?)))
+        .collect()
+    }
+
+    /// The facts as lines of plain text.
+    #[must_use]
+    pub fn lines(&self) -> String {
+        let lines: Vec<_> =
+            self.facts().into_iter().map(|(what, it)| format!("{what}: {it}")).collect();
+        lines.join("\n")
+    }
+
+    /// Whether there is nothing to do any more.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.kind, AlertKind::Resolved)
+    }
+
+    /// What joins the messages of one incident at receivers that keep such a thing: the same for all of
+    /// them, another for every other incident.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("pulse-{}", self.incident.id)
+    }
+
+    fn lasted(&self) -> Option<TimeDelta> {
+        let until = self.incident.resolved_at.unwrap_or(self.at);
+        let lasted = until - self.incident.started_at;
+        (self.kind != AlertKind::Opened && lasted >= TimeDelta::zero()).then_some(lasted)
+    }
+}
+
+/// An instant as RFC 3339 has it, to the second, in UTC.
+pub(super) fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// The same to the millisecond, for programs.
+pub(super) fn exact(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A time as people say it, in its two largest units: `2 h 5 min`.
+fn spoken(lasted: TimeDelta) -> String {
+    let seconds = lasted.num_seconds();
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let first = parts.iter().position(|(n, _)| *n > 0).unwrap_or(parts.len() - 1);
+    let said: Vec<_> = parts[first..]
+        .iter()
+        .take(2)
+        .filter(|(n, _)| *n > 0 || first == parts.len() - 1)
+        .map(|(n, unit)| format!("{n} {unit}"))
+        .collect();
+    said.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_their_two_largest_units() {
+        for (seconds, told) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (125, "2 min 5 s"),
+            (7_500, "2 h 5 min"),
+            (90_000, "1 d 1 h"),
+            (86_400 + 60, "1 d"),
+        ] {
+            assert_eq!(spoken(TimeDelta::seconds(seconds)), told);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Settings: channels and routes.
+
+use async_trait::async_trait;
+
+use super::list::ids;
+use super::{Sqlite, Tx, error, unreadable};
+use crate::models::channel::Message;
+use crate::models::ids::{DeliveryId, ProjectId, SettingId};
+use crate::models::schedule::Slot;
+use crate::models::setting::{MOST_OF_A_KIND, Setting, SettingKind};
+use crate::ports::settings::{SettingChange, SettingStore};
+use crate::ports::{Page, StoreResult};
+use crate::stores::sql::rows::read_all;
+use crate::stores::sql::settings::{SettingRow, test_channel};
+
+#[async_trait]
+impl SettingStore for Sqlite {
+    async fn create(&self, setting: &Setting) -> StoreResult<bool> {
+        let mut tx = self.state.begin().await?;
+        let done = sqlx::query(
+            "-- settings.create
+             INSERT INTO settings (id, project_id, kind, config, version, created_at, updated_at)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+             WHERE (SELECT count(*) FROM settings WHERE project_id = ?2 AND kind = ?3) < ?8",
+        )
+        .bind(setting.id.0)
+        .bind(setting.project_id.0)
+        .bind(setting.kind.as_str())
+        .bind(setting.config.to_string())
+        .bind(setting.version)
+        .bind(Slot::from(setting.created_at).0)
+        .bind(Slot::from(setting.updated_at).0)
+        .bind(MOST_OF_A_KIND)
+        .execute(&mut *tx)
+        .await
+        .map_err(error)?;
+        tx.commit().await.map_err(error)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn get(
+        &self,
+        project: ProjectId,
+        kind: SettingKind,
+        id: SettingId,
+    ) -> StoreResult<Option<Setting>> {
+        let row: Option<SettingRow> = sqlx::query_as(
+            "-- settings.get
+             SELECT * FROM settings WHERE id = ?1 AND project_id = ?2 AND kind = ?3",
+        )
+        .bind(id.0)
+        .bind(project.0)
+        .bind(kind.as_str())
+        .fetch_optional(self.state.readers())
+        .await
+        .map_err(error)?;
+        row.map(Setting::try_from).transpose().map_err(unreadable)
+    }
+
+    async fn list(
+        &self,
+        project: ProjectId,
+        kind: SettingKind,
+        page: Page<SettingId>,
+    ) -> StoreResult<Vec<Setting>> {
+        let rows: Vec<SettingRow> = sqlx::query_as(
+            "-- settings.list
+             SELECT * FROM settings
+             WHERE project_id = ?1 AND kind = ?2 AND (?3 IS NULL OR id < ?3)
+             ORDER BY id DESC LIMIT ?4 OFFSET ?5",
+        )
+        .bind(project.0)
+        .bind(kind.as_str())
+        .bind(page.after.map(|id| id.0))
+        .bind(page.limit)
+        .bind(page.offset)
+        .fetch_all(self.state.readers())
+        .await
+        .map_err(error)?;
+        read_all(rows).map_err(unreadable)
+    }
+
+    async fn replace(&self, setting: &Setting) -> StoreResult<SettingChange> {
+        let mut tx = self.state.begin().await?;
+        let done = sqlx::query(
+            "-- settings.replace
+             UPDATE settings SET config = ?4, version = ?5, updated_at = ?6
+             WHERE id = ?1 AND project_id = ?2 AND kind = ?3 AND version = ?5 - 1",
+        )
+        .bind(setting.id.0)
+        .bind(setting.project_id.0)
+        .bind(setting.kind.as_str())
+        .bind(setting.config.to_string())
+        .bind(setting.version)
+        .bind(Slot::from(setting.updated_at).0)
+        .execute(&mut *tx)
+        .await
+        .map_err(error)?;
+        tx.commit().await.map_err(error)?;
+        if done.rows_affected() == 1 {
+            return Ok(SettingChange::Done);
+        }
+        let there = self.get(setting.project_id, setting.kind, setting.id).await?;
+        Ok(there.map_or(SettingChange::NotFound, |_other| SettingChange::Stale))
+    }
+
+    async fn remove(
+        &self,
+        project: ProjectId,
+        kind: SettingKind,
+        id: SettingId,
+    ) -> StoreResult<bool> {
+        let mut tx = self.state.begin().await?;
+        let done = sqlx::query(
+            "-- settings.remove
+             DELETE FROM settings WHERE id = ?1 AND project_id = ?2 AND kind = ?3",
+        )
+        .bind(id.0)
+        .bind(project.0)
+        .bind(kind.as_str())
+        .execute(&mut *tx)
+        .await
+        .map_err(error)?;
+        tx.commit().await.map_err(error)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn test_channel(
+        &self,
+        project: ProjectId,
+        channel: SettingId,
+        message: &Message,
+        now: Slot,
+    ) -> StoreResult<Option<DeliveryId>> {
+        test_channel(self.state.begin().await?, project, channel, message, now).await
+    }
+}
+
+pub(super) async fn of(tx: &mut Tx, projects: &[ProjectId]) -> StoreResult<Vec<Setting>> {
+    let rows: Vec<SettingRow> = sqlx::query_as(
+        "-- settings.of
+         SELECT * FROM settings WHERE project_id IN (SELECT unhex(value) FROM jsonb_each(?1)) ORDER BY id",
+    )
+    .bind(ids(projects.iter().map(|project| project.0)))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(error)?;
+    read_all(rows).map_err(unreadable)
+}

@@ -1,0 +1,89 @@
+//! Hands one letter to a mail server, as a channel composed it.
+//!
+//! The letter is the same, byte for byte, on every attempt: its id is the delivery's, its date that of
+//! the alert, and even the line between its parts is made of its id.
+
+use std::time::{Duration, Instant};
+
+use mail_builder::MessageBuilder;
+use mail_builder::headers::content_type::ContentType;
+use mail_builder::headers::date::Date;
+use mail_builder::mime::MimePart;
+use pulse_core::models::alert::AttemptReport;
+use pulse_core::models::channel::Letter;
+use pulse_core::models::text::tame_line;
+
+use super::{Attempted, Verdict};
+use crate::egress::Egress;
+use crate::probes::mail::{Accepted, send};
+
+const LONGEST_ERROR: usize = 500;
+/// SMTP has no word for it: 250 means that the server has taken the letter upon itself.
+const TAKEN: u16 = 250;
+
+/// Makes one attempt within `deadline`.
+pub(super) async fn deliver(egress: &Egress, letter: &Letter, deadline: Duration) -> Attempted {
+    let Some(message) = written(letter) else {
+        return Attempted::unsendable("the letter cannot be written".to_owned());
+    };
+    let began = Instant::now();
+    let sent = tokio::time::timeout(deadline, send(egress, letter, &message)).await;
+    let mut report = AttemptReport { request_headers: head(letter), ..AttemptReport::default() };
+    let verdict = match sent {
+        Err(_late) => {
+            report.timed_out = true;
+            report.error = Some(format!("no answer within {} ms", deadline.as_millis()));
+            Verdict::Again(None)
+        }
+        Ok(Err(failure)) => {
+            report.error = Some(tame_line(&failure.sentence, LONGEST_ERROR));
+            Verdict::Again(None)
+        }
+        Ok(Ok(Accepted { reply, refused })) => {
+            report.status = Some(TAKEN);
+            report.response_body = Some(reply);
+            report.error = (!refused.is_empty()).then(|| {
+                tame_line(&format!("not all receivers: {}", refused.join("; ")), LONGEST_ERROR)
+            });
+            Verdict::Delivered
+        }
+    };
+    report.latency_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
+    Attempted { report, verdict }
+}
+
+fn head(letter: &Letter) -> Vec<(String, String)> {
+    let field = |name: &str, value: String| (name.to_owned(), value);
+    vec![
+        field("from", letter.from.clone()),
+        field("to", letter.to.join(", ")),
+        field("subject", letter.words.subject.clone()),
+        field("message-id", format!("<{}>", message_id(letter, &letter.id))),
+    ]
+}
+
+fn message_id(letter: &Letter, id: &str) -> String {
+    let domain = letter.from.split_once('@').map_or("pulse.invalid", |(_, domain)| domain);
+    format!("{id}@{domain}")
+}
+
+fn written(letter: &Letter) -> Option<Vec<u8>> {
+    let kind = ContentType::new("multipart/alternative")
+        .attribute("boundary", format!("pulse_{}", letter.id));
+    let parts = vec![
+        MimePart::new("text/plain", letter.words.text.as_str()),
+        MimePart::new("text/html", letter.words.html.as_str()),
+    ];
+    let to: Vec<&str> = letter.to.iter().map(String::as_str).collect();
+    MessageBuilder::new()
+        .from(letter.from.as_str())
+        .to(to)
+        .subject(letter.words.subject.as_str())
+        .date(Date::from(letter.words.date.timestamp()))
+        .message_id(message_id(letter, &letter.id))
+        .references(message_id(letter, &letter.thread))
+        .header("Auto-Submitted", mail_builder::headers::text::Text::new("auto-generated"))
+        .body(MimePart::new(kind, parts))
+        .write_to_vec()
+        .ok()
+}

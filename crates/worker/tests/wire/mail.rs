@@ -1,0 +1,178 @@
+//! Letters to a real mail server: what arrives, and what becomes of a delivery when nothing does.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use pulse_core::models::address::AddressPolicy;
+use pulse_core::models::alert::{LeasedDelivery, Settlement};
+use pulse_core::models::channel::{ChannelSpec, Words};
+use pulse_worker::egress::Egress;
+use pulse_worker::notifiers::{AttemptOutcome, Notifier};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::channels::channel;
+use crate::daemon::{Daemon, Files, listens};
+use crate::database::PASSWORD;
+use crate::servers::{FOR_EVER, Server};
+use crate::smtp::{SCRIPT, WHO};
+use crate::tls::{Authority, params};
+use crate::webhook::a_delivery;
+
+struct Office {
+    server: Daemon,
+    authority: Authority,
+    letters: TempDir,
+    _files: Files,
+}
+
+/// A mail server as `localhost` that keeps what it gets; `arguments` after its certificate and key.
+fn office(arguments: &[&str]) -> Office {
+    let authority = Authority::new();
+    let files = Files::of(&authority.issue(&params("localhost")));
+    let letters = TempDir::new().unwrap();
+    let command = |port: u16| {
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(SCRIPT).arg(port.to_string()).args([files.certificate(), files.key()]);
+        command.args(arguments).env("LETTERS", letters.path());
+        command
+    };
+    let server = Daemon::start(command, listens);
+    Office { server, authority, letters, _files: files }
+}
+
+impl Office {
+    fn channel(&self, fields: &Value) -> ChannelSpec {
+        let mut config = json!({
+            "type": "email", "host": "localhost", "port": self.server.port, "username": WHO, "password": PASSWORD,
+            "from": "pulse@shop.example", "to": ["ops@shop.example", "lead@shop.example"],
+        });
+        config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        channel(config).checked().unwrap()
+    }
+
+    fn letter(&self, number: usize) -> Value {
+        let text = std::fs::read(self.letters.path().join(format!("{number}.json"))).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    async fn send(&self, delivery: &LeasedDelivery) -> AttemptOutcome {
+        let notifier = Notifier::new(&self.authority.egress()).unwrap();
+        notifier.send(delivery, Utc::now().timestamp()).await
+    }
+}
+
+fn told_by(channel: ChannelSpec) -> LeasedDelivery {
+    let words = Words {
+        subject: "Käse is down".into(),
+        date: "2026-11-21T18:00:00Z".parse().unwrap(),
+        text: ".a dot begins this line\nWhy: status 500 – expected any 2xx\n".into(),
+        html: "<p>Käse</p>".into(),
+    };
+    let body = serde_json::to_string(&words).unwrap();
+    LeasedDelivery { channel: Some(channel), body, ..a_delivery("") }
+}
+
+#[tokio::test]
+async fn a_letter_arrives_whole_and_the_same_on_every_attempt() {
+    let office = office(&[]);
+    let delivery = told_by(office.channel(&json!({})));
+
+    let first = office.send(&delivery).await;
+    let second = office.send(&delivery).await;
+
+    assert_eq!(
+        (&first.settlement, &second.settlement),
+        (&Settlement::Delivered, &Settlement::Delivered)
+    );
+    assert_eq!(first.report.status, Some(250));
+    let letter = office.letter(1);
+    assert_eq!(letter["bytes"], office.letter(2)["bytes"]);
+    assert_eq!(letter["encrypted"], true);
+    assert_eq!(letter["from"], "pulse@shop.example");
+    assert_eq!(letter["to"], json!(["ops@shop.example", "lead@shop.example"]));
+    let head = &letter["head"];
+    assert_eq!(head["subject"], "Käse is down");
+    assert_eq!(head["to"], "ops@shop.example, lead@shop.example");
+    assert_eq!(head["message-id"], format!("<{}@shop.example>", delivery.id));
+    assert_eq!(head["references"], format!("<pulse-{}@shop.example>", delivery.incident_id));
+    assert_eq!(head["auto-submitted"], "auto-generated");
+    assert_eq!(head["date"], "Sat, 21 Nov 2026 18:00:00 +0000");
+    let text = letter["text"].as_str().unwrap().replace("\r\n", "\n");
+    assert!(text.starts_with(".a dot begins this line\nWhy: status 500 – expected"), "{text:?}");
+    assert!(letter["html"].as_str().unwrap().contains("<p>Käse</p>"));
+    assert!(!format!("{first:?}").contains(PASSWORD), "{first:?}");
+}
+
+#[tokio::test]
+async fn tls_may_begin_with_the_first_byte() {
+    let office = office(&["at-once"]);
+
+    let outcome = office.send(&told_by(office.channel(&json!({"security": "tls"})))).await;
+
+    assert_eq!(outcome.settlement, Settlement::Delivered, "{:?}", outcome.report);
+    assert_eq!(office.letter(1)["text"].as_str().unwrap().lines().count(), 2);
+}
+
+#[tokio::test]
+async fn who_is_refused_is_named_and_the_others_get_the_letter() {
+    let office = office(&[]);
+    let to = |people: &[&str]| told_by(office.channel(&json!({ "to": people })));
+
+    let some = office.send(&to(&["nobody@mail.example", "ops@shop.example"])).await;
+    let none = office.send(&to(&["nobody@mail.example"])).await;
+
+    assert_eq!(some.settlement, Settlement::Delivered);
+    let told = some.report.error.unwrap();
+    assert!(told.contains("refused nobody@mail.example: 550 5.1.1"), "{told}");
+    assert_eq!(office.letter(1)["to"], json!(["ops@shop.example"]));
+    assert!(matches!(none.settlement, Settlement::RetryIn(_)), "{none:?}");
+    assert!(!office.letters.path().join("2.json").exists());
+}
+
+#[tokio::test]
+async fn what_cannot_be_handed_over_is_tried_again_and_says_why() {
+    let office = office(&[]);
+    let wrong = told_by(office.channel(&json!({"password": "guessed-wrong"})));
+    let stranger = Notifier::new(&Authority::new().egress()).unwrap();
+    let good = told_by(office.channel(&json!({})));
+    let public =
+        Notifier::new(&Egress::new(AddressPolicy::public_and(Vec::new())).unwrap()).unwrap();
+
+    let refused = office.send(&wrong).await;
+    let unknown = stranger.send(&good, 1).await;
+    let forbidden = public.send(&good, 1).await;
+
+    for (outcome, why) in [
+        (refused, "the server refused the log-in: 535"),
+        (unknown, "the certificate is from an unknown authority"),
+        (forbidden, "may be reached from here"),
+    ] {
+        assert!(matches!(outcome.settlement, Settlement::RetryIn(_)), "{why}: {outcome:?}");
+        let told = outcome.report.error.unwrap();
+        assert!(told.contains(why) && !told.contains("guessed-wrong"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_that_says_nothing_is_given_up_in_time() {
+    let silent = Server::raw(async |stream| {
+        tokio::time::sleep(FOR_EVER).await;
+        drop(stream);
+    })
+    .await;
+    let config = json!({
+        "type": "email", "host": "127.0.0.1", "port": silent.port(), "security": "none",
+        "from": "a@b.example", "to": ["c@d.example"],
+    });
+    let channel = channel(config);
+    let notifier = Notifier::new(&Egress::new(AddressPolicy::open()).unwrap()).unwrap();
+    let began = Instant::now();
+
+    let deadline = Duration::from_millis(300);
+    let outcome = notifier.with_deadline(deadline).send(&told_by(channel), 1).await;
+
+    assert!(outcome.report.timed_out && began.elapsed() < Duration::from_secs(5));
+    assert!(matches!(outcome.settlement, Settlement::RetryIn(_)));
+}
