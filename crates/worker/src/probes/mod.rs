@@ -207,17 +207,13 @@ impl Probes {
         let own = target.way.as_ref().map(|way| egress.on(way));
         let way = own.as_ref().unwrap_or(egress);
         let trace = Trace::begin(timeout).of_run(run);
-        match &target.everywhere {
+        if let Some(host) = &target.everywhere {
             // Boxed, so that other looks do not carry the size of many.
-            Some(host) => {
-                Box::pin(everywhere::look(self, (egress, way), (target, host), trace)).await
-            }
-            None => {
-                let mut sight = self.look_along((egress, way), target, trace).await;
-                sight.observation.traits = sight.notes.traits(&self.leaves);
-                sight
-            }
+            return Box::pin(everywhere::look(self, (egress, way), (target, host), trace)).await;
         }
+        let mut sight = self.look_along((egress, way), target, trace).await;
+        sight.observation.traits = sight.notes.traits(&self.leaves);
+        sight
     }
 
     /// Looks once by this way, for what is left of the timeout.

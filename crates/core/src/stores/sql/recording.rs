@@ -106,10 +106,10 @@ impl Batch {
         crash_point(Point::RecorderSaved);
         let edges = edges(tx, self).await?;
         let changed = incidents::apply(tx, edges, now).await?;
-        let changes = changes::apply(tx, &self.sightings).await?;
+        let told = changes::apply(tx, &self.sightings).await?;
         outbox::seal(tx, &self.runs).await?;
         let (opened, resolved) = (changed.opened, changed.resolved);
-        Ok(Recorded { opened, resolved, changes, ..self.recorded })
+        Ok(Recorded { opened, resolved, changes: told, ..self.recorded })
     }
 
     fn settle(&mut self, row: &mut CheckRegion, result: &RunResult) -> bool {
