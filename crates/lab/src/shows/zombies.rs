@@ -36,8 +36,9 @@ const STOPPED_SERVER: usize = 1;
 /// In one volley.
 const STOPPED: usize = STOPPED_WORKERS.len() + 1;
 
-/// How long the targets think, so that runs are in hand at any time. Well within any timeout.
-const THINKING: Duration = Duration::from_millis(300);
+/// How long the targets think, so that each worker has runs in hand at nearly any time. Well within any
+/// timeout.
+const THINKING: Duration = Duration::from_millis(500);
 /// A lease lasts so much longer than the timeout of its check.
 const LEASE_MARGIN: Duration = Duration::from_millis(2_500);
 /// Postgres ends a session that does nothing in a transaction for 3 s.
@@ -132,7 +133,7 @@ async fn play(lab: &mut Lab, show: &Zombies) -> anyhow::Result<Report> {
         show.checks, show.interval_s
     ));
     freezer.tell(show, &mut report);
-    counted.tell(&reckoning, &mut report);
+    counted.tell(show, &reckoning, &mut report);
     reckoning.tell(&freezer.gaps, &outages, &mut report);
     looking.end().await?.tell(&mut report);
     Ok(report)
@@ -220,8 +221,10 @@ impl<'a> Freezer<'a> {
     async fn is_in_transaction(&mut self, role: Role, number: usize) -> anyhow::Result<bool> {
         let ports = process::local_ports(self.fleet.pid(role, number)?)?;
         let idle: i64 = sqlx::query_scalar(
+            // A round that looks for jobs which did not call is no claim.
             "SELECT count(*) FROM pg_stat_activity
-             WHERE state = 'idle in transaction' AND client_port = ANY($1)",
+             WHERE state = 'idle in transaction' AND client_port = ANY($1)
+               AND query NOT LIKE '%heartbeats.%'",
         )
         .bind(ports)
         .fetch_one(&mut self.postgres)
@@ -281,14 +284,23 @@ impl Counted {
     /// Every result that is not the outcome of its slot must have been counted as stale, by the fence
     /// of the queue or by the ledger behind it. Both also count echoes: who was stopped before it read
     /// the answer to a hand-in hands in again, and is refused though its result is recorded.
-    fn tell(self, reckoning: &Reckoning, report: &mut Report) {
+    ///
+    /// Which of the two comes first is a matter of chance in a single volley: only of many is it asked
+    /// that the fence has refused some.
+    fn tell(self, show: &Zombies, reckoning: &Reckoning, report: &mut Report) {
         let rows = || reckoning.accounts.listings.iter().flat_map(|listed| &listed.runs);
         let ran = rows().filter(|run| run.outcome != Outcome::Missed).count() as u64;
         let given_up = rows().filter(|run| run.reason.as_deref() == Some("worker_crash")).count();
         let late = self.looks.saturating_sub(ran);
         report.at_most("hits (line: runs finished)", reckoning.hits.len() as u64, self.looks);
         report.note("results that are not the outcome of their slot", late);
-        report.at_least("results refused by the fence, echoes among them", self.fenced, 1);
+        let by_the_fence = u64::from(show.pauses > STOPPED);
+        report.at_least(
+            "results refused by the fence, echoes among them",
+            self.fenced,
+            by_the_fence,
+        );
+        report.at_least("results refused by the fence or the ledger", self.fenced + self.stale, 1);
         report.note("echoes refused by the fence, at least", self.fenced.saturating_sub(late));
         report.note("results refused by the ledger, echoes among them", self.stale);
         let uncounted = late.saturating_sub(self.fenced + self.stale);
