@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 
 use chrono_tz::Tz;
 use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
 use serde::{Deserialize, Serialize};
 
+use crate::models::calendar::{cron, zone};
 use crate::models::check::CheckConfig;
 use crate::models::schedule::Slot;
 
@@ -16,8 +16,6 @@ const GRACES: RangeInclusive<u32> = 1..=604_800;
 /// How far the clock of a job's host may be ahead of Pulse's: a ping that comes so much before its
 /// time by the cron expression is the one that was expected then.
 pub const EARLY_MS: i64 = 5_000;
-const LONGEST_CRON: usize = 100;
-const FIELDS: usize = 5;
 
 /// What a check that waits is told besides its interval, with defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,20 +143,8 @@ impl Rhythm {
 
 impl Every {
     fn cron(text: &str, zone: &str) -> Result<Self, String> {
-        let is_five = text.split_ascii_whitespace().count() == FIELDS;
-        if !is_five || text.len() > LONGEST_CRON || !text.is_ascii() {
-            return Err(format!(
-                "must have a cron expression of five fields (minute, hour, day of the month, month, \
-                 day of the week), {LONGEST_CRON} characters at most"
-            ));
-        }
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed);
-        let cron = parser.build().parse(text);
-        let cron =
-            cron.map_err(|wrong| format!("must have a cron expression that can be read: {wrong}"))?;
-        let zone: Tz = zone.parse().map_err(|_unknown| {
-            "must have a timezone of the IANA database, as in Europe/Berlin".to_owned()
-        })?;
+        let cron = cron::read(text).map_err(|wanted| format!("must have a {wanted}"))?;
+        let zone = zone::read(zone).ok_or_else(|| format!("must have a {}", zone::WANTED))?;
         Ok(Self::Cron(Box::new(cron), zone))
     }
 
