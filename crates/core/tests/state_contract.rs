@@ -82,6 +82,7 @@ keeps! {
     definitions_that_leave_together_share_no_secrets,
     another_value_is_another_version_of_the_checks_that_refer_to_it,
     a_secret_in_use_is_not_removed,
+    what_is_sealed_with_a_key_is_told_page_by_page,
     what_is_sealed_with_an_older_key_is_found_and_sealed_anew_once,
     what_changes_between_runs_is_told_and_what_was_not_seen_is_no_change,
     another_target_is_no_change_of_the_one_before,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pulse_core::models::ids::ProjectId;
 use pulse_core::models::secret::SecretName;
@@ -24,6 +24,8 @@ pub struct Resealing {
     secrets: Arc<dyn SecretStore>,
     keys: SecretKeys,
     done: AtomicU64,
+    /// The last secret looked at, until all were.
+    place: Mutex<Option<SealedSecret>>,
     /// Those that cannot be opened, each told once.
     told: Mutex<BTreeSet<(ProjectId, SecretName)>>,
 }
@@ -33,7 +35,13 @@ impl Resealing {
     #[must_use]
     pub fn new(stores: &Stores, keys: SecretKeys) -> Self {
         let secrets = stores.secrets.clone();
-        Self { secrets, keys, done: AtomicU64::new(0), told: Mutex::default() }
+        Self {
+            secrets,
+            keys,
+            done: AtomicU64::new(0),
+            place: Mutex::default(),
+            told: Mutex::default(),
+        }
     }
 
     /// Whether there is an older key at all.
@@ -42,24 +50,28 @@ impl Resealing {
         !self.keys.older().is_empty()
     }
 
-    /// One round: a few secrets. How many it were is logged when none is left.
+    /// One round: the next few secrets. How many it were is logged when all were looked at.
     pub async fn round(&self) -> StoreResult<Pace> {
-        let found = self.secrets.sealed_with(&self.keys.older(), BATCH).await?;
+        let place = locked(&self.place).clone();
+        let found = self.secrets.sealed_with(&self.keys.older(), place.as_ref(), BATCH).await?;
         let mut resealed = 0;
         for secret in &found {
             if let Some(sealed) = self.sealed_anew(secret) {
                 resealed += u64::from(self.secrets.reseal(secret, &sealed).await?);
             }
         }
-        let done = self.done.fetch_add(resealed, Ordering::Relaxed) + resealed;
-        if resealed > 0 {
-            return Ok(Pace::Again);
+        self.done.fetch_add(resealed, Ordering::Relaxed);
+        let last = found.into_iter().next_back();
+        let pace = if last.is_some() { Pace::Again } else { Pace::Rest };
+        *locked(&self.place) = last;
+        if pace == Pace::Again {
+            return Ok(pace);
         }
+        let done = self.done.swap(0, Ordering::Relaxed);
         if done > 0 {
-            self.done.store(0, Ordering::Relaxed);
             info!(secrets_resealed = done, "secrets are sealed with the newest key");
         }
-        Ok(Pace::Rest)
+        Ok(pace)
     }
 
     fn sealed_anew(&self, secret: &SealedSecret) -> Option<Vec<u8>> {
@@ -67,12 +79,15 @@ impl Resealing {
         match self.keys.open(*project, name, sealed) {
             Ok(value) => self.keys.seal(*project, name, &value),
             Err(why) => {
-                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-                if told.insert((*project, name.clone())) {
+                if locked(&self.told).insert((*project, name.clone())) {
                     warn!(secret.name = %name, error = %why, "a secret cannot be sealed anew");
                 }
                 None
             }
         }
     }
+}
+
+fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

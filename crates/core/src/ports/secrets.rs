@@ -66,8 +66,14 @@ pub trait SecretStore: Send + Sync {
         most: u32,
     ) -> StoreResult<Removal>;
 
-    /// At most `limit` secrets of any project that are sealed with one of these keys.
-    async fn sealed_with(&self, keys: &[KeyId], limit: u32) -> StoreResult<Vec<SealedSecret>>;
+    /// At most `limit` secrets of any project that are sealed with one of these keys, in the order of
+    /// projects and names; those behind `after`, if it is given.
+    async fn sealed_with(
+        &self,
+        keys: &[KeyId],
+        after: Option<&SealedSecret>,
+        limit: u32,
+    ) -> StoreResult<Vec<SealedSecret>>;
 
     /// Puts the same value sealed anew in the place of `before`, unless that has changed since; whether
     /// it did. Definitions are fetched anew as after [`Self::put`]: copies on their way to workers

@@ -204,7 +204,12 @@ impl SecretStore for Fake {
         self.or(Removal::NotFound).await
     }
 
-    async fn sealed_with(&self, _: &[KeyId], _: u32) -> StoreResult<Vec<SealedSecret>> {
+    async fn sealed_with(
+        &self,
+        _: &[KeyId],
+        _: Option<&SealedSecret>,
+        _: u32,
+    ) -> StoreResult<Vec<SealedSecret>> {
         self.or(Vec::new()).await
     }
 

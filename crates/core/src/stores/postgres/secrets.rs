@@ -71,16 +71,20 @@ pub(super) async fn of(
 async fn sealed_with(
     db: impl PgExecutor<'_>,
     keys: &[KeyId],
+    (project, name): (Uuid, &str),
     limit: u32,
 ) -> StoreResult<Vec<SealedSecret>> {
     let keys: Vec<&[u8]> = keys.iter().map(<[u8; 4]>::as_slice).collect();
     let rows = sqlx::query_as(
         "-- secrets.sealed_with
          SELECT project_id, name, sealed FROM secrets
-         WHERE substring(sealed FROM 2 FOR 4) = ANY($1) ORDER BY project_id, name LIMIT $2",
+         WHERE substring(sealed FROM 2 FOR 4) = ANY($1) AND (project_id, name) > ($3, $4)
+         ORDER BY project_id, name LIMIT $2",
     )
     .bind(keys)
     .bind(i64::from(limit))
+    .bind(project)
+    .bind(name)
     .fetch_all(db)
     .await
     .map_err(error)?;

@@ -152,6 +152,11 @@ pub fn sealed(rows: Vec<SealedRow>) -> Vec<SealedSecret> {
 pub const EVERY: &str = "-- secrets.every
     SELECT project_id, name, sealed FROM secrets ORDER BY project_id, name";
 
+/// Where those behind `after` begin; all are behind the nil project and the empty name.
+pub fn place(after: Option<&SealedSecret>) -> (Uuid, &str) {
+    after.map_or((Uuid::nil(), ""), |it| (it.project.0, it.name.as_str()))
+}
+
 /// Implements [`crate::ports::secrets::SecretStore`] for a dialect's store, with the statements that both
 /// dialects say in the same words; `put`, `renew_checks`, `of` and `sealed_with` are the dialect's own. To
 /// be called where these, `Tx` and `error` are in scope, with how the dialect finds a text, `$2`, in the
@@ -211,9 +216,11 @@ macro_rules! secret_store {
             async fn sealed_with(
                 &self,
                 keys: &[KeyId],
+                after: Option<&SealedSecret>,
                 limit: u32,
             ) -> StoreResult<Vec<SealedSecret>> {
-                sealed_with(self.readers(), keys, limit).await
+                let (project, name) = secrets::place(after);
+                sealed_with(self.readers(), keys, (project, name), limit).await
             }
 
             async fn reseal(&self, before: &SealedSecret, sealed: &[u8]) -> StoreResult<bool> {

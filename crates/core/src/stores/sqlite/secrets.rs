@@ -79,6 +79,7 @@ pub(super) async fn of(
 async fn sealed_with(
     db: impl SqliteExecutor<'_>,
     keys: &[KeyId],
+    (project, name): (Uuid, &str),
     limit: u32,
 ) -> StoreResult<Vec<SealedSecret>> {
     let keys: Vec<String> =
@@ -87,10 +88,13 @@ async fn sealed_with(
         "-- secrets.sealed_with
          SELECT project_id, name, sealed FROM secrets
          WHERE substr(sealed, 2, 4) IN (SELECT unhex(value) FROM jsonb_each(?1))
+           AND (project_id, name) > (?3, ?4)
          ORDER BY project_id, name LIMIT ?2",
     )
     .bind(json!(keys).to_string())
     .bind(limit)
+    .bind(project)
+    .bind(name)
     .fetch_all(db)
     .await
     .map_err(error)?;

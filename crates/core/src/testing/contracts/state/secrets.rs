@@ -139,6 +139,21 @@ pub async fn a_secret_in_use_is_not_removed(t: TestStores) {
     assert_eq!(t.stores.secrets.list(PROJECT, page(10)).await.unwrap(), []);
 }
 
+pub async fn what_is_sealed_with_a_key_is_told_page_by_page(t: TestStores) {
+    let all = ["B", "a", "b", "c"].map(|name| sealed(name, 1, "1"));
+    for secret in &all {
+        t.put(secret).await;
+    }
+    let secrets = &t.stores.secrets;
+
+    let first = secrets.sealed_with(&[[1; 4]], None, 3).await.unwrap();
+    let rest = secrets.sealed_with(&[[1; 4]], first.last(), 3).await.unwrap();
+
+    assert!(first == all[..3]);
+    assert!(rest == all[3..]);
+    assert!(secrets.sealed_with(&[[1; 4]], rest.last(), 3).await.unwrap().is_empty());
+}
+
 pub async fn what_is_sealed_with_an_older_key_is_found_and_sealed_anew_once(t: TestStores) {
     let (old, new) = (sealed("a", 1, "1"), sealed("b", 2, "1"));
     t.put(&old).await;
@@ -147,12 +162,12 @@ pub async fn what_is_sealed_with_an_older_key_is_found_and_sealed_anew_once(t: T
     let secrets = &t.stores.secrets;
     let anew = sealed("a", 2, "1").sealed;
 
-    let found = secrets.sealed_with(&[[1; 4], [3; 4]], 10).await.unwrap();
+    let found = secrets.sealed_with(&[[1; 4], [3; 4]], None, 10).await.unwrap();
     let (one, two) = tokio::join!(secrets.reseal(&old, &anew), secrets.reseal(&old, &anew));
 
     assert!(found == [old]);
     assert_eq!([one.unwrap(), two.unwrap()].iter().filter(|done| **done).count(), 1);
-    assert!(secrets.sealed_with(&[[1; 4]], 10).await.unwrap().is_empty());
+    assert!(secrets.sealed_with(&[[1; 4]], None, 10).await.unwrap().is_empty());
     let (version, spec) = t.definition(&check).await;
     assert_eq!((version, spec.spec.sealed.clone().unwrap().get(&name("a"))), (2, Some(anew)));
 }
