@@ -60,6 +60,13 @@ metrics! {
     heartbeats_overdue: IntCounterVec("pulse_heartbeats_overdue_total", "Deadlines of jobs that this server found passed, by outcome.", ["outcome"]);
     deliveries: IntCounterVec("pulse_deliveries_total", "Attempts made by this alerter, by what became of the delivery.", ["result"]);
     delivery_seconds: Histogram("pulse_delivery_duration_seconds", "Time of one delivery attempt.");
+    events_published: IntCounterVec("pulse_events_published_total", "Live events that this process published, by type.", ["type"]);
+    events_dropped: IntCounter("pulse_events_dropped_total", "Live events that this process had no room for; everyone who looked on was told to read again.");
+    event_clients: GaugeVec("pulse_event_clients", "Clients of this server that are told live events, by transport.", ["transport"]);
+    event_clients_refused: IntCounterVec("pulse_event_clients_refused_total", "Clients that were not let in, by reason.", ["reason"]);
+    event_clients_ended: IntCounterVec("pulse_event_clients_ended_total", "Clients that were sent away, by reason.", ["reason"]);
+    events_sent: IntCounterVec("pulse_events_sent_total", "Live events sent to clients, by transport.", ["transport"]);
+    resyncs: IntCounterVec("pulse_event_resyncs_total", "Times that clients were told to read again, by reason.", ["reason"]);
     shipments: IntCounter("pulse_history_shipments_total", "Shipments of history that arrived.");
     history_backlog_bytes: IntGauge("pulse_history_backlog_bytes", "History waiting to be shipped.");
     history_rows_dropped: IntCounter("pulse_history_rows_dropped_total", "Rows of history given up because too much was waiting.");

@@ -35,6 +35,12 @@ fn with_a_sample_of_everything() -> Metrics {
     metrics.deliveries.with_label_values(&["delivered"]).inc();
     metrics.loop_errors.with_label_values(&["prober"]).inc();
     metrics.loop_age_seconds.with_label_values(&["prober"]).set(0.5);
+    metrics.events_published.with_label_values(&["run.finished"]).inc();
+    metrics.event_clients.with_label_values(&["sse"]).set(1.0);
+    metrics.event_clients_refused.with_label_values(&["full"]).inc();
+    metrics.event_clients_ended.with_label_values(&["slow"]).inc();
+    metrics.events_sent.with_label_values(&["sse"]).inc();
+    metrics.resyncs.with_label_values(&["slow"]).inc();
     metrics.check_seconds.observe(0.2);
     metrics
 }

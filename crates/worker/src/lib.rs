@@ -20,6 +20,7 @@ mod sighting;
 use std::net::SocketAddr;
 
 use pulse_core::ports::BoxError;
+use pulse_core::runtime::events;
 use pulse_core::runtime::listen;
 use pulse_core::runtime::parts::Parts;
 use pulse_core::runtime::process::Context;
@@ -41,5 +42,8 @@ pub async fn start(context: &Context) -> Result<Parts, BoxError> {
     let mut parts = Parts::default();
     roles::start(context, &mut parts)?;
     roles::start_surroundings(context, listener, &mut parts);
+    if roles::needs_state(&config.worker_roles) {
+        events::start(context, &mut parts);
+    }
     Ok(parts)
 }

@@ -85,7 +85,8 @@ impl Deref for Worker {
     }
 }
 
-fn needs_state(roles: &BTreeSet<Role>) -> bool {
+/// Whether any of these roles commits anything.
+pub fn needs_state(roles: &BTreeSet<Role>) -> bool {
     roles.iter().any(|role| *role != Role::Prober)
 }
 

@@ -45,6 +45,7 @@ pub mod check;
 pub mod check_region;
 pub mod command_line;
 pub mod curl;
+pub mod event;
 pub mod evidence;
 pub mod expected_status;
 pub mod health;

@@ -7,6 +7,7 @@ pub mod checks;
 pub mod clock;
 pub mod deliveries;
 pub mod dry_runs;
+pub mod events;
 pub mod heartbeats;
 pub mod history;
 pub mod presence;

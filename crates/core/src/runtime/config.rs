@@ -20,7 +20,7 @@ pub type Setting = (&'static str, Option<&'static str>);
 
 /// Every setting there is, as server and worker have them. `.env.example` lists the same, and a
 /// test holds it to that.
-pub const SETTINGS: [Setting; 23] = [
+pub const SETTINGS: [Setting; 25] = [
     ("DATABASE_URL", Some("postgres://user:password@localhost:5432/pulse?sslmode=disable")),
     ("DATABASE_POOL_SIZE", Some("10")),
     ("REDIS_URL", Some("redis://localhost:6379")),
@@ -36,6 +36,8 @@ pub const SETTINGS: [Setting; 23] = [
     ("PORT", Some("8080")),
     ("SCHEDULER_TICK_MS", Some("50")),
     ("QUEUE_LIMIT", Some("100000")),
+    ("EVENT_CLIENTS", Some("2000")),
+    ("ALLOWED_ORIGINS", None),
     ("WORKER_PORT", Some("8081")),
     ("WORKER_CONCURRENCY", Some("256")),
     ("DESTINATION_LIMIT", Some("256")),
@@ -114,6 +116,9 @@ pub struct Config {
     pub port: u16,
     pub scheduler_tick: Duration,
     pub queue_limit: u64,
+    pub event_clients: usize,
+    /// As browsers write them: `https://status.example`.
+    pub allowed_origins: Vec<String>,
     pub worker_port: u16,
     pub worker_concurrency: usize,
     pub destination_limit: usize,
@@ -189,6 +194,8 @@ impl Config {
             port: r.number("PORT", 0..=65_535),
             scheduler_tick: Duration::from_millis(r.number("SCHEDULER_TICK_MS", 1..=1_000)),
             queue_limit: r.number("QUEUE_LIMIT", 1..=100_000_000),
+            event_clients: r.number("EVENT_CLIENTS", 0..=1_000_000),
+            allowed_origins: r.optional("ALLOWED_ORIGINS", origins).unwrap_or_default(),
             worker_port: r.number("WORKER_PORT", 0..=65_535),
             worker_concurrency: r.number("WORKER_CONCURRENCY", 1..=100_000),
             destination_limit: r.number("DESTINATION_LIMIT", 1..=100_000),
@@ -386,6 +393,20 @@ fn name_servers(text: &str) -> Result<Vec<SocketAddr>, String> {
     })
 }
 
+fn origins(text: &str) -> Result<Vec<String>, String> {
+    let origin = |word: &str| {
+        let url = url::Url::parse(word.trim()).ok()?;
+        // As browsers write it: without a path, and without the port that its scheme has anyway.
+        let origin = url.origin().ascii_serialization();
+        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let is_of_web = matches!(url.scheme(), "http" | "https") && url.username().is_empty();
+        (is_bare && is_of_web).then_some(origin)
+    };
+    text.split(',').map(origin).collect::<Option<_>>().ok_or_else(|| {
+        "must be a list of origins such as https://status.example, parted by commas".to_owned()
+    })
+}
+
 fn roles(text: &str) -> Result<BTreeSet<Role>, String> {
     let role =
         |word: &str| match word.trim() {
@@ -481,6 +502,20 @@ mod tests {
         for wrong in ["dns.example", "10.0.0.53:0", "10.0.0.53:99999", "10.0.0.53,", "[fd00::53]"] {
             let error = read(wrong).unwrap_err().to_string();
             assert!(error.contains("NAME_SERVERS must be a list of addresses"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn origins_are_read_as_browsers_write_them() {
+        let read = |text| with(&[("ALLOWED_ORIGINS", text)]).map(|config| config.allowed_origins);
+
+        assert_eq!(with(&[]).unwrap().allowed_origins, Vec::<String>::new());
+        let named = read("https://Status.example, http://localhost:3000/,https://a.example:443");
+        let expected = ["https://status.example", "http://localhost:3000", "https://a.example"];
+        assert_eq!(named.unwrap(), expected);
+        for wrong in ["*", "status.example", "https://a/b", "ftp://a", "null", "https://a,"] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(error.contains("ALLOWED_ORIGINS must be a list"), "{wrong}: {error}");
         }
     }
 

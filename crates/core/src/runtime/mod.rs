@@ -2,6 +2,7 @@
 //! orderly end, and the pages for operators.
 
 pub mod config;
+pub mod events;
 pub mod healthcheck;
 pub mod identity;
 pub mod lifecycle;

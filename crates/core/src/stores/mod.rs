@@ -2,6 +2,7 @@
 
 pub mod clickhouse;
 pub mod copy;
+pub mod events;
 pub mod history_row;
 pub mod memory;
 pub mod postgres;
@@ -21,6 +22,7 @@ use crate::ports::checks::{AlertLog, CheckStore};
 use crate::ports::clock::Clock;
 use crate::ports::deliveries::DeliveryStore;
 use crate::ports::dry_runs::DryRuns;
+use crate::ports::events::{EventLabels, EventLog};
 use crate::ports::heartbeats::HeartbeatStore;
 use crate::ports::history::{History, HistoryOutbox};
 use crate::ports::presence::Presence;
@@ -33,6 +35,7 @@ use crate::ports::state::StateUpkeep;
 use crate::ports::{Ping, StoreResult};
 use crate::runtime::config::{Config, StateAt};
 use clickhouse::ClickHouse;
+use events::EventQueue;
 use memory::Memory;
 use postgres::Postgres;
 use queue_rules::QueueOptions;
@@ -61,6 +64,10 @@ pub struct Stores {
     pub results: Arc<dyn ResultQueue>,
     pub dry_runs: Arc<dyn DryRuns>,
     pub presence: Arc<dyn Presence>,
+    pub events: Arc<dyn EventLog>,
+    pub labels: Arc<dyn EventLabels>,
+    /// What this process has committed and not published yet.
+    pub event_queue: EventQueue,
     /// What keeps the state: `postgres` or `sqlite`.
     pub state_name: &'static str,
     /// Whether it answers.
@@ -89,6 +96,7 @@ trait StateStore:
     + HeartbeatStore
     + DeliveryStore
     + HistoryOutbox
+    + EventLabels
     + StateUpkeep
     + Ping
     + 'static
@@ -108,6 +116,7 @@ impl<T> StateStore for T where
         + HeartbeatStore
         + DeliveryStore
         + HistoryOutbox
+        + EventLabels
         + StateUpkeep
         + Ping
         + 'static
@@ -115,14 +124,18 @@ impl<T> StateStore for T where
 }
 
 /// A queue is all of these.
-trait Queue: Dispatch + WorkQueue + ResultQueue + Presence + DryRuns + 'static {}
+trait Queue: Dispatch + WorkQueue + ResultQueue + Presence + DryRuns + EventLog + 'static {}
 
-impl<T> Queue for T where T: Dispatch + WorkQueue + ResultQueue + Presence + DryRuns + 'static {}
+impl<T> Queue for T where
+    T: Dispatch + WorkQueue + ResultQueue + Presence + DryRuns + EventLog + 'static
+{
+}
 
 /// The state's side of [`Stores`].
 struct State<S> {
     name: &'static str,
     store: Arc<S>,
+    events: EventQueue,
     clock: Arc<dyn Clock>,
     history: Arc<dyn History>,
     history_ping: Option<Arc<dyn Ping>>,
@@ -137,25 +150,28 @@ impl Stores {
         let days = config.history_retention_days;
         let clickhouse = config.clickhouse.as_ref().map(|dsn| Arc::new(ClickHouse::new(dsn, days)));
         let history_ping = clickhouse.clone().map(|it| it as Arc<dyn Ping>);
+        let events = EventQueue::default();
         match &config.state {
             StateAt::Postgres(url) => {
-                let store = Arc::new(Postgres::new(url, config.database_pool_size)?);
+                let store = Postgres::new(url, config.database_pool_size)?;
+                let store = Arc::new(store.telling(events.clone()));
                 let clock = store.clock();
                 let history: Arc<dyn History> = match clickhouse {
                     Some(clickhouse) => clickhouse,
                     None => Arc::new(store.history(days)),
                 };
-                State { name: "postgres", store, clock, history, history_ping }
+                State { name: "postgres", store, events, clock, history, history_ping }
                     .with_queue(config, identity)
             }
             StateAt::Sqlite(path) => {
-                let store = Arc::new(Sqlite::open(path, config.redis_url.is_none()).await?);
+                let store = Sqlite::open(path, config.redis_url.is_none()).await?;
+                let store = Arc::new(store.telling(events.clone()));
                 let clock = store.clock();
                 let history: Arc<dyn History> = match clickhouse {
                     Some(clickhouse) => clickhouse,
                     None => Arc::new(SqliteHistory::open(&history_beside(path), days).await?),
                 };
-                State { name: "sqlite", store, clock, history, history_ping }
+                State { name: "sqlite", store, events, clock, history, history_ping }
                     .with_queue(config, identity)
             }
         }
@@ -206,7 +222,10 @@ impl<S: StateStore> State<S> {
             work: queue.clone(),
             results: queue.clone(),
             dry_runs: queue.clone(),
-            presence: queue,
+            presence: queue.clone(),
+            events: queue,
+            labels: state.clone(),
+            event_queue: self.events,
             state_name: self.name,
             state_ping: state,
             queue_ping,

@@ -9,7 +9,7 @@ mod rules;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::health::Thresholds;
+use super::health::{State, Thresholds};
 use super::heartbeat::{Heartbeat, HeartbeatOptions, PingToken};
 use super::ids::{CheckId, ProjectId, Region};
 use super::probe_spec::ProbeSpec;
@@ -166,6 +166,24 @@ words! {
         Down = "down",
         /// Not scheduled, because a person said so.
         Paused = "paused",
+    }
+}
+
+impl Status {
+    /// That of a check with this configuration, by what its regions say; as the view `check_views` has it.
+    pub fn of(config: &CheckConfig, regions: impl IntoIterator<Item = State>) -> Self {
+        if config.enabled { Self::of_regions(regions) } else { Self::Paused }
+    }
+
+    /// That of a check that is not paused.
+    pub fn of_regions(regions: impl IntoIterator<Item = State>) -> Self {
+        let status = |state| match state {
+            State::Pending => Self::Pending,
+            State::Up => Self::Up,
+            State::Degraded => Self::Degraded,
+            State::Down => Self::Down,
+        };
+        regions.into_iter().map(status).max().unwrap_or(Self::Pending)
     }
 }
 

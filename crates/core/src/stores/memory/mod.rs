@@ -7,6 +7,7 @@
 
 mod dispatch;
 mod dry_runs;
+mod events;
 mod jobs;
 mod presence;
 mod results;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::models::ids::Region;
 use crate::stores::queue_rules::QueueOptions;
 use dry_runs::DryResults;
+use events::Events;
 use jobs::Jobs;
 use presence::Workers;
 use results::Results;
@@ -47,6 +49,7 @@ struct Held {
     results: Results,
     workers: Workers,
     dry_results: DryResults,
+    events: Events,
 }
 
 impl Memory {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::checks::uuids;
 use super::{Tx, error, unreadable};
 use crate::models::check_region::CheckRegion;
+use crate::models::health::State;
 use crate::models::ids::{CheckId, Region};
 use crate::models::schedule::Reach;
 use crate::ports::StoreResult;
@@ -134,16 +135,22 @@ pub(super) async fn delete(tx: &mut Tx, check: CheckId, regions: &[&str]) -> Sto
     Ok(())
 }
 
-pub(super) async fn down(tx: &mut Tx, checks: &[CheckId]) -> StoreResult<Vec<(CheckId, Region)>> {
-    let rows: Vec<(Uuid, String)> = sqlx::query_as(
-        "-- check_regions.down
-         SELECT check_id, region FROM check_regions WHERE check_id = ANY($1) AND state = 'down'",
+pub(super) async fn states(
+    tx: &mut Tx,
+    checks: &[CheckId],
+) -> StoreResult<Vec<(CheckId, Region, State)>> {
+    let rows: Vec<(Uuid, String, String)> = sqlx::query_as(
+        "-- check_regions.states
+         SELECT check_id, region, state FROM check_regions
+         WHERE check_id = ANY($1)",
     )
     .bind(uuids(checks))
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
-    let known = |(check, region): (Uuid, String)| Some((CheckId(check), Region::parse(&region)?));
+    let known = |(check, region, state): (Uuid, String, String)| {
+        Some((CheckId(check), Region::parse(&region)?, State::parse(&state)?))
+    };
     Ok(rows.into_iter().filter_map(known).collect())
 }
 

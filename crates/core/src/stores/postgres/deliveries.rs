@@ -5,10 +5,11 @@ use uuid::Uuid;
 
 use super::{Postgres, error, unreadable};
 use crate::models::alert::{AttemptReport, LeasedDelivery, Settlement};
+use crate::models::ids::CheckId;
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::deliveries::{DeliveryStore, PER_CHANNEL, RETRIES_PER_CHANNEL};
-use crate::stores::sql::deliveries::{DeliveryRow, headers, settled};
+use crate::stores::sql::deliveries::{DeliveryRow, event, headers, settled};
 use crate::stores::sql::rows::read_all;
 
 #[async_trait]
@@ -93,21 +94,24 @@ impl DeliveryStore for Postgres {
         let (state, next) = settled(settlement, now);
         let mut tx = self.begin().await?;
         complete(&mut tx, lease, report, now).await?;
-        let settled = sqlx::query(
+        let settled: Option<Uuid> = sqlx::query_scalar(
             // The number is the fence: whoever claimed after us has raised it.
             "-- deliveries.settle
              UPDATE deliveries SET state = $3, next_attempt_at = $4, leased_until = NULL
-             WHERE id = $1 AND attempts = $2 AND state = 'pending'",
+             WHERE id = $1 AND attempts = $2 AND state = 'pending'
+             RETURNING check_id",
         )
         .bind(lease.id.0)
         .bind(i32::try_from(lease.number).unwrap_or(i32::MAX))
         .bind(state)
         .bind(next.0)
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await
         .map_err(error)?;
+        let check = settled.map(CheckId);
+        tx.noted.note(check.map(|check| event(lease, check, report, settlement, now)));
         tx.commit().await.map_err(error)?;
-        Ok(settled.rows_affected() == 1)
+        Ok(settled.is_some())
     }
 }
 

@@ -9,6 +9,7 @@ mod check_regions;
 mod checks;
 mod copying;
 mod deliveries;
+mod events;
 mod heartbeats;
 mod history;
 mod incidents;
@@ -34,6 +35,7 @@ use tokio::time::timeout;
 
 use crate::ports::state::StateUpkeep;
 use crate::ports::{Ping, StoreError, StoreResult};
+use crate::stores::events::{EventQueue, Noted};
 use crate::stores::sql::clock::StoreClock;
 use pool::{Pool, Tx};
 
@@ -59,6 +61,7 @@ pub struct Postgres {
     pool: Pool,
     without_deadlines: PgConnectOptions,
     clock: Arc<StoreClock>,
+    events: EventQueue,
 }
 
 impl Postgres {
@@ -83,7 +86,14 @@ impl Postgres {
             ("tcp_user_timeout", "10s"),
         ]);
         let pool = Pool::new(options, connections);
-        Ok(Self { pool, without_deadlines, clock: Arc::new(StoreClock::unset(STORE)) })
+        let clock = Arc::new(StoreClock::unset(STORE));
+        Ok(Self { pool, without_deadlines, clock, events: EventQueue::default() })
+    }
+
+    /// The same, whose transactions tell by `events` what they have committed.
+    #[must_use]
+    pub fn telling(self, events: EventQueue) -> Self {
+        Self { events, ..self }
     }
 
     /// The store's time; right once [`StateUpkeep::sync_clock`] has succeeded.
@@ -99,7 +109,9 @@ impl Postgres {
     }
 
     async fn begin(&self) -> StoreResult<Tx> {
-        self.pool.begin().await.map_err(error)
+        let mut tx = self.pool.begin().await.map_err(error)?;
+        tx.noted = Noted::bound_for(self.events.clone());
+        Ok(tx)
     }
 
     const fn readers(&self) -> &Pool {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::{ConnectionLike, MultiplexedConnection, PubSubStream};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
     Value,
@@ -49,6 +49,20 @@ impl Connections {
         let connection = Connection { shared, broken: Arc::default() };
         *current = Some(connection.clone());
         Ok(connection)
+    }
+}
+
+impl Connections {
+    /// A line of its own on which messages of `channel` come, until it breaks or is dropped.
+    pub async fn subscribe(&self, channel: &str) -> RedisResult<PubSubStream> {
+        let subscribing = async {
+            let mut line = self.client.get_async_pubsub().await?;
+            line.subscribe(channel).await?;
+            Ok(line.into_on_message())
+        };
+        timeout(RESPONSE, subscribing).await.unwrap_or_else(|_elapsed| {
+            Err(RedisError::from((ErrorKind::Io, "a subscription was not confirmed in time")))
+        })
     }
 }
 

@@ -8,6 +8,7 @@
 mod connection;
 mod dispatch;
 mod dry_runs;
+mod events;
 mod presence;
 mod regions;
 mod results;

@@ -5,9 +5,10 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::rows::Unreadable;
-use crate::models::alert::{AlertKind, LeasedDelivery, Settlement};
+use crate::models::alert::{AlertKind, AttemptReport, LeasedDelivery, Settlement};
 use crate::models::channel::{Channel, ChannelSpec};
-use crate::models::ids::{AttemptId, DeliveryId, IncidentId, ProjectId};
+use crate::models::event::{Event, EventKind, What};
+use crate::models::ids::{AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, SettingId};
 use crate::models::schedule::Slot;
 
 #[derive(FromRow)]
@@ -59,6 +60,32 @@ pub fn settled(settlement: Settlement, now: Slot) -> (&'static str, Slot) {
         Settlement::RetryIn(ms) => ("pending", now.plus(i64::try_from(ms).unwrap_or(i64::MAX))),
         Settlement::Dead => ("dead", now),
     }
+}
+
+/// What those who look on are told of an attempt that has ended.
+pub fn event(
+    lease: &LeasedDelivery,
+    check: CheckId,
+    report: &AttemptReport,
+    settlement: Settlement,
+    now: Slot,
+) -> Event {
+    let what = What::Delivery {
+        kind: match settlement {
+            Settlement::Delivered => EventKind::DeliveryDelivered,
+            Settlement::RetryIn(_) => EventKind::DeliveryFailed,
+            Settlement::Dead => EventKind::DeliveryDead,
+        },
+        incident_id: lease.incident_id,
+        delivery_id: lease.id,
+        alert: lease.kind,
+        // Of a check's own webhook it is the address, which may hold a secret.
+        channel_id: Uuid::parse_str(&lease.receiver).ok().map(SettingId),
+        attempt: lease.number,
+        status: report.status,
+        error: report.error.clone(),
+    };
+    Event { project: lease.project_id, check, at: now, what }
 }
 
 /// Repeated headers are joined by a comma (RFC 9110, section 5.2).

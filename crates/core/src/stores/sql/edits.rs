@@ -2,9 +2,9 @@
 //!
 //! Each locks the check's heartbeat, then its regions, then the check, so that no claim and no recording moves meanwhile.
 
-use super::{StateTx, heartbeats, incidents, outbox};
+use super::{StateTx, heartbeats, incidents, outbox, stir};
 use crate::models::alert::Resolution;
-use crate::models::check::{Check, CheckDraft};
+use crate::models::check::{Check, CheckDraft, Status};
 use crate::models::check_region::CheckRegion;
 use crate::models::health::State;
 use crate::models::ids::{CheckId, ProjectId};
@@ -40,7 +40,9 @@ pub async fn replace<T: StateTx>(
     };
     tx.update_check(&after).await?;
     let was_down = regions.iter().any(|region| region.health.state == State::Down);
+    let status = Status::of(&before.config, regions.iter().map(|region| region.health.state));
     let moved = Moved::new(regions, &before, &after, now);
+    tx.noted().note(stir::edited((&before, status), &after, moved.states(), now));
     moved.write(&mut tx, id).await?;
     heartbeats::follow(&mut tx, waits, &before, &after, now).await?;
     if was_down && !moved.is_down() {
@@ -140,8 +142,12 @@ impl Moved {
         Self { kept, added, removed, runs }
     }
 
+    fn states(&self) -> impl Iterator<Item = State> {
+        self.kept.iter().chain(&self.added).map(|region| region.health.state)
+    }
+
     fn is_down(&self) -> bool {
-        self.kept.iter().any(|region| region.health.state == State::Down)
+        self.states().any(|state| state == State::Down)
     }
 
     async fn write<T: StateTx>(&self, tx: &mut T, check: CheckId) -> StoreResult<()> {

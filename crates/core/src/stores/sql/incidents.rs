@@ -8,6 +8,7 @@ use crate::crash::{Point, crash_point};
 use crate::models::alert::{AlertKind, Incident};
 use crate::models::channel::{About, Links, Message, Severity, Told};
 use crate::models::check::CheckConfig;
+use crate::models::event::{Event, What};
 use crate::models::ids::{AlertId, CheckId, DeliveryId, IncidentId, ProjectId};
 use crate::models::outage::Edge;
 use crate::models::schedule::Slot;
@@ -37,16 +38,34 @@ pub async fn apply<T: StateTx>(
         let (openings, endings) = parted(round);
         if !openings.is_empty() {
             let opened = tx.open_incidents(&openings, now).await?;
+            tx.noted().note(opened.iter().map(|it| event(it, opened_event(it), now)));
             raise(tx, AlertKind::Opened, &opened, now).await?;
             changed.opened += opened.len() as u64;
         }
         if !endings.is_empty() {
             let resolved = tx.resolve_incidents(&endings).await?;
+            tx.noted().note(resolved.iter().map(|it| event(it, resolved_event(it), now)));
             raise(tx, AlertKind::Resolved, &resolved, now).await?;
             changed.resolved += resolved.len() as u64;
         }
     }
     Ok(changed)
+}
+
+fn event(incident: &Incident, what: What, at: Slot) -> Event {
+    Event { project: incident.project_id, check: incident.check_id, at, what }
+}
+
+fn opened_event(incident: &Incident) -> What {
+    What::IncidentOpened {
+        incident_id: incident.id,
+        started_at: incident.started_at,
+        cause: incident.cause.clone(),
+    }
+}
+
+const fn resolved_event(incident: &Incident) -> What {
+    What::IncidentResolved { incident_id: incident.id, resolution: incident.resolution }
 }
 
 fn parted(edges: Vec<Edge>) -> (Vec<Opening>, Vec<Ending>) {

@@ -18,6 +18,7 @@ pub(super) mod rows;
 pub(super) mod schedule;
 pub(super) mod secrets;
 pub(super) mod settings;
+mod stir;
 pub(super) mod transaction;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ use async_trait::async_trait;
 use crate::models::alert::{AlertKind, Incident, Resolution};
 use crate::models::check::{Check, CheckConfig, CheckView};
 use crate::models::check_region::CheckRegion;
+use crate::models::health::State;
 use crate::models::heartbeat::{Listening, PingToken};
 use crate::models::ids::{
     AlertId, BatchId, CheckId, DeliveryId, IncidentId, ProjectId, Region, SettingId,
@@ -38,6 +40,7 @@ use crate::models::traits::{Change, Memory, TraitKind};
 use crate::ports::checks::IdempotencyKey;
 use crate::ports::secrets::{Referring, SealedSecret};
 use crate::ports::{StoreError, StoreResult};
+use crate::stores::events::Noted;
 use heartbeats::Locked;
 
 /// An outage that begins.
@@ -178,7 +181,11 @@ pub(super) trait StateTx: Send + Sized {
     /// Writes ledgers and health back; each row must be locked by this transaction.
     async fn save_regions(&mut self, regions: &[CheckRegion]) -> StoreResult<()>;
     async fn delete_regions(&mut self, check: CheckId, regions: &[&str]) -> StoreResult<()>;
-    async fn regions_down(&mut self, checks: &[CheckId]) -> StoreResult<Vec<(CheckId, Region)>>;
+    /// How all regions of these checks are.
+    async fn region_states(
+        &mut self,
+        checks: &[CheckId],
+    ) -> StoreResult<Vec<(CheckId, Region, State)>>;
 
     /// Adds incidents where none is open; those that were added.
     async fn open_incidents(
@@ -211,6 +218,9 @@ pub(super) trait StateTx: Send + Sized {
 
     async fn insert_batch(&mut self, id: BatchId, rows: &[u8], row_count: usize)
     -> StoreResult<()>;
+
+    /// What is told once this is committed.
+    fn noted(&mut self) -> &mut Noted;
 
     async fn commit(self) -> StoreResult<()>;
 

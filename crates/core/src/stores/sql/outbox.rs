@@ -14,5 +14,6 @@ pub async fn seal<T: StateTx>(tx: &mut T, runs: &[Run]) -> StoreResult<()> {
     if runs.is_empty() {
         return Ok(());
     }
+    tx.noted().note_runs(runs);
     tx.insert_batch(BatchId::generate(), &history_row::seal(runs), runs.len()).await
 }

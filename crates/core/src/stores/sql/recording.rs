@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::changes::{self, Sighting};
-use super::{StateTx, incidents, outbox};
+use super::stir::Stirred;
+use super::{StateTx, incidents, outbox, stir};
 use crate::crash::{Point, crash_point};
 use crate::models::check_region::{CheckRegion, Settled};
 use crate::models::health::{State, Transition};
@@ -53,6 +54,8 @@ pub struct Batch {
     runs: Vec<Run>,
     moved: Vec<Moved>,
     sightings: Vec<Sighting>,
+    /// Regions whose state is another after this batch.
+    stirred: Vec<Stirred>,
     /// Regions of this batch that were down before it.
     were_down: Vec<(CheckId, Region)>,
     recorded: Recorded,
@@ -69,12 +72,14 @@ impl Batch {
             let key = (row.check_id, row.region.clone());
             let mut results = by_region.remove(&key).unwrap_or_default();
             results.sort_by_key(|result| result.slot);
-            if row.health.state == State::Down {
+            let before = row.health.state;
+            if before == State::Down {
                 batch.were_down.push((row.check_id, row.region.clone()));
             }
             let applied =
                 results.into_iter().filter(|result| batch.settle(&mut row, result)).count();
             if applied > 0 {
+                batch.stirred.extend(Stirred::of(&row, before));
                 batch.rows.push(row);
             }
         }
@@ -90,10 +95,12 @@ impl Batch {
         let mut batch = Self::default();
         for mut row in rows {
             let Some(arrival) = arrivals.remove(&row.check_id) else { continue };
-            if row.health.state == State::Down {
+            let before = row.health.state;
+            if before == State::Down {
                 batch.were_down.push((row.check_id, row.region.clone()));
             }
             let settled = row.receive(&arrival);
+            batch.stirred.extend(Stirred::of(&row, before));
             batch.add(&row, settled, arrival.observation.error);
             batch.rows.push(row);
         }
@@ -104,7 +111,7 @@ impl Batch {
     pub async fn write<T: StateTx>(&self, tx: &mut T, now: Slot) -> StoreResult<Recorded> {
         tx.save_regions(&self.rows).await?;
         crash_point(Point::RecorderSaved);
-        let edges = edges(tx, self).await?;
+        let edges = edges(tx, self, now).await?;
         let changed = incidents::apply(tx, edges, now).await?;
         let told = changes::apply(tx, &self.sightings).await?;
         outbox::seal(tx, &self.runs).await?;
@@ -165,19 +172,26 @@ impl Moved {
     }
 }
 
-/// What the transitions of a batch mean for the checks' incidents.
-async fn edges<T: StateTx>(tx: &mut T, batch: &Batch) -> StoreResult<Vec<Edge>> {
-    if batch.moved.is_empty() {
+/// What a batch means for its checks as a whole: it notes what becomes of their statuses, and returns
+/// the edges of their incidents.
+async fn edges<T: StateTx>(tx: &mut T, batch: &Batch, now: Slot) -> StoreResult<Vec<Edge>> {
+    let moved = batch.moved.iter().map(|moved| moved.check);
+    let checks: BTreeSet<CheckId> =
+        moved.chain(batch.stirred.iter().map(|stirred| stirred.check)).collect();
+    if checks.is_empty() {
         return Ok(Vec::new());
     }
-    let checks: Vec<CheckId> = batch.moved.iter().map(|moved| moved.check).collect();
+    let checks = Vec::from_iter(checks);
     tx.lock_checks(&checks).await?;
     // After the lock, in a statement of its own: it must see what rival recorders have committed.
-    let down = tx.regions_down(&checks).await?;
+    let states = tx.region_states(&checks).await?;
+    tx.noted().note(stir::events(&batch.stirred, &states, now));
+    let down = states.into_iter().filter(|(_, _, state)| *state == State::Down);
+    let down = down.map(|(check, region, _)| (check, region));
 
     let ours: BTreeSet<(CheckId, &Region)> =
         batch.rows.iter().map(|row| (row.check_id, &row.region)).collect();
-    let elsewhere = down.into_iter().filter(|(check, region)| !ours.contains(&(*check, region)));
+    let elsewhere = down.filter(|(check, region)| !ours.contains(&(*check, region)));
     let mut down: BTreeMap<CheckId, BTreeSet<Region>> = BTreeMap::new();
     for (check, region) in elsewhere.chain(batch.were_down.iter().cloned()) {
         down.entry(check).or_default().insert(region);

@@ -12,6 +12,7 @@ macro_rules! state_tx {
         use crate::models::alert::{AlertKind, Incident};
         use crate::models::check::{Check, CheckConfig, CheckView};
         use crate::models::check_region::CheckRegion;
+        use crate::models::health::State;
         use crate::models::heartbeat::{Listening, PingToken};
         use crate::models::ids::{BatchId, CheckId, IncidentId, ProjectId, Region};
         use crate::models::schedule::{Reach, Slot};
@@ -21,6 +22,7 @@ macro_rules! state_tx {
         use crate::ports::StoreResult;
         use crate::ports::checks::IdempotencyKey;
         use crate::ports::secrets::{Referring, SealedSecret};
+        use crate::stores::events::Noted;
         use crate::stores::sql::heartbeats::Locked;
         use crate::stores::sql::{Earlier, Ending, Opening, Raised, Receiver, Remembered, StateTx};
 
@@ -198,11 +200,11 @@ macro_rules! state_tx {
                 check_regions::delete(self, check, regions).await
             }
 
-            async fn regions_down(
+            async fn region_states(
                 &mut self,
                 checks: &[CheckId],
-            ) -> StoreResult<Vec<(CheckId, Region)>> {
-                check_regions::down(self, checks).await
+            ) -> StoreResult<Vec<(CheckId, Region, State)>> {
+                check_regions::states(self, checks).await
             }
 
             async fn open_incidents(
@@ -266,6 +268,10 @@ macro_rules! state_tx {
                 row_count: usize,
             ) -> StoreResult<()> {
                 outbox::insert(self, id, rows, row_count).await
+            }
+
+            fn noted(&mut self) -> &mut Noted {
+                &mut self.noted
             }
 
             async fn commit(self) -> StoreResult<()> {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::list::{id, ids, rows};
 use super::{Tx, error, unreadable};
 use crate::models::check_region::CheckRegion;
+use crate::models::health::State;
 use crate::models::ids::{CheckId, Region};
 use crate::models::schedule::Reach;
 use crate::ports::StoreResult;
@@ -167,16 +168,21 @@ pub(super) async fn delete(tx: &mut Tx, check: CheckId, regions: &[&str]) -> Sto
     Ok(())
 }
 
-pub(super) async fn down(tx: &mut Tx, checks: &[CheckId]) -> StoreResult<Vec<(CheckId, Region)>> {
-    let rows: Vec<(Uuid, String)> = sqlx::query_as(
-        "-- check_regions.down
-         SELECT check_id, region FROM check_regions
-         WHERE check_id IN (SELECT unhex(value) FROM jsonb_each(?1)) AND state = 'down'",
+pub(super) async fn states(
+    tx: &mut Tx,
+    checks: &[CheckId],
+) -> StoreResult<Vec<(CheckId, Region, State)>> {
+    let rows: Vec<(Uuid, String, String)> = sqlx::query_as(
+        "-- check_regions.states
+         SELECT check_id, region, state FROM check_regions
+         WHERE check_id IN (SELECT unhex(value) FROM jsonb_each(?1))",
     )
     .bind(ids(checks.iter().map(|check| check.0)))
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
-    let known = |(check, region): (Uuid, String)| Some((CheckId(check), Region::parse(&region)?));
+    let known = |(check, region, state): (Uuid, String, String)| {
+        Some((CheckId(check), Region::parse(&region)?, State::parse(&state)?))
+    };
     Ok(rows.into_iter().filter_map(known).collect())
 }

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +22,37 @@ use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::{STORE, error};
 use crate::ports::{StoreError, StoreResult};
+use crate::stores::events::Noted;
 
-pub(super) type Tx = sqlx::Transaction<'static, sqlx::Sqlite>;
+/// A transaction. Dropped without [`Self::commit`], nothing has happened.
+#[derive(Debug)]
+pub(super) struct Tx {
+    inner: sqlx::Transaction<'static, sqlx::Sqlite>,
+    /// What is told once it is committed.
+    pub noted: Noted,
+}
+
+impl Tx {
+    pub(super) async fn commit(mut self) -> sqlx::Result<()> {
+        let committed = self.inner.commit().await;
+        self.noted.settle(committed.is_ok());
+        committed
+    }
+}
+
+impl Deref for Tx {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.inner
+    }
+}
 
 /// What a file is for: the schema it gets, and a number in its header that says so
 /// (`PRAGMA application_id`).
@@ -116,7 +146,8 @@ impl Database {
 
     /// The one transaction that may write.
     pub(super) async fn begin(&self) -> StoreResult<Tx> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(error)
+        let inner = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(error)?;
+        Ok(Tx { inner, noted: Noted::default() })
     }
 
     pub(super) async fn migrate(&self) -> StoreResult<()> {

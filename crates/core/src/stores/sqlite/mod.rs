@@ -11,6 +11,7 @@ mod checks;
 mod copying;
 mod database;
 mod deliveries;
+mod events;
 mod heartbeats;
 mod history;
 mod incidents;
@@ -33,6 +34,7 @@ use sqlx::SqlitePool;
 use crate::models::schedule::Slot;
 use crate::ports::state::StateUpkeep;
 use crate::ports::{Ping, StoreError, StoreResult};
+use crate::stores::events::{EventQueue, Noted};
 use crate::stores::sql::clock::StoreClock;
 use database::{Database, Kind, Tx};
 
@@ -51,6 +53,7 @@ pub struct Sqlite {
     /// Whether jobs end with the process: then none is under way when it starts.
     jobs_end_with_us: bool,
     clock: Arc<StoreClock>,
+    events: EventQueue,
 }
 
 impl Sqlite {
@@ -61,7 +64,14 @@ impl Sqlite {
     /// [`StoreError::Refused`] with a sentence for the person who started this process.
     pub async fn open(path: &Path, jobs_end_with_us: bool) -> StoreResult<Self> {
         let state = Database::open(path, &STATE).await?;
-        Ok(Self { state, jobs_end_with_us, clock: Arc::new(StoreClock::unset(STORE)) })
+        let clock = Arc::new(StoreClock::unset(STORE));
+        Ok(Self { state, jobs_end_with_us, clock, events: EventQueue::default() })
+    }
+
+    /// The same, whose transactions tell by `events` what they have committed.
+    #[must_use]
+    pub fn telling(self, events: EventQueue) -> Self {
+        Self { events, ..self }
     }
 
     /// This host's time, which never goes back while the process lives.
@@ -73,7 +83,9 @@ impl Sqlite {
 
 impl Sqlite {
     async fn begin(&self) -> StoreResult<Tx> {
-        self.state.begin().await
+        let mut tx = self.state.begin().await?;
+        tx.noted = Noted::bound_for(self.events.clone());
+        Ok(tx)
     }
 
     const fn readers(&self) -> &SqlitePool {

@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Live, Return, no_answer};
+use crate::stores::events::Noted;
 
 /// How long a statement may take as seen from here: what the server allows itself
 /// (`statement_timeout`), and the way there and back.
@@ -175,19 +176,23 @@ impl<'c> Executor<'c> for &'c mut Lent {
 #[derive(Debug)]
 pub(in crate::stores::postgres) struct Tx {
     lent: Option<Lent>,
+    /// What is told once it is committed.
+    pub(in crate::stores::postgres) noted: Noted,
 }
 
 impl Tx {
     pub(super) async fn begin(lent: Lent) -> sqlx::Result<Self> {
         // From here on: dropped before the answer, it is spoilt and goes nowhere.
-        let mut tx = Self { lent: Some(lent) };
+        let mut tx = Self { lent: Some(lent), noted: Noted::default() };
         tx.execute("BEGIN").await?;
         Ok(tx)
     }
 
     /// An error leaves open whether it has happened.
     pub(in crate::stores::postgres) async fn commit(mut self) -> sqlx::Result<()> {
-        self.execute("COMMIT").await?;
+        let committed = self.execute("COMMIT").await;
+        self.noted.settle(committed.is_ok());
+        committed?;
         drop(self.lent.take());
         Ok(())
     }

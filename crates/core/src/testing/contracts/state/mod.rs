@@ -5,6 +5,7 @@
 mod changes;
 mod checks;
 mod deliveries;
+mod events;
 mod health;
 mod heartbeats;
 mod incidents;
@@ -16,6 +17,7 @@ mod settings;
 pub use changes::*;
 pub use checks::*;
 pub use deliveries::*;
+pub use events::*;
 pub use health::*;
 pub use heartbeats::*;
 pub use incidents::*;
