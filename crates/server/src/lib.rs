@@ -3,7 +3,9 @@
 //! Any number of servers may run; none leads. All state is in the stores.
 
 pub mod api;
+pub mod door;
 pub mod heartbeats;
+pub mod live;
 pub mod resealing;
 pub mod scheduler;
 
@@ -17,15 +19,18 @@ use axum::response::Response;
 use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
 use pulse_core::ports::BoxError;
+use pulse_core::runtime::events;
 use pulse_core::runtime::listen;
 use pulse_core::runtime::ops::{self, Dependency, Numbers, Ops};
 use pulse_core::runtime::parts::Parts;
 use pulse_core::runtime::process::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use heartbeats::Heartbeats;
+use live::{Live, LiveOptions};
 use resealing::Resealing;
 use scheduler::Scheduler;
 
@@ -51,17 +56,25 @@ pub fn start_scheduler(context: &Context, parts: &mut Parts) {
     parts.add("history", |stop| prepare_history(context.clone(), stop));
 }
 
-/// Adds the API and the operators' pages of a process called `role`, on `listener`.
+/// Adds the API with its live events and the operators' pages of a process called `role`, on `listener`;
+/// and last what publishes the events of the process.
 pub fn serve(context: &Context, role: &'static str, listener: TcpListener, parts: &mut Parts) {
-    let app = app(context, role);
-    parts.add("api", |stop| async move {
-        let _ended =
-            axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
-    });
+    let options = LiveOptions {
+        clients: live::most_clients(context.config.event_clients),
+        origins: context.config.allowed_origins.clone(),
+        ..LiveOptions::default()
+    };
+    let live = Live::new(context.stores.events.clone(), options, context.metrics.clone());
+    let requests = TaskTracker::new();
+    let app = app(context, role, live.clone(), requests.clone());
+    let (loops, reader) = (context.loops.clone(), live.clone());
+    parts.add("live", |stop| async move { reader.run(&loops, &stop).await });
+    parts.add("api", |stop| door::serve(listener, app, live, requests, stop));
+    events::start(context, parts);
 }
 
-/// The API and the operators' pages of a process called `role`.
-pub fn app(context: &Context, role: &'static str) -> Router {
+/// The API and the operators' pages of a process called `role`; `requests` knows those under way.
+fn app(context: &Context, role: &'static str, live: Live, requests: TaskTracker) -> Router {
     let Context { config, stores, metrics, loops, lost_pings, started, .. } = context.clone();
     let api = api::Api {
         checks: stores.checks.clone(),
@@ -78,8 +91,9 @@ pub fn app(context: &Context, role: &'static str) -> Router {
         state: stores.state_ping.clone(),
         metrics: metrics.clone(),
         lost_pings,
+        live,
     };
-    let counted = metrics.clone();
+    let counted = (metrics.clone(), requests);
     let pages = ops::router(Ops {
         role,
         region: None,
@@ -93,7 +107,12 @@ pub fn app(context: &Context, role: &'static str) -> Router {
 }
 
 /// Counts requests by class of status, and measures them.
-async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+async fn count(
+    State((metrics, requests)): State<(Metrics, TaskTracker)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let _under_way = requests.token();
     let timer = metrics.http_seconds.start_timer();
     let response = next.run(request).await;
     timer.observe_duration();

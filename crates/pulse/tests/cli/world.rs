@@ -11,6 +11,7 @@ use pulse_core::runtime::lost_pings::LostPings;
 use pulse_core::runtime::sealing::SecretKeys;
 use pulse_core::testing::{TestStores, a_result};
 use pulse_server::api::{Api, router};
+use pulse_server::live::{Live, LiveOptions};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -53,6 +54,7 @@ impl World {
             state: stores.state_ping.clone(),
             metrics: Metrics::new(),
             lost_pings: LostPings::default(),
+            live: Live::new(stores.events.clone(), LiveOptions::default(), Metrics::new()),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let app = router(api, Router::new());

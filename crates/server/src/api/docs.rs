@@ -44,6 +44,7 @@ const ABOUT: &str = "Uptime monitoring. A *check* is looked at every so many sec
         (name = "incidents", description = "What was wrong, and what was told."),
         (name = "channels", description = "Where people are told, and of what."),
         (name = "webhooks", description = "How it was told."),
+        (name = "live", description = "What happens, as it happens."),
         (name = "service", description = "How Pulse itself is."),
     ),
     paths(get_health, get_ready, get_service_metrics, get_problem),

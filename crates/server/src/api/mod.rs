@@ -12,6 +12,7 @@ mod check_shape;
 mod checks;
 mod docs;
 mod dry_run;
+mod events;
 mod evidence;
 mod extract;
 mod heartbeat_shape;
@@ -49,6 +50,7 @@ use pulse_core::runtime::lost_pings::LostPings;
 use pulse_core::runtime::sealing::SecretKeys;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::live::Live;
 use patience::Patience;
 use problem::{ApiError, Kind};
 
@@ -86,6 +88,8 @@ pub struct Api {
     pub metrics: Metrics,
     /// Those that came and could not be recorded.
     pub lost_pings: LostPings,
+    /// What is told to those who look on.
+    pub live: Live,
 }
 
 impl Api {
@@ -127,4 +131,5 @@ fn resources() -> OpenApiRouter<Api> {
         .merge(channels::routes())
         .merge(routes::routes())
         .merge(webhooks::routes())
+        .merge(events::routes())
 }

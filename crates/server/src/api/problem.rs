@@ -67,6 +67,8 @@ kinds! {
         "`errors` names the header and says what it may be.";
     CrossSite = "cross-site", FORBIDDEN, "Other web sites may not change anything here",
         "Call the API from a program, or from a page that Pulse itself serves.";
+    ForeignOrigin = "foreign-origin", FORBIDDEN, "That web site may not listen here",
+        "Name its origin in ALLOWED_ORIGINS, or listen from a program, or from a page that Pulse itself serves.";
     NotFound = "not-found", NOT_FOUND, "There is nothing here",
         "Check the path and the id; what was deleted is found no more.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "That method does not work here",
@@ -93,10 +95,14 @@ kinds! {
         "`errors` names each field at fault by a JSON pointer and says what it may be.";
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key belongs to another request",
         "Repeat a request with the same body, byte for byte, or use a new key.";
+    UpgradeRequired = "upgrade-required", UPGRADE_REQUIRED, "This is spoken by WebSocket alone",
+        "Connect with a WebSocket client (RFC 6455, version 13), or follow GET /events.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Pulse could not serve this request",
         "A fault of Pulse: report it with the `request_id`.";
     StoreUnavailable = "store-unavailable", SERVICE_UNAVAILABLE, "A store that Pulse needs does not answer",
         "Try again after `Retry-After` seconds; checks go on meanwhile as far as they can.";
+    TooManyClients = "too-many-clients", SERVICE_UNAVAILABLE, "As many clients listen as may",
+        "Come again after `Retry-After` seconds, or listen to another server; EVENT_CLIENTS says how many may.";
     NoWorker = "no-worker", SERVICE_UNAVAILABLE, "No worker looked in time",
         "See that a worker of that region runs (`/health` names those that do), and try again.";
     Timeout = "timeout", SERVICE_UNAVAILABLE, "The request took too long",
@@ -200,6 +206,9 @@ impl IntoResponse for ApiError {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
+        if self.kind == Kind::UpgradeRequired {
+            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -284,6 +293,10 @@ problems! {
     OnRemove: BadQuery, CrossSite, NotFound;
     /// Putting a secret.
     OnPutSecret: MalformedJson, BadQuery, CrossSite, SlowBody, NoSecretKey, BodyTooLarge, UnsupportedMediaType, Validation;
+    /// Following events.
+    OnListen: BadQuery, ForeignOrigin, TooManyClients;
+    /// The same by WebSocket.
+    OnSocket: BadQuery, ForeignOrigin, UpgradeRequired, TooManyClients;
     /// Removing a secret.
     OnRemoveSecret: BadQuery, CrossSite, NotFound, SecretInUse;
 }

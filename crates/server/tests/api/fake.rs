@@ -32,7 +32,10 @@ use pulse_core::ports::settings::{SettingChange, SettingStore};
 use pulse_core::ports::{Page, Ping, StoreError, StoreResult};
 use pulse_core::runtime::lost_pings::LostPings;
 use pulse_core::runtime::sealing::SecretKeys;
+use pulse_core::stores::memory::Memory;
+use pulse_core::stores::queue_rules::QueueOptions;
 use pulse_server::api::Api;
+use pulse_server::live::{Live, LiveOptions};
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -55,6 +58,13 @@ pub enum Fake {
     Contested,
     /// Says that it was asked, waits until it may go on, and says that it did.
     Waiting(Arc<Steps>),
+}
+
+/// An answer that does not end is none for a test that reads to the end: there is no place.
+fn nobody_listens() -> Live {
+    let log = Arc::new(Memory::new(QueueOptions::default()));
+    let options = LiveOptions { clients: 0, ..LiveOptions::default() };
+    Live::new(log, options, pulse_core::metrics::Metrics::new())
 }
 
 #[derive(Default)]
@@ -82,6 +92,7 @@ impl Fake {
             state: fake,
             metrics: pulse_core::metrics::Metrics::new(),
             lost_pings: LostPings::default(),
+            live: nobody_listens(),
         }
     }
 

@@ -7,6 +7,7 @@ use pulse_core::runtime::lost_pings::LostPings;
 use pulse_core::runtime::sealing::SecretKeys;
 use pulse_core::testing::{Profile, ResultBuilder, TestStores, a_result, stores_on};
 use pulse_server::api::Api;
+use pulse_server::live::{Live, LiveOptions};
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -43,6 +44,7 @@ impl World {
             state: stores.stores.state_ping.clone(),
             metrics: Metrics::new(),
             lost_pings: LostPings::default(),
+            live: Live::new(stores.stores.events.clone(), LiveOptions::default(), Metrics::new()),
         });
         Self { stores, client }
     }
