@@ -53,7 +53,7 @@ metrics! {
     slots_recorded: IntCounter("pulse_slots_recorded_total", "Slots that got their outcome from this recorder.");
     results_stale: IntCounter("pulse_results_stale_total", "Results of slots that had their outcome already.");
     results_buried: IntCounter("pulse_results_buried_total", "Results set aside because they could not be recorded.");
-    incidents: IntCounterVec("pulse_incidents_total", "Incidents opened and resolved by this recorder.", ["edge"]);
+    incidents: IntCounterVec("pulse_incidents_total", "Incidents opened, acknowledged and resolved by this process.", ["edge"]);
     changes: IntCounterVec("pulse_changes_total", "Changes of targets between runs found by this recorder.", ["kind"]);
     record_seconds: Histogram("pulse_record_duration_seconds", "Time to record a batch of results.");
     pings: IntCounterVec("pulse_pings_total", "Pings of jobs to this server, by what they said and what became of them.", ["signal", "result"]);

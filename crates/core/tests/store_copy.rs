@@ -7,15 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{TimeDelta, Utc};
+use pulse_core::models::alert::Incident;
 use pulse_core::models::check::CheckView;
 use pulse_core::models::heartbeat::{Ping, Signal};
-use pulse_core::models::ids::ProjectId;
+use pulse_core::models::ids::{CheckId, ProjectId};
+use pulse_core::models::incident::Act;
+use pulse_core::models::installation::LinkKey;
 use pulse_core::models::schedule::Slot;
 use pulse_core::models::traits::Traits;
 use pulse_core::ports::Page;
 use pulse_core::ports::checks::CheckFilter;
 use pulse_core::ports::heartbeats::Received;
 use pulse_core::ports::history::{MetricsOf, RunsOf};
+use pulse_core::ports::incidents::{IncidentFilter, Story};
 use pulse_core::runtime::config::{Config, Shape, StateAt};
 use pulse_core::stores::Stores;
 use pulse_core::stores::copy::tables::TABLES;
@@ -94,6 +98,11 @@ async fn a_source() -> Source {
         }
         now = now.plus(10_000);
     }
+    stores.upkeep.introduce(&link_key(), Some("https://pulse.example")).await.unwrap();
+    let incident = stores.incidents.list(PROJECT, &IncidentFilter::default(), page(1)).await;
+    let incident = incident.unwrap()[0].id;
+    let act = Act { by: Some("Ada".into()), note: "on it".into() };
+    stores.incidents.acknowledge(PROJECT, incident, &act, now).await.unwrap();
     let seen = look(&stores).await;
     // As a copy leaves it that was killed while it shipped what waits: leased, for as long as can be.
     let leased = stores.outbox.next(Slot(i64::MAX - 60_000), 60_000).await.unwrap();
@@ -106,6 +115,7 @@ async fn a_source() -> Source {
 struct Seen {
     view: CheckView,
     incidents: String,
+    stories: Vec<Option<Story>>,
     alerts: String,
     changes: String,
     runs: Vec<String>,
@@ -113,11 +123,24 @@ struct Seen {
     failed: u64,
 }
 
+fn link_key() -> LinkKey {
+    LinkKey::of([3; 32])
+}
+
+async fn incidents_of(stores: &Stores, check: CheckId) -> Vec<Incident> {
+    let filter = IncidentFilter { check: Some(check), ..IncidentFilter::default() };
+    stores.incidents.list(PROJECT, &filter, page(10)).await.unwrap()
+}
+
 async fn look(stores: &Stores) -> Vec<Seen> {
     let mut seen = Vec::new();
     for view in stores.checks.list(PROJECT, &CheckFilter::default(), page(1_000)).await.unwrap() {
         let check = view.check.id;
-        let incidents = stores.alerts.incidents(PROJECT, Some(check), page(10)).await.unwrap();
+        let incidents = incidents_of(stores, check).await;
+        let mut stories = Vec::new();
+        for incident in &incidents {
+            stories.push(stores.incidents.story(PROJECT, incident.id).await.unwrap());
+        }
         let alerts = stores.alerts.alerts(PROJECT, check, page(10)).await.unwrap();
         let changes =
             stores.changes.changes(PROJECT, Some(check), None, page(1_000)).await.unwrap();
@@ -131,6 +154,7 @@ async fn look(stores: &Stores) -> Vec<Seen> {
         seen.push(Seen {
             view,
             incidents: format!("{incidents:?}"),
+            stories,
             alerts: format!("{alerts:?}"),
             changes: format!("{changes:?}"),
             runs,
@@ -183,11 +207,15 @@ async fn everything_arrives_once(profile: Profile) {
     let there = look(&t.stores).await;
     for (before, after) in source.seen.iter().zip(&there) {
         assert_eq!((&before.view, &before.incidents), (&after.view, &after.incidents));
-        assert_eq!(before.alerts, after.alerts);
+        assert_eq!((&before.stories, &before.alerts), (&after.stories, &after.alerts));
         // The round that was not shipped yet has been, on the way.
         assert_eq!(before.runs[..], after.runs[1..]);
         assert_eq!((before.ok + before.failed) + 1, after.ok + after.failed);
     }
+    let noted = source.seen.iter().flat_map(|it| it.stories.iter().flatten());
+    assert_eq!(noted.map(|story| story.notes.len()).sum::<usize>(), 1);
+    let installation = t.stores.incidents.installation().await.unwrap().unwrap();
+    assert_eq!(installation.link_key, link_key(), "links that are on their way go on working");
     let due = t.stores.deliveries.claim(Slot::from(Utc::now()), 10, 1_000).await.unwrap();
     assert_eq!(due.len(), 1, "the alert that nobody had been told of");
 }
@@ -286,7 +314,7 @@ async fn what_a_check_has_counted_arrives_with_it() {
     copy(&folder.path().join("pulse.db"), &target(&t), &|_| {}).await.unwrap();
     fail(&t.stores, now.plus(20_000)).await;
 
-    let incidents = t.stores.alerts.incidents(PROJECT, Some(check.id), page(10)).await.unwrap();
+    let incidents = incidents_of(&t.stores, check.id).await;
     assert_eq!(incidents[0].started_at, first);
 }
 

@@ -18,6 +18,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
+use pulse_core::models::installation::LinkKey;
 use pulse_core::ports::BoxError;
 use pulse_core::runtime::events;
 use pulse_core::runtime::listen;
@@ -82,6 +83,7 @@ fn app(context: &Context, role: &'static str, live: Live, requests: TaskTracker)
         secrets: stores.secrets.clone(),
         settings: stores.settings.clone(),
         secret_keys: config.secret_keys,
+        incidents: stores.incidents.clone(),
         alerts: stores.alerts.clone(),
         changes: stores.changes.clone(),
         history: stores.history.clone(),
@@ -131,6 +133,8 @@ async fn schedule(it: Context, stop: CancellationToken) {
     let migrated = it.loops.until_done("migrations", &stop, &it.metrics, || async {
         it.stores.upkeep.migrate().await?;
         crash_point(Point::StartMigrated);
+        let key = LinkKey::of(rand::random());
+        it.stores.upkeep.introduce(&key, it.config.public_url.as_deref()).await?;
         it.stores.upkeep.sync_clock().await
     });
     if !migrated.await {

@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::channel::ChannelSpec;
-use super::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId};
+use super::channel::{ChannelSpec, Severity};
+use super::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
+use super::incident::{Acknowledgement, Before, IncidentKind, Standing};
 use super::schedule::Slot;
 
 words! {
@@ -48,18 +49,28 @@ words! {
         Deleted = "deleted",
         /// The region that was down is no longer looked from.
         Edited = "edited",
+        /// Somebody said so.
+        Resolved = "resolved",
     }
 }
 
-/// One outage of one check.
+/// Something that is wrong, or was: most often one outage of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incident {
     /// Its id.
     pub id: IncidentId,
     /// The tenant.
     pub project_id: ProjectId,
-    /// The check.
+    /// What it is.
+    pub kind: IncidentKind,
+    /// The check; its own id where it is about none, so that no two of those that last have the same.
     pub check_id: CheckId,
+    /// How bad it is, or was.
+    pub severity: Severity,
+    /// What it is called, where no check gives it a name.
+    pub title: Option<String>,
+    /// What it has to do with, where no check says so.
+    pub tags: Vec<String>,
     /// The first failing slot.
     pub started_at: Slot,
     /// When it was recognised, by the store's clock.
@@ -70,6 +81,59 @@ pub struct Incident {
     pub resolution: Option<Resolution>,
     /// What was seen, in a sentence.
     pub cause: String,
+    /// Where the first failing slot was; `None` where nobody looked, or an earlier version recorded it.
+    pub region: Option<Region>,
+    /// What the check was before; `None` as for the region.
+    pub before: Option<Before>,
+    /// Who sees to it, or saw to it; `None` while nobody has said so.
+    pub acknowledged: Option<Acknowledgement>,
+    /// When its end was recognised, by the store's clock.
+    pub closed_at: Option<DateTime<Utc>>,
+    /// Who said that it is over, where somebody did and told a name.
+    pub resolved_by: Option<String>,
+}
+
+impl Incident {
+    /// One that is about no check, and begins now.
+    #[must_use]
+    pub fn of_no_check(
+        kind: IncidentKind,
+        project: ProjectId,
+        title: String,
+        cause: String,
+        now: Slot,
+    ) -> Self {
+        let id = IncidentId::generate();
+        Self {
+            id,
+            project_id: project,
+            kind,
+            check_id: CheckId(id.0),
+            severity: Severity::Down,
+            title: Some(title),
+            tags: Vec::new(),
+            started_at: now,
+            opened_at: now.time(),
+            resolved_at: None,
+            resolution: None,
+            cause,
+            region: None,
+            before: None,
+            acknowledged: None,
+            closed_at: None,
+            resolved_by: None,
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        match (self.resolved_at, &self.acknowledged) {
+            (Some(_), _) => Standing::Resolved,
+            (None, Some(_)) => Standing::Acknowledged,
+            (None, None) => Standing::Open,
+        }
+    }
 }
 
 /// One edge of one incident.

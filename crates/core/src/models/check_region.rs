@@ -149,6 +149,21 @@ impl CheckRegion {
         closed.map(|gap| self.missed(gap))
     }
 
+    /// Takes somebody's word for it that what was wrong here is over: what was counted is forgotten, and the
+    /// next look is due at `now`. What is under way began before, and counts no more. What there is to tell;
+    /// `None` where nothing was wrong.
+    pub fn take_for_over(&mut self, now: Slot) -> Option<Vec<Run>> {
+        if !self.health.take_for_over() {
+            return None;
+        }
+        let closed = self.ledger.close(MissedReason::Edited);
+        // Nothing is ever due where nobody looks.
+        if self.ledger.next.is_some() {
+            self.ledger.make_due(now);
+        }
+        Some(closed.map(|gap| self.missed(gap)).into_iter().collect())
+    }
+
     /// Nothing is due any more and nothing is known: paused, deleted, or no longer looked from here.
     pub fn stop(&mut self, reason: MissedReason) -> Option<Run> {
         self.health = Health::default();

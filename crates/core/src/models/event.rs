@@ -28,6 +28,8 @@ words! {
         IncidentOpened = "incident.opened",
         /// Somebody said that they see to it.
         IncidentAcknowledged = "incident.acknowledged",
+        /// They took that back.
+        IncidentUnacknowledged = "incident.unacknowledged",
         /// Somebody wrote a note.
         IncidentNoted = "incident.noted",
         /// It is over.
@@ -83,9 +85,19 @@ pub enum What {
         cause: String,
     },
     /// See [`EventKind::IncidentAcknowledged`].
-    IncidentAcknowledged { incident_id: IncidentId, by: String },
+    IncidentAcknowledged {
+        incident_id: IncidentId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// See [`EventKind::IncidentUnacknowledged`].
+    IncidentUnacknowledged { incident_id: IncidentId },
     /// See [`EventKind::IncidentNoted`].
-    IncidentNoted { incident_id: IncidentId, by: String },
+    IncidentNoted {
+        incident_id: IncidentId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// See [`EventKind::IncidentResolved`].
     IncidentResolved { incident_id: IncidentId, resolution: Option<Resolution> },
     /// An attempt at a delivery has ended: delivered, failed or dead.
@@ -109,6 +121,7 @@ impl What {
             Self::RunFinished { .. } => EventKind::RunFinished,
             Self::IncidentOpened { .. } => EventKind::IncidentOpened,
             Self::IncidentAcknowledged { .. } => EventKind::IncidentAcknowledged,
+            Self::IncidentUnacknowledged { .. } => EventKind::IncidentUnacknowledged,
             Self::IncidentNoted { .. } => EventKind::IncidentNoted,
             Self::IncidentResolved { .. } => EventKind::IncidentResolved,
             Self::Delivery { kind, .. } => *kind,

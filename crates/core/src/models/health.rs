@@ -104,6 +104,16 @@ impl Health {
         *self = Self { state: self.state, ..Self::default() };
     }
 
+    /// Takes somebody's word for it that what was wrong is over: what was counted is forgotten, and it is judged
+    /// anew. Whether anything was wrong.
+    pub fn take_for_over(&mut self) -> bool {
+        let was_unwell = matches!(self.state, State::Down | State::Degraded);
+        if was_unwell {
+            *self = Self::default();
+        }
+        was_unwell
+    }
+
     fn judge(&mut self, slot: Slot, judged: Judged, by: Thresholds) -> Option<Transition> {
         self.count(slot, judged);
         if self.state == State::Down {

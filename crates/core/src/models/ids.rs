@@ -52,12 +52,16 @@ impl CheckId {
 }
 
 uuid_id!(
-    /// An incident: one outage of one check.
+    /// An incident: one outage of one check, or what somebody said is wrong.
     IncidentId
 );
 uuid_id!(
     /// An alert: one edge of one incident.
     AlertId
+);
+uuid_id!(
+    /// Something that somebody did about an incident, or said of it.
+    NoteId
 );
 uuid_id!(
     /// A delivery: one alert for one channel. Receivers see it as `webhook-id`, the same on every attempt.

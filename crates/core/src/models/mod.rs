@@ -53,6 +53,8 @@ pub mod heartbeat;
 pub mod histogram;
 pub mod http_version;
 pub mod ids;
+pub mod incident;
+pub mod installation;
 pub mod job;
 pub mod ledger;
 pub mod oauth2;

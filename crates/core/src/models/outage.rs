@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::alert::Resolution;
-use super::health::Transition;
+use super::health::{State, Transition};
 use super::ids::{CheckId, Region};
 use super::schedule::Slot;
 
@@ -19,6 +19,10 @@ pub enum Edge {
         check: CheckId,
         /// The first failing slot.
         since: Slot,
+        /// Where that was.
+        region: Region,
+        /// What the check was there before.
+        was: State,
         /// What was seen, in a sentence.
         cause: String,
     },
@@ -30,6 +34,8 @@ pub enum Edge {
         at: Slot,
         /// Why.
         resolution: Resolution,
+        /// Who said so, where somebody did.
+        by: Option<String>,
     },
 }
 
@@ -57,10 +63,12 @@ impl Outage {
         Self { check, down }
     }
 
-    /// Takes a transition, in the order of slots; returns the edge it makes for the check as a whole.
+    /// Takes a transition of a region that was in that state, in the order of slots; returns the edge it
+    /// makes for the check as a whole.
     pub fn observe(
         &mut self,
         region: &Region,
+        was: State,
         transition: Transition,
         cause: &str,
     ) -> Option<Edge> {
@@ -68,7 +76,13 @@ impl Outage {
             Transition::WentDown { since } => {
                 let first = self.down.is_empty();
                 self.down.insert(region.clone());
-                first.then(|| Edge::Open { check: self.check, since, cause: cause.to_owned() })
+                first.then(|| Edge::Open {
+                    check: self.check,
+                    since,
+                    region: region.clone(),
+                    was,
+                    cause: cause.to_owned(),
+                })
             }
             Transition::Recovered { at } => {
                 self.down.remove(region);
@@ -77,6 +91,7 @@ impl Outage {
                     check: self.check,
                     at,
                     resolution: Resolution::Recovered,
+                    by: None,
                 })
             }
         }
@@ -94,20 +109,36 @@ mod tests {
         let mut outage = Outage::new(check, BTreeSet::new());
 
         let edges: Vec<_> = [
-            outage.observe(&east, Transition::WentDown { since: Slot(1) }, "refused"),
-            outage.observe(&west, Transition::WentDown { since: Slot(2) }, "refused"),
-            outage.observe(&east, Transition::Recovered { at: Slot(3) }, ""),
-            outage.observe(&west, Transition::Recovered { at: Slot(4) }, ""),
+            outage.observe(&east, State::Up, Transition::WentDown { since: Slot(1) }, "refused"),
+            outage.observe(
+                &west,
+                State::Pending,
+                Transition::WentDown { since: Slot(2) },
+                "refused",
+            ),
+            outage.observe(&east, State::Down, Transition::Recovered { at: Slot(3) }, ""),
+            outage.observe(&west, State::Down, Transition::Recovered { at: Slot(4) }, ""),
         ]
         .into();
 
         assert_eq!(
             edges,
             [
-                Some(Edge::Open { check, since: Slot(1), cause: "refused".into() }),
+                Some(Edge::Open {
+                    check,
+                    since: Slot(1),
+                    region: east,
+                    was: State::Up,
+                    cause: "refused".into()
+                }),
                 None,
                 None,
-                Some(Edge::Resolve { check, at: Slot(4), resolution: Resolution::Recovered }),
+                Some(Edge::Resolve {
+                    check,
+                    at: Slot(4),
+                    resolution: Resolution::Recovered,
+                    by: None
+                }),
             ]
         );
     }

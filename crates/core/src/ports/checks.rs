@@ -1,11 +1,11 @@
-//! What the API needs to know and change about checks, incidents, alerts and deliveries.
+//! What the API needs to know and change about checks, alerts and deliveries.
 
 use async_trait::async_trait;
 
 use super::{Page, StoreResult};
-use crate::models::alert::{Alert, AttemptView, Incident};
+use crate::models::alert::{Alert, AttemptView};
 use crate::models::check::{Check, CheckDraft, CheckView, Status};
-use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId};
+use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, ProjectId};
 use crate::models::schedule::Slot;
 
 /// A client's word that two requests are one (`Idempotency-Key`).
@@ -112,17 +112,9 @@ pub trait CheckStore: Send + Sync {
     async fn run_now(&self, project: ProjectId, id: CheckId, now: Slot) -> StoreResult<RunNow>;
 }
 
-/// What happened to a check's health, and who was told.
+/// Who was told of what.
 #[async_trait]
 pub trait AlertLog: Send + Sync {
-    /// Incidents, of one check or of all, newest first.
-    async fn incidents(
-        &self,
-        project: ProjectId,
-        check: Option<CheckId>,
-        page: Page<IncidentId>,
-    ) -> StoreResult<Vec<Incident>>;
-
     /// Alerts of a check, newest first.
     async fn alerts(
         &self,

@@ -10,6 +10,7 @@ pub mod dry_runs;
 pub mod events;
 pub mod heartbeats;
 pub mod history;
+pub mod incidents;
 pub mod presence;
 pub mod queue;
 pub mod recording;

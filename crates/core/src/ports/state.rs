@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreResult;
+use crate::models::installation::LinkKey;
 
 /// What a process does to its state store besides using it.
 #[async_trait]
@@ -12,6 +13,9 @@ pub trait StateUpkeep: Send + Sync {
 
     /// Whether the schema is at least at this version.
     async fn is_migrated(&self) -> StoreResult<bool>;
+
+    /// Says where people reach this installation; `key` signs its links, unless one has been kept already.
+    async fn introduce(&self, key: &LinkKey, public_url: Option<&str>) -> StoreResult<()>;
 
     /// Takes the store's time over into the clock.
     async fn sync_clock(&self) -> StoreResult<()>;

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use crate::models::address::AddressPolicy;
 use crate::models::ids::Region;
+use crate::models::installation::public_url;
 use crate::models::way::name_server;
 use crate::runtime::sealing::SecretKeys;
 use crate::stores::clickhouse::dsn::Dsn;
@@ -20,7 +21,7 @@ pub type Setting = (&'static str, Option<&'static str>);
 
 /// Every setting there is, as server and worker have them. `.env.example` lists the same, and a
 /// test holds it to that.
-pub const SETTINGS: [Setting; 25] = [
+pub const SETTINGS: [Setting; 26] = [
     ("DATABASE_URL", Some("postgres://user:password@localhost:5432/pulse?sslmode=disable")),
     ("DATABASE_POOL_SIZE", Some("10")),
     ("REDIS_URL", Some("redis://localhost:6379")),
@@ -34,6 +35,7 @@ pub const SETTINGS: [Setting; 25] = [
     ("LOG_FORMAT", Some("pretty")),
     ("SHUTDOWN_TIMEOUT_SECONDS", Some("25")),
     ("PORT", Some("8080")),
+    ("PUBLIC_URL", None),
     ("SCHEDULER_TICK_MS", Some("50")),
     ("QUEUE_LIMIT", Some("100000")),
     ("EVENT_CLIENTS", Some("2000")),
@@ -114,6 +116,8 @@ pub struct Config {
     pub log_format: LogFormat,
     pub shutdown_timeout: Duration,
     pub port: u16,
+    /// `None`: messages have no links.
+    pub public_url: Option<String>,
     pub scheduler_tick: Duration,
     pub queue_limit: u64,
     pub event_clients: usize,
@@ -192,6 +196,7 @@ impl Config {
                 .one_of("LOG_FORMAT", &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]),
             shutdown_timeout: Duration::from_secs(r.number("SHUTDOWN_TIMEOUT_SECONDS", 1..=3_600)),
             port: r.number("PORT", 0..=65_535),
+            public_url: r.optional("PUBLIC_URL", public_url),
             scheduler_tick: Duration::from_millis(r.number("SCHEDULER_TICK_MS", 1..=1_000)),
             queue_limit: r.number("QUEUE_LIMIT", 1..=100_000_000),
             event_clients: r.number("EVENT_CLIENTS", 0..=1_000_000),

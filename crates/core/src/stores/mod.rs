@@ -25,6 +25,7 @@ use crate::ports::dry_runs::DryRuns;
 use crate::ports::events::{EventLabels, EventLog};
 use crate::ports::heartbeats::HeartbeatStore;
 use crate::ports::history::{History, HistoryOutbox};
+use crate::ports::incidents::IncidentStore;
 use crate::ports::presence::Presence;
 use crate::ports::queue::{Dispatch, ResultQueue, WorkQueue};
 use crate::ports::recording::RecordStore;
@@ -48,6 +49,7 @@ use sqlite::{Sqlite, SqliteHistory};
 pub struct Stores {
     pub checks: Arc<dyn CheckStore>,
     pub alerts: Arc<dyn AlertLog>,
+    pub incidents: Arc<dyn IncidentStore>,
     pub changes: Arc<dyn ChangeLog>,
     pub secrets: Arc<dyn SecretStore>,
     pub settings: Arc<dyn SettingStore>,
@@ -88,6 +90,7 @@ impl std::fmt::Debug for Stores {
 trait StateStore:
     CheckStore
     + AlertLog
+    + IncidentStore
     + ChangeLog
     + SecretStore
     + SettingStore
@@ -106,6 +109,7 @@ trait StateStore:
 impl<T> StateStore for T where
     T: CheckStore
         + AlertLog
+        + IncidentStore
         + ChangeLog
         + SecretStore
         + SettingStore
@@ -207,6 +211,7 @@ impl<S: StateStore> State<S> {
         Stores {
             checks: state.clone(),
             alerts: state.clone(),
+            incidents: state.clone(),
             changes: state.clone(),
             secrets: state.clone(),
             settings: state.clone(),

@@ -45,6 +45,7 @@ impl World {
             secrets: stores.secrets.clone(),
             settings: stores.settings.clone(),
             secret_keys: SecretKeys::parse(&format!("{}=", "A".repeat(43))).unwrap(),
+            incidents: stores.incidents.clone(),
             alerts: stores.alerts.clone(),
             changes: stores.changes.clone(),
             history: stores.history.clone(),

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use pulse_core::models::alert::AlertKind;
 use pulse_core::models::channel::{About, Channel, ChannelSpec, Links, Message, Severity, Told};
 use pulse_core::models::ids::{CheckId, IncidentId, SettingId};
+use pulse_core::models::incident::IncidentKind;
 use pulse_core::models::setting::{Setting, SettingKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -234,10 +235,14 @@ async fn test_channel(
         check: About { id: CheckId(Uuid::nil()), name, url: String::new(), tags: Vec::new() },
         incident: Told {
             id: IncidentId::generate(),
+            kind: IncidentKind::Test,
             started_at: now.time(),
             resolved_at: None,
             resolution: None,
+            resolved_by: None,
             cause: "somebody asked for this test; nothing is wrong".to_owned(),
+            seen: None,
+            before: None,
         },
         links: Links::default(),
     };

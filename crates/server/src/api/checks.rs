@@ -166,7 +166,8 @@ fn read_status(word: &str) -> Result<Status, String> {
     Status::parse(word).ok_or_else(|| format!("must be one of {}", words.join(", ")))
 }
 
-fn read_tags(given: &[String]) -> Result<Vec<String>, String> {
+/// Tags of a query: repeated, or separated by commas.
+pub(super) fn read_tags(given: &[String]) -> Result<Vec<String>, String> {
     let mut tags = Vec::new();
     for tag in given.iter().flat_map(|given| given.split(',')) {
         tags.push(read_text(tag.trim(), LONGEST_TAG)?);

@@ -92,7 +92,7 @@ struct EventBody {
     /// `incident.opened`: what was seen, in a sentence.
     #[schema(required = false)]
     cause: String,
-    /// `incident.acknowledged`, `incident.noted`: who.
+    /// `incident.acknowledged`, `incident.noted`: who, where they told a name.
     #[schema(required = false)]
     by: String,
     /// `incident.resolved`: why it ended.

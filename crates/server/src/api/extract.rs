@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use pulse_core::models::check::FieldError;
-use pulse_core::models::ids::{CheckId, DeliveryId, SettingId};
+use pulse_core::models::ids::{CheckId, DeliveryId, IncidentId, SettingId};
 use pulse_core::models::secret::SecretName;
 use pulse_core::models::text;
 use serde_json::Value;
@@ -42,28 +42,36 @@ impl<S: Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         must_be_json(request.headers())?;
-        let bytes = match tokio::time::timeout(LONGEST_UPLOAD, read_body(request)).await {
-            Ok(bytes) => bytes?,
-            Err(_elapsed) => {
-                let seconds = LONGEST_UPLOAD.as_secs();
-                let detail = format!("The body was not here after {seconds} s.");
-                return Err(ApiError::new(Kind::SlowBody, detail));
-            }
-        };
+        let bytes = received(request).await?;
         if bytes.is_empty() {
             return Err(ApiError::new(
                 Kind::MalformedJson,
                 "The body is empty; send a JSON object.",
             ));
         }
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
-            ApiError::new(Kind::MalformedJson, format!("The body is not JSON: {error}."))
-        })?;
-        Ok(Self { value, hash: Sha256::digest(&bytes).to_vec() })
+        Ok(Self { value: parsed(&bytes)?, hash: Sha256::digest(&bytes).to_vec() })
     }
 }
 
-fn must_be_json(headers: &HeaderMap) -> Result<(), ApiError> {
+/// All of a body, or why it was not waited for.
+pub(super) async fn received(request: Request) -> Result<Vec<u8>, ApiError> {
+    let Ok(bytes) = tokio::time::timeout(LONGEST_UPLOAD, read_body(request)).await else {
+        let seconds = LONGEST_UPLOAD.as_secs();
+        let detail = format!("The body was not here after {seconds} s.");
+        return Err(ApiError::new(Kind::SlowBody, detail));
+    };
+    bytes
+}
+
+/// What was sent, as JSON.
+pub(super) fn parsed(bytes: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        ApiError::new(Kind::MalformedJson, format!("The body is not JSON: {error}."))
+    })
+}
+
+/// Whether a body is declared as one that is read here.
+pub(super) fn must_be_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let refuse = |detail: String| Err(ApiError::new(Kind::UnsupportedMediaType, detail));
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         return refuse("Send the body without a Content-Encoding.".into());
@@ -155,6 +163,29 @@ impl<S: Send + Sync> FromRequestParts<S> for OfCheck {
             Err(_no_id) => {
                 Err(ApiError::new(Kind::NotFound, "That is not the id of a check; ids are UUIDs."))
             }
+        }
+    }
+}
+
+/// The incident that a path names.
+#[derive(Clone, Copy, Debug, IntoParams)]
+#[into_params(names("id"), parameter_in = Path)]
+pub struct OfIncident(
+    /// The incident's id.
+    #[param(value_type = Uuid)]
+    pub IncidentId,
+);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfIncident {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::<Uuid>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(IncidentId(id))),
+            Err(_no_id) => Err(ApiError::new(
+                Kind::NotFound,
+                "That is not the id of an incident; ids are UUIDs.",
+            )),
         }
     }
 }

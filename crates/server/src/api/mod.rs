@@ -4,8 +4,10 @@
 //! models. `extract` reads requests, `problem` is every error, `layers` is what all requests share.
 //! Everything is served at `/` and the same under `/api/v1`.
 
+mod ack_page;
 mod alerts;
 mod auth_shape;
+mod body;
 mod changes;
 mod channels;
 mod check_shape;
@@ -15,7 +17,10 @@ mod dry_run;
 mod events;
 mod evidence;
 mod extract;
+mod fields;
 mod heartbeat_shape;
+mod incident_shape;
+mod incidents;
 mod layers;
 mod metrics;
 mod output;
@@ -28,6 +33,7 @@ mod runs;
 mod secrets;
 mod settings;
 mod time;
+mod timeline;
 mod webhooks;
 
 use std::sync::Arc;
@@ -43,6 +49,7 @@ use pulse_core::ports::clock::Clock;
 use pulse_core::ports::dry_runs::DryRuns;
 use pulse_core::ports::heartbeats::HeartbeatStore;
 use pulse_core::ports::history::History;
+use pulse_core::ports::incidents::IncidentStore;
 use pulse_core::ports::queue::Dispatch;
 use pulse_core::ports::secrets::SecretStore;
 use pulse_core::ports::settings::SettingStore;
@@ -70,7 +77,9 @@ pub struct Api {
     pub secret_keys: SecretKeys,
     /// Channels, and the routes to them.
     pub settings: Arc<dyn SettingStore>,
-    /// What happened to them, and who was told.
+    /// What was wrong with them, and what people do about it.
+    pub incidents: Arc<dyn IncidentStore>,
+    /// Who was told.
     pub alerts: Arc<dyn AlertLog>,
     /// What of their targets changed.
     pub changes: Arc<dyn ChangeLog>,
@@ -127,6 +136,8 @@ fn resources() -> OpenApiRouter<Api> {
         .merge(runs::routes())
         .merge(changes::routes())
         .merge(metrics::routes())
+        .merge(incidents::routes())
+        .merge(ack_page::routes())
         .merge(alerts::routes())
         .merge(channels::routes())
         .merge(routes::routes())

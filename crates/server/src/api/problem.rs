@@ -79,6 +79,8 @@ kinds! {
         "Resume the check first: POST /checks/{id}/resume.";
     NotRun = "not-run", CONFLICT, "Pulse does not run checks of this kind",
         "Their job calls Pulse when it runs: see the check's `ping_url`.";
+    IncidentOver = "incident-over", CONFLICT, "The incident is over",
+        "There is nothing to see to any more; `/notes` takes what is still to be said.";
     Conflict = "conflict", CONFLICT, "The check is being changed by others",
         "Read the check again and repeat the change.";
     NoSecretKey = "no-secret-key", CONFLICT, "There is no key to seal secrets with",
@@ -277,12 +279,18 @@ problems! {
     /// Creating a check.
     OnCreate: MalformedJson, BadQuery, BadHeader, CrossSite, SlowBody, Gone, BodyTooLarge, UnsupportedMediaType, Validation,
         IdempotencyKeyReused;
-    /// Creating a channel or a route.
+    /// Creating a channel, a route or an incident.
     OnCreateSetting: MalformedJson, BadQuery, CrossSite, SlowBody, BodyTooLarge, UnsupportedMediaType, Validation;
     /// Changing a check by a body.
     OnChange: MalformedJson, BadQuery, CrossSite, NotFound, SlowBody, Conflict, BodyTooLarge, UnsupportedMediaType, Validation;
     /// Doing something to a check.
     OnAct: BadQuery, CrossSite, NotFound, Conflict;
+    /// Acknowledging an incident.
+    OnAck: MalformedJson, BadQuery, CrossSite, NotFound, SlowBody, IncidentOver, BodyTooLarge, UnsupportedMediaType, Validation;
+    /// Taking an acknowledgement back.
+    OnUnack: BadQuery, CrossSite, NotFound, IncidentOver;
+    /// Resolving an incident, or writing a note on it.
+    OnWrite: MalformedJson, BadQuery, CrossSite, NotFound, SlowBody, BodyTooLarge, UnsupportedMediaType, Validation;
     /// Running a check now.
     OnRun: BadQuery, CrossSite, NotFound, Paused, NotRun;
     /// Taking a ping.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use pulse_core::models::check::Check;
 use pulse_core::models::curl;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{Detail, FailClass, Outcome, Phases, Run};
@@ -164,6 +165,12 @@ impl From<Run> for RunBody {
 }
 
 impl RunBody {
+    /// A run of this check, which may have been another when it was looked at.
+    pub(super) fn shown(run: Run, check: &Check) -> Self {
+        let is_as_it_is = run.slot.time() >= check.updated_at;
+        if is_as_it_is { Self::of(run, &check.config.probe) } else { Self::from(run) }
+    }
+
     /// A run of a check as `probe` describes it.
     pub(super) fn of(run: Run, probe: &ProbeSpec) -> Self {
         let curl = curl_of(&run, probe);
@@ -195,11 +202,7 @@ async fn list_runs(
     let check = api.check(id).await?.check;
     let limit = paging.limit;
     let runs = api.history.runs(RunsOf { project: PROJECT, check: id }, paging.page(0)).await?;
-    let show = |run: Run| {
-        // What was asked before an edit may have been something else.
-        let is_as_it_is = run.slot.time() >= check.updated_at;
-        if is_as_it_is { RunBody::of(run, &check.config.probe) } else { RunBody::from(run) }
-    };
+    let show = |run: Run| RunBody::shown(run, &check);
     Ok(Json(List::of(runs, limit, |run| (run.slot, run.region.to_string()), show)))
 }
 

@@ -12,6 +12,8 @@ use pulse_core::models::heartbeat::{Ping as JobPing, PingToken};
 use pulse_core::models::ids::{
     AlertId, AttemptId, ChangeId, CheckId, DeliveryId, IncidentId, ProjectId, Region, SettingId,
 };
+use pulse_core::models::incident::{Act, IncidentKind, Report};
+use pulse_core::models::installation::Installation;
 use pulse_core::models::job::{Job, RunResult, VersionedSpec};
 use pulse_core::models::run::Run;
 use pulse_core::models::schedule::Slot;
@@ -26,6 +28,7 @@ use pulse_core::ports::clock::Clock;
 use pulse_core::ports::dry_runs::DryRuns;
 use pulse_core::ports::heartbeats::{HeartbeatStore, Overdue, Received};
 use pulse_core::ports::history::{History, Metrics, MetricsOf, RunsOf, Shipment};
+use pulse_core::ports::incidents::{Acted, IncidentFilter, IncidentStore, Story};
 use pulse_core::ports::queue::{Dispatch, Pushed};
 use pulse_core::ports::secrets::{KeyId, Removal, SealedSecret, SecretStore};
 use pulse_core::ports::settings::{SettingChange, SettingStore};
@@ -83,6 +86,7 @@ impl Fake {
             secrets: fake.clone(),
             settings: fake.clone(),
             secret_keys: SecretKeys::default(),
+            incidents: fake.clone(),
             alerts: fake.clone(),
             changes: fake.clone(),
             history: fake.clone(),
@@ -273,16 +277,70 @@ impl SettingStore for Fake {
 }
 
 #[async_trait]
-impl AlertLog for Fake {
-    async fn incidents(
+impl IncidentStore for Fake {
+    async fn list(
         &self,
-        _project: ProjectId,
-        _check: Option<CheckId>,
-        _page: Page<IncidentId>,
+        _: ProjectId,
+        _: &IncidentFilter,
+        _: Page<IncidentId>,
     ) -> StoreResult<Vec<Incident>> {
         self.or(Vec::new()).await
     }
 
+    async fn get(&self, _: ProjectId, _: IncidentId) -> StoreResult<Option<Incident>> {
+        self.or(None).await
+    }
+
+    async fn story(&self, _: ProjectId, _: IncidentId) -> StoreResult<Option<Story>> {
+        self.or(None).await
+    }
+
+    async fn report(
+        &self,
+        project: ProjectId,
+        report: &Report,
+        _: Option<&str>,
+        now: Slot,
+    ) -> StoreResult<Incident> {
+        let (title, cause) = (report.title.clone(), report.cause.clone());
+        self.or(Incident::of_no_check(IncidentKind::Manual, project, title, cause, now)).await
+    }
+
+    async fn acknowledge(
+        &self,
+        _: ProjectId,
+        _: IncidentId,
+        _: &Act,
+        _: Slot,
+    ) -> StoreResult<Acted> {
+        self.or(Acted::NotFound).await
+    }
+
+    async fn unacknowledge(
+        &self,
+        _: ProjectId,
+        _: IncidentId,
+        _: &Act,
+        _: Slot,
+    ) -> StoreResult<Acted> {
+        self.or(Acted::NotFound).await
+    }
+
+    async fn resolve(&self, _: ProjectId, _: IncidentId, _: &Act, _: Slot) -> StoreResult<Acted> {
+        self.or(Acted::NotFound).await
+    }
+
+    async fn note(&self, _: ProjectId, _: IncidentId, _: &Act, _: Slot) -> StoreResult<Acted> {
+        self.or(Acted::NotFound).await
+    }
+
+    async fn installation(&self) -> StoreResult<Option<Installation>> {
+        self.or(None).await
+    }
+}
+
+#[async_trait]
+impl AlertLog for Fake {
     async fn alerts(
         &self,
         _project: ProjectId,

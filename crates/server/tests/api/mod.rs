@@ -3,6 +3,7 @@
 //! `errors`, `layers` and `document` need no store; `checks`, `lists` and `history` run on the stores of
 //! `crate::PROFILE`, so that the whole suite holds for each.
 
+mod ack_page;
 mod all_checks;
 mod changes;
 mod channels;
@@ -12,6 +13,7 @@ mod document;
 mod errors;
 mod fake;
 mod history;
+mod incidents;
 mod layers;
 mod lists;
 mod pings;

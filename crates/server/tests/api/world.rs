@@ -35,6 +35,7 @@ impl World {
             secrets: stores.stores.secrets.clone(),
             settings: stores.stores.settings.clone(),
             secret_keys: a_key(),
+            incidents: stores.stores.incidents.clone(),
             alerts: stores.stores.alerts.clone(),
             changes: stores.stores.changes.clone(),
             history: stores.stores.history.clone(),

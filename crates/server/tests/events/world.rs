@@ -121,6 +121,7 @@ impl Server {
             secrets: stores.secrets.clone(),
             settings: stores.settings.clone(),
             secret_keys: SecretKeys::default(),
+            incidents: stores.incidents.clone(),
             alerts: stores.alerts.clone(),
             changes: stores.changes.clone(),
             history: stores.history.clone(),

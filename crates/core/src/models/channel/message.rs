@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::models::alert::AlertKind;
 use crate::models::ids::{CheckId, IncidentId};
+use crate::models::incident::{Before, IncidentKind};
 
 words! {
     /// How bad it is.
@@ -50,14 +51,31 @@ pub struct About {
 pub struct Told {
     /// Its id.
     pub id: IncidentId,
+    /// What it is.
+    pub kind: IncidentKind,
     /// The first failing slot.
     pub started_at: DateTime<Utc>,
     /// The first good slot after it; `None` while it lasts.
     pub resolved_at: Option<DateTime<Utc>>,
     /// Why it ended, in a word.
     pub resolution: Option<String>,
+    /// Who said that it is over, where somebody did and told a name.
+    pub resolved_by: Option<String>,
     /// What was seen, in a sentence.
     pub cause: String,
+    /// Where that is seen from, while it lasts.
+    pub seen: Option<Seen>,
+    /// What the check was before, if that is known.
+    pub before: Option<Before>,
+}
+
+/// Where an outage is seen from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The regions that see it, sorted; at least one.
+    pub from: Vec<String>,
+    /// How many regions look.
+    pub of: usize,
 }
 
 /// Addresses of Pulse's own pages; `None` where it was not told its public address.
@@ -74,15 +92,34 @@ impl Message {
     #[must_use]
     pub fn title(&self) -> String {
         let (name, severity) = (&self.check.name, self.severity);
+        if !self.incident.kind.has_check() {
+            return self.own_title();
+        }
         match self.kind {
             AlertKind::Opened => format!("{name} is {severity}"),
             AlertKind::Reminder => format!("{name} is still {severity}"),
             AlertKind::Resolved => match self.incident.resolution.as_deref() {
                 Some("recovered") | None => format!("{name} is up again"),
+                Some("resolved") => format!("{name}: incident resolved {}", self.by_whom()),
                 Some(ended) => format!("{name}: incident ended, {ended}"),
             },
             AlertKind::Test => format!("A test from Pulse: {name}"),
         }
+    }
+
+    /// That of an incident which has a title instead of a check.
+    fn own_title(&self) -> String {
+        let name = &self.check.name;
+        match self.kind {
+            AlertKind::Opened => name.clone(),
+            AlertKind::Reminder => format!("{name}: not over yet"),
+            AlertKind::Resolved => format!("{name}: resolved {}", self.by_whom()),
+            AlertKind::Test => format!("A test from Pulse: {name}"),
+        }
+    }
+
+    fn by_whom(&self) -> String {
+        self.incident.resolved_by.as_ref().map_or("by hand".into(), |name| format!("by {name}"))
     }
 
     /// What people ask next, as a question in a word and its answer, in the order of asking. Nothing
@@ -96,9 +133,12 @@ impl Message {
         let known = |text: String| Some(text).filter(|text| !text.is_empty());
         [
             ("Why", known(self.incident.cause.clone())),
+            ("Severity", self.severity_if_untold()),
             ("Since", Some(time(self.incident.started_at))),
             ("Until", self.incident.resolved_at.map(time)),
             (if self.is_over() { "Lasted" } else { "Lasts" }, lasted),
+            ("From", self.incident.seen.as_ref().map(Seen::told)),
+            ("Before", self.before()),
             ("Address", known(self.check.url.clone())),
             ("Tags", known(self.check.tags.join(", "))),
         ]
@@ -128,10 +168,33 @@ impl Message {
         format!("pulse-{}", self.incident.id)
     }
 
+    /// A title of somebody's own does not say how bad it is.
+    fn severity_if_untold(&self) -> Option<String> {
+        (!self.incident.kind.has_check()).then(|| self.severity.to_string())
+    }
+
+    /// Of no interest any more when it is over.
+    fn before(&self) -> Option<String> {
+        let Before { state, calm_since } = self.incident.before.filter(|_| !self.is_over())?;
+        let calm = self.incident.started_at - calm_since.time();
+        (calm >= TimeDelta::zero())
+            .then(|| format!("{state}, without an incident for {}", spoken(calm)))
+    }
+
     fn lasted(&self) -> Option<TimeDelta> {
         let until = self.incident.resolved_at.unwrap_or(self.at);
         let lasted = until - self.incident.started_at;
         (self.kind != AlertKind::Opened && lasted >= TimeDelta::zero()).then_some(lasted)
+    }
+}
+
+impl Seen {
+    fn told(&self) -> String {
+        let from = self.from.join(", ");
+        match (self.from.len(), self.of) {
+            (_, 0 | 1) => from,
+            (seen, of) => format!("{from} ({seen} of {of} regions)"),
+        }
     }
 }
 

@@ -37,7 +37,7 @@ use super::target::web_address;
 use super::text::tame_line;
 
 pub use email::{Letter, Security, Words};
-pub use message::{About, Links, Message, Severity, Told};
+pub use message::{About, Links, Message, Seen, Severity, Told};
 
 /// A channel, as people configure it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,10 +8,13 @@ use chrono::DateTime;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::message::{About, Links, Message, Severity, Told};
+use super::message::{About, Links, Message, Seen, Severity, Told};
 use super::webhook;
 use crate::models::alert::AlertKind;
+use crate::models::health::State;
 use crate::models::ids::{CheckId, IncidentId};
+use crate::models::incident::{Before, IncidentKind};
+use crate::models::schedule::Slot;
 
 const LONGEST: usize = 16 * 1024;
 const LONGEST_BODY: usize = 64 * 1024;
@@ -68,10 +71,14 @@ fn example() -> Message {
         },
         incident: Told {
             id: IncidentId(Uuid::nil()),
+            kind: IncidentKind::Outage,
             started_at: DateTime::UNIX_EPOCH,
             resolved_at: Some(DateTime::UNIX_EPOCH),
             resolution: Some("recovered".into()),
+            resolved_by: Some("Ada".into()),
             cause: "status 500, expected any 2xx".into(),
+            seen: Some(Seen { from: vec!["default".into()], of: 1 }),
+            before: Some(Before { state: State::Up, calm_since: Slot(0) }),
         },
         links: Links {
             incident: Some("https://pulse.example/incidents/1".into()),

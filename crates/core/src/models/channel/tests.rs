@@ -3,7 +3,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
+use crate::models::health::State;
 use crate::models::ids::CheckId;
+use crate::models::incident::{Before, IncidentKind};
+use crate::models::schedule::Slot;
 
 /// What people see differs from channel to channel; what happened is the same.
 fn message(kind: AlertKind) -> Message {
@@ -26,10 +29,17 @@ fn message(kind: AlertKind) -> Message {
         },
         incident: Told {
             id: IncidentId(Uuid::from_u128(2)),
+            kind: IncidentKind::Outage,
             started_at: began,
             resolved_at: over.then(|| after(72)),
             resolution: over.then(|| "recovered".into()),
+            resolved_by: None,
             cause: "status 502, expected any 2xx".into(),
+            seen: (!over).then(|| Seen { from: vec!["east".into(), "west".into()], of: 3 }),
+            before: Some(Before {
+                state: State::Up,
+                calm_since: Slot::from(began - TimeDelta::hours(76)),
+            }),
         },
         links: Links {
             incident: Some("https://pulse.example/incidents/2".into()),

@@ -119,6 +119,9 @@ pub(super) fn event(message: &Message) -> Value {
     };
     let at = super::message::exact;
     let (check, incident) = (&message.check, &message.incident);
+    let before = incident
+        .before
+        .map(|it| json!({ "status": it.state, "calm_since": at(it.calm_since.time()) }));
     json!({
         "type": kind,
         "timestamp": at(message.at),
@@ -128,10 +131,14 @@ pub(super) fn event(message: &Message) -> Value {
             "check": { "id": check.id, "name": check.name, "url": check.url, "tags": check.tags },
             "incident": {
                 "id": incident.id,
+                "kind": incident.kind,
                 "started_at": at(incident.started_at),
                 "resolved_at": incident.resolved_at.map(at),
                 "resolution": incident.resolution,
+                "resolved_by": incident.resolved_by,
                 "cause": incident.cause,
+                "regions": incident.seen.as_ref().map(|seen| &seen.from),
+                "before": before,
             },
             "links": { "incident": message.links.incident, "acknowledge": message.links.acknowledge },
         },

@@ -35,12 +35,18 @@ use Kind::{Bytes, Flag, Id, Json, Plain, Time};
 /// All of them but the history on its way, which has arrived by then, and `listening`: where a copy
 /// goes, nobody has been there to hear a ping. `check_regions` comes last:
 /// before it, nothing is due in the target.
-pub const TABLES: [Table; 13] = [
+pub const TABLES: [Table; 15] = [
     Table {
         name: "projects",
         rows: "projects",
         key: &["id"],
         columns: &[("id", Id), ("slug", Plain), ("created_at", Time)],
+    },
+    Table {
+        name: "installation",
+        rows: "installations",
+        key: &["id"],
+        columns: &[("id", Plain), ("link_key", Bytes), ("public_url", Plain)],
     },
     Table {
         name: "checks",
@@ -85,6 +91,30 @@ pub const TABLES: [Table; 13] = [
             ("resolution", Plain),
             ("cause", Plain),
             ("kind", Plain),
+            ("severity", Plain),
+            ("title", Plain),
+            ("tags", Json),
+            ("region", Plain),
+            ("was", Plain),
+            ("calm_since", Plain),
+            ("acknowledged_at", Time),
+            ("acknowledged_by", Plain),
+            ("resolved_at", Time),
+            ("resolved_by", Plain),
+        ],
+    },
+    Table {
+        name: "incident_notes",
+        rows: "notes",
+        key: &["id"],
+        columns: &[
+            ("id", Id),
+            ("project_id", Id),
+            ("incident_id", Id),
+            ("kind", Plain),
+            ("author", Plain),
+            ("body", Plain),
+            ("written_at", Time),
         ],
     },
     Table {

@@ -1,40 +1,17 @@
-//! Incidents, alerts and attempts, as the API shows them.
+//! Alerts and attempts, as the API shows them.
 
 use async_trait::async_trait;
 
 use super::{Postgres, error, unreadable};
-use crate::models::alert::{Alert, AttemptView, Incident};
-use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId};
+use crate::models::alert::{Alert, AttemptView};
+use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, ProjectId};
 use crate::models::schedule::Slot;
 use crate::ports::checks::AlertLog;
 use crate::ports::{Page, StoreResult};
-use crate::stores::sql::rows::{AlertRow, AttemptRow, IncidentRow, read_all};
+use crate::stores::sql::rows::{AlertRow, AttemptRow, read_all};
 
 #[async_trait]
 impl AlertLog for Postgres {
-    async fn incidents(
-        &self,
-        project: ProjectId,
-        check: Option<CheckId>,
-        page: Page<IncidentId>,
-    ) -> StoreResult<Vec<Incident>> {
-        let rows: Vec<IncidentRow> = sqlx::query_as(
-            "-- alert_log.incidents
-             SELECT * FROM incidents
-             WHERE kind = 'outage' AND project_id = $1 AND ($2::uuid IS NULL OR check_id = $2) AND ($3::uuid IS NULL OR id < $3)
-             ORDER BY id DESC LIMIT $4 OFFSET $5",
-        )
-        .bind(project.0)
-        .bind(check.map(|id| id.0))
-        .bind(page.after.map(|id| id.0))
-        .bind(i64::from(page.limit))
-        .bind(i64::from(page.offset))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(error)?;
-        read_all(rows).map_err(unreadable)
-    }
-
     async fn alerts(
         &self,
         project: ProjectId,

@@ -1,5 +1,6 @@
 //! Incidents, alerts and deliveries: what an edge writes.
 
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Tx, error, unreadable};
@@ -7,7 +8,9 @@ use crate::models::alert::{AlertKind, Incident, Resolution};
 use crate::models::ids::{IncidentId, SettingId};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
-use crate::stores::sql::rows::{IncidentRow, read_all};
+use crate::stores::sql::forgetting::INCIDENTS_FOR;
+use crate::stores::sql::incident_rows::{IncidentRow, incident_columns};
+use crate::stores::sql::rows::read_all;
 use crate::stores::sql::{Ending, NewDelivery, Opening, Raised, Receiver};
 
 /// The unique index decides: where an incident is open already, none is added and nobody is told.
@@ -16,37 +19,53 @@ pub(super) async fn open(
     openings: &[Opening],
     now: Slot,
 ) -> StoreResult<Vec<Incident>> {
-    let rows: Vec<IncidentRow> = sqlx::query_as(
+    let rows: Vec<IncidentRow> = sqlx::query_as(concat!(
         "-- incidents.open
-         INSERT INTO incidents (id, project_id, check_id, started_slot, opened_at, cause)
-         SELECT n.id, c.project_id, n.check_id, n.since, $5, n.cause
-         FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::text[]) AS n (id, check_id, since, cause)
+         INSERT INTO incidents (id, project_id, check_id, started_slot, opened_at, cause, region, was, calm_since)
+         SELECT n.id, c.project_id, n.check_id, n.since, $5, n.cause, n.region, n.was,
+                greatest($8, coalesce(
+                    (SELECT e.resolved_slot FROM incidents e WHERE e.check_id = c.id ORDER BY e.id DESC LIMIT 1),
+                    (extract(epoch FROM c.created_at) * 1000)::bigint))
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $6::text[], $7::text[])
+              AS n (id, check_id, since, cause, region, was)
          JOIN checks c ON c.id = n.check_id
          ON CONFLICT (check_id) WHERE resolved_slot IS NULL DO NOTHING
-         RETURNING *",
-    )
+         RETURNING ",
+        incident_columns!()
+    ))
     .bind(column(openings, |it| it.id.0))
     .bind(column(openings, |it| it.check.0))
     .bind(column(openings, |it| it.since.0))
     .bind(column(openings, |it| it.cause.clone()))
     .bind(now.time())
+    .bind(column(openings, |it| it.region.to_string()))
+    .bind(column(openings, |it| it.was.as_str()))
+    .bind(Slot::from(now.time() - INCIDENTS_FOR).0)
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
     read_all(rows).map_err(unreadable)
 }
 
-pub(super) async fn resolve(tx: &mut Tx, endings: &[Ending]) -> StoreResult<Vec<Incident>> {
-    let rows: Vec<IncidentRow> = sqlx::query_as(
+pub(super) async fn resolve(
+    tx: &mut Tx,
+    endings: &[Ending],
+    now: Slot,
+) -> StoreResult<Vec<Incident>> {
+    let rows: Vec<IncidentRow> = sqlx::query_as(concat!(
         "-- incidents.resolve
-         UPDATE incidents AS i SET resolved_slot = greatest(n.at, i.started_slot), resolution = n.why
-         FROM UNNEST($1::uuid[], $2::bigint[], $3::text[]) AS n (check_id, at, why)
-         WHERE i.check_id = n.check_id AND i.resolved_slot IS NULL
-         RETURNING i.*",
-    )
+         UPDATE incidents SET resolved_slot = greatest(n.at, incidents.started_slot), resolution = n.why,
+                resolved_by = n.by, resolved_at = $5
+         FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n (check_id, at, why, by)
+         WHERE incidents.check_id = n.check_id AND incidents.resolved_slot IS NULL
+         RETURNING ",
+        incident_columns!()
+    ))
     .bind(column(endings, |it| it.check.0))
     .bind(column(endings, |it| it.at.0))
     .bind(column(endings, |it| it.resolution.as_str()))
+    .bind(column(endings, |it| it.by.clone()))
+    .bind(now.time())
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
@@ -125,22 +144,27 @@ fn deliveries(raised: &[Raised]) -> Vec<(&Raised, &NewDelivery)> {
     raised.iter().flat_map(|it| it.deliveries.iter().map(move |delivery| (it, delivery))).collect()
 }
 
-/// See [`super::super::sql::StateTx::insert_test`].
-pub(super) async fn insert_test(tx: &mut Tx, incident: &Incident) -> StoreResult<()> {
+/// See [`super::super::sql::StateTx::insert_incident`].
+pub(super) async fn insert(tx: &mut Tx, incident: &Incident) -> StoreResult<()> {
     sqlx::query(
-        "-- incidents.insert_test
-         INSERT INTO incidents (id, project_id, check_id, started_slot, opened_at, resolved_slot, resolution,
-                                cause, kind)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'test')",
+        "-- incidents.insert
+         INSERT INTO incidents (id, project_id, kind, check_id, severity, title, tags, started_slot, opened_at,
+                                resolved_slot, resolution, cause, resolved_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(incident.id.0)
     .bind(incident.project_id.0)
+    .bind(incident.kind.as_str())
     .bind(incident.check_id.0)
+    .bind(incident.severity.as_str())
+    .bind(&incident.title)
+    .bind(Json(&incident.tags))
     .bind(incident.started_at.0)
     .bind(incident.opened_at)
     .bind(incident.resolved_at.map(|slot| slot.0))
     .bind(incident.resolution.map(Resolution::as_str))
     .bind(&incident.cause)
+    .bind(incident.closed_at)
     .execute(&mut **tx)
     .await
     .map_err(error)?;

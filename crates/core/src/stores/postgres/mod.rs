@@ -3,6 +3,7 @@
 //! One file per port or table; what a transaction adds up to is in `sql`. Deadlines are the server's
 //! (`statement_timeout`), and behind them, for a server that cannot even say so, those of `pool`.
 
+mod acts;
 mod alert_log;
 mod changes;
 mod check_regions;
@@ -33,6 +34,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
+use crate::models::installation::LinkKey;
 use crate::ports::state::StateUpkeep;
 use crate::ports::{Ping, StoreError, StoreResult};
 use crate::stores::events::{EventQueue, Noted};
@@ -121,6 +123,10 @@ impl Postgres {
 
 #[async_trait]
 impl StateUpkeep for Postgres {
+    async fn introduce(&self, key: &LinkKey, public_url: Option<&str>) -> StoreResult<()> {
+        self.save_installation(key, public_url).await
+    }
+
     async fn sync_clock(&self) -> StoreResult<()> {
         let mut connection = self.pool.acquire().await.map_err(error)?;
         // From here on: waiting for a connection is no part of the answer's way.

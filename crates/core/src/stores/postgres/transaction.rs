@@ -1,7 +1,7 @@
 //! The statements of one transaction, each beside its table.
 
 use super::{
-    STORE, Tx, changes, check_regions, checks, error, heartbeats, incidents, outbox, secrets,
+    STORE, Tx, acts, changes, check_regions, checks, error, heartbeats, incidents, outbox, secrets,
     settings,
 };
 

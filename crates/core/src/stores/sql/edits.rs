@@ -116,7 +116,7 @@ async fn resolve<T: StateTx>(
     resolution: Resolution,
     now: Slot,
 ) -> StoreResult<()> {
-    incidents::apply(tx, vec![Edge::Resolve { check, at: now, resolution }], now).await?;
+    incidents::apply(tx, vec![Edge::Resolve { check, at: now, resolution, by: None }], now).await?;
     Ok(())
 }
 

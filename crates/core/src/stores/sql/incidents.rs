@@ -6,10 +6,11 @@ use super::settings::Directory;
 use super::{Ending, NewDelivery, Opening, Raised, Receiver, StateTx};
 use crate::crash::{Point, crash_point};
 use crate::models::alert::{AlertKind, Incident};
-use crate::models::channel::{About, Links, Message, Severity, Told};
+use crate::models::channel::{About, Links, Message, Seen, Told};
 use crate::models::check::CheckConfig;
 use crate::models::event::{Event, What};
-use crate::models::ids::{AlertId, CheckId, DeliveryId, IncidentId, ProjectId};
+use crate::models::health::State;
+use crate::models::ids::{AlertId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
 use crate::models::outage::Edge;
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
@@ -43,7 +44,7 @@ pub async fn apply<T: StateTx>(
             changed.opened += opened.len() as u64;
         }
         if !endings.is_empty() {
-            let resolved = tx.resolve_incidents(&endings).await?;
+            let resolved = tx.resolve_incidents(&endings, now).await?;
             tx.noted().note(resolved.iter().map(|it| event(it, resolved_event(it), now)));
             raise(tx, AlertKind::Resolved, &resolved, now).await?;
             changed.resolved += resolved.len() as u64;
@@ -52,11 +53,13 @@ pub async fn apply<T: StateTx>(
     Ok(changed)
 }
 
-fn event(incident: &Incident, what: What, at: Slot) -> Event {
+/// Something that became true of an incident.
+pub fn event(incident: &Incident, what: What, at: Slot) -> Event {
     Event { project: incident.project_id, check: incident.check_id, at, what }
 }
 
-fn opened_event(incident: &Incident) -> What {
+/// That it began.
+pub fn opened_event(incident: &Incident) -> What {
     What::IncidentOpened {
         incident_id: incident.id,
         started_at: incident.started_at,
@@ -72,18 +75,20 @@ fn parted(edges: Vec<Edge>) -> (Vec<Opening>, Vec<Ending>) {
     let (mut openings, mut endings) = (Vec::new(), Vec::new());
     for edge in edges {
         match edge {
-            Edge::Open { check, since, cause } => {
-                openings.push(Opening { id: IncidentId::generate(), check, since, cause });
+            Edge::Open { check, since, region, was, cause } => {
+                let id = IncidentId::generate();
+                openings.push(Opening { id, check, since, region, was, cause });
             }
-            Edge::Resolve { check, at, resolution } => {
-                endings.push(Ending { check, at, resolution });
+            Edge::Resolve { check, at, resolution, by } => {
+                endings.push(Ending { check, at, resolution, by });
             }
         }
     }
     (openings, endings)
 }
 
-async fn raise<T: StateTx>(
+/// Writes an alert of each incident into the outbox, for everybody who is to be told.
+pub async fn raise<T: StateTx>(
     tx: &mut T,
     kind: AlertKind,
     incidents: &[Incident],
@@ -99,16 +104,23 @@ async fn raise<T: StateTx>(
         configs.into_iter().map(|(id, _, config)| (id, config)).collect();
     let projects: BTreeSet<ProjectId> = incidents.iter().map(|it| it.project_id).collect();
     let directory = Directory::of(tx.settings(&Vec::from_iter(projects)).await?);
+    let installation = tx.installation().await?;
+    let down = down(tx, &checks).await?;
     let mut told = told(tx, kind, incidents).await?;
 
     let mut raised = Vec::with_capacity(incidents.len());
     for incident in incidents {
-        let Some(config) = configs.get(&incident.check_id) else { continue };
+        let config = configs.get(&incident.check_id);
+        let Some(subject) = Subject::of(incident, config) else { continue };
         let receivers = match kind {
-            AlertKind::Opened => directory.receivers(incident, config),
+            AlertKind::Opened => directory.receivers(incident, &subject),
             _ => told.remove(&incident.id).unwrap_or_default(),
         };
-        let message = message(kind, incident, config, now);
+        let links = installation.as_ref().map(|it| it.links(incident.id, now.time()));
+        let message = Message {
+            links: links.unwrap_or_default(),
+            ..message(kind, incident, &subject, down.get(&incident.check_id), now)
+        };
         let delivery = |receiver: Receiver| {
             let body = directory.compose(&receiver, &message)?;
             Some(NewDelivery { id: DeliveryId::generate(), receiver, body })
@@ -126,23 +138,81 @@ async fn raise<T: StateTx>(
     Ok(())
 }
 
-fn message(kind: AlertKind, incident: &Incident, config: &CheckConfig, now: Slot) -> Message {
+/// Where checks are down at this moment.
+async fn down<T: StateTx>(
+    tx: &mut T,
+    checks: &[CheckId],
+) -> StoreResult<HashMap<CheckId, BTreeSet<Region>>> {
+    let mut down: HashMap<CheckId, BTreeSet<Region>> = HashMap::new();
+    for (check, region, state) in tx.region_states(checks).await? {
+        if state == State::Down {
+            down.entry(check).or_default().insert(region);
+        }
+    }
+    Ok(down)
+}
+
+/// What an incident is about: its check, or itself.
+pub struct Subject {
+    pub about: About,
+    /// From how many regions it is looked at; 0 where nobody looks.
+    regions: usize,
+    /// A check's own webhook.
+    pub webhook_url: Option<String>,
+}
+
+impl Subject {
+    /// `None` where it is about a check that is not there.
+    fn of(incident: &Incident, config: Option<&CheckConfig>) -> Option<Self> {
+        let id = incident.check_id;
+        match config {
+            Some(config) => {
+                let (name, url) = (config.name.clone(), config.probe.url.clone());
+                let about = About { id, name, url, tags: config.tags.clone() };
+                let regions = if config.is_looked_at() { config.regions.len() } else { 0 };
+                Some(Self { about, regions, webhook_url: config.webhook_url.clone() })
+            }
+            None if incident.kind.has_check() => None,
+            None => {
+                let name = incident.title.clone().unwrap_or_default();
+                let about = About { id, name, url: String::new(), tags: incident.tags.clone() };
+                Some(Self { about, regions: 0, webhook_url: None })
+            }
+        }
+    }
+
+    /// Where it is seen from: where it was seen first, and where it is seen now.
+    fn seen(&self, incident: &Incident, down: Option<&BTreeSet<Region>>) -> Option<Seen> {
+        let lasts = incident.resolved_at.is_none();
+        let first = incident.region.as_ref().filter(|_| lasts && self.regions > 0)?;
+        let from: BTreeSet<&Region> = down.into_iter().flatten().chain([first]).collect();
+        let from = from.into_iter().map(ToString::to_string).collect();
+        Some(Seen { from, of: self.regions })
+    }
+}
+
+fn message(
+    kind: AlertKind,
+    incident: &Incident,
+    subject: &Subject,
+    down: Option<&BTreeSet<Region>>,
+    now: Slot,
+) -> Message {
     Message {
         kind,
-        severity: Severity::Down,
+        severity: incident.severity,
         at: now.time(),
-        check: About {
-            id: incident.check_id,
-            name: config.name.clone(),
-            url: config.probe.url.clone(),
-            tags: config.tags.clone(),
-        },
+        check: subject.about.clone(),
         incident: Told {
             id: incident.id,
+            kind: incident.kind,
             started_at: incident.started_at.time(),
             resolved_at: incident.resolved_at.map(Slot::time),
             resolution: incident.resolution.map(|it| it.as_str().to_owned()),
+            resolved_by: incident.resolved_by.clone(),
             cause: incident.cause.clone(),
+            seen: subject.seen(incident, down),
+            before: incident.before,
         },
         links: Links::default(),
     }

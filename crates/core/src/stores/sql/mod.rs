@@ -4,6 +4,7 @@
 //! always taken in the same order, heartbeats before regions before checks, so that claims, recordings
 //! and edits never deadlock where several writers are let in.
 
+pub(super) mod acts;
 pub(super) mod changes;
 pub(super) mod checks;
 pub(super) mod clock;
@@ -11,6 +12,7 @@ pub(super) mod deliveries;
 pub(super) mod edits;
 pub(super) mod forgetting;
 pub(super) mod heartbeats;
+pub(super) mod incident_rows;
 pub(super) mod incidents;
 pub(super) mod outbox;
 pub(super) mod recording;
@@ -31,8 +33,10 @@ use crate::models::check_region::CheckRegion;
 use crate::models::health::State;
 use crate::models::heartbeat::{Listening, PingToken};
 use crate::models::ids::{
-    AlertId, BatchId, CheckId, DeliveryId, IncidentId, ProjectId, Region, SettingId,
+    AlertId, BatchId, CheckId, DeliveryId, IncidentId, NoteId, ProjectId, Region, SettingId,
 };
+use crate::models::incident::{Acknowledgement, NoteKind};
+use crate::models::installation::Installation;
 use crate::models::schedule::{Reach, Slot};
 use crate::models::secret::SecretName;
 use crate::models::setting::Setting;
@@ -48,6 +52,8 @@ pub(super) struct Opening {
     pub id: IncidentId,
     pub check: CheckId,
     pub since: Slot,
+    pub region: Region,
+    pub was: State,
     pub cause: String,
 }
 
@@ -56,6 +62,7 @@ pub(super) struct Ending {
     pub check: CheckId,
     pub at: Slot,
     pub resolution: Resolution,
+    pub by: Option<String>,
 }
 
 /// An alert, and the deliveries that carry it to those who are to be told.
@@ -71,6 +78,16 @@ pub(super) struct NewDelivery {
     pub id: DeliveryId,
     pub receiver: Receiver,
     pub body: String,
+}
+
+/// What somebody did about an incident, or said of it.
+pub(super) struct NewNote {
+    pub id: NoteId,
+    pub project: ProjectId,
+    pub incident: IncidentId,
+    pub kind: NoteKind,
+    pub author: Option<String>,
+    pub text: String,
 }
 
 /// What a region remembers of a kind of trait.
@@ -194,13 +211,39 @@ pub(super) trait StateTx: Send + Sized {
         now: Slot,
     ) -> StoreResult<Vec<Incident>>;
     /// Ends open incidents; those that were open.
-    async fn resolve_incidents(&mut self, endings: &[Ending]) -> StoreResult<Vec<Incident>>;
+    async fn resolve_incidents(
+        &mut self,
+        endings: &[Ending],
+        now: Slot,
+    ) -> StoreResult<Vec<Incident>>;
     /// Who heard that these incidents opened.
     async fn told(&mut self, incidents: &[IncidentId]) -> StoreResult<Vec<(IncidentId, Receiver)>>;
     /// All settings of these projects, in the order of their ids.
     async fn settings(&mut self, projects: &[ProjectId]) -> StoreResult<Vec<Setting>>;
-    /// Adds an incident that is over already and has no check: a test of a channel.
-    async fn insert_test(&mut self, incident: &Incident) -> StoreResult<()>;
+    /// The incident, if there is one.
+    async fn incident(
+        &mut self,
+        project: ProjectId,
+        id: IncidentId,
+    ) -> StoreResult<Option<Incident>>;
+    /// The same, locked: always after its check.
+    async fn lock_incident(
+        &mut self,
+        project: ProjectId,
+        id: IncidentId,
+    ) -> StoreResult<Option<Incident>>;
+    /// Writes who sees to an incident; it must be locked.
+    async fn save_acknowledgement(
+        &mut self,
+        id: IncidentId,
+        by: Option<&Acknowledgement>,
+    ) -> StoreResult<()>;
+    async fn insert_note(&mut self, note: &NewNote, now: Slot) -> StoreResult<()>;
+    async fn count_notes(&mut self, incident: IncidentId) -> StoreResult<u32>;
+    /// What all servers share; `None` before the first has introduced itself.
+    async fn installation(&mut self) -> StoreResult<Option<Installation>>;
+    /// Adds an incident that has no check.
+    async fn insert_incident(&mut self, incident: &Incident) -> StoreResult<()>;
     async fn insert_alerts(
         &mut self,
         kind: AlertKind,

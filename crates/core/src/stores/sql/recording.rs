@@ -43,6 +43,7 @@ pub async fn record<T: StateTx>(
 struct Moved {
     check: CheckId,
     region: Region,
+    was: State,
     transition: Transition,
     cause: String,
 }
@@ -101,7 +102,7 @@ impl Batch {
             }
             let settled = row.receive(&arrival);
             batch.stirred.extend(Stirred::of(&row, before));
-            batch.add(&row, settled, arrival.observation.error);
+            batch.add(&row, before, settled, arrival.observation.error);
             batch.rows.push(row);
         }
         batch
@@ -120,16 +121,17 @@ impl Batch {
     }
 
     fn settle(&mut self, row: &mut CheckRegion, result: &RunResult) -> bool {
+        let was = row.health.state;
         let Some(settled) = row.settle(result) else {
             return false;
         };
         let seen = result.observation.as_ref();
-        self.add(row, settled, seen.and_then(|seen| seen.error.clone()));
+        self.add(row, was, settled, seen.and_then(|seen| seen.error.clone()));
         self.sight(row, result);
         true
     }
 
-    fn add(&mut self, row: &CheckRegion, settled: Settled, told: Option<String>) {
+    fn add(&mut self, row: &CheckRegion, was: State, settled: Settled, told: Option<String>) {
         self.recorded.applied += 1;
         self.recorded.missed += settled
             .runs
@@ -141,6 +143,7 @@ impl Batch {
             self.moved.push(Moved {
                 check: row.check_id,
                 region: row.region.clone(),
+                was,
                 transition,
                 cause: told.unwrap_or_default(),
             });
@@ -201,7 +204,7 @@ async fn edges<T: StateTx>(tx: &mut T, batch: &Batch, now: Slot) -> StoreResult<
         let outage = outages.entry(moved.check).or_insert_with(|| {
             Outage::new(moved.check, down.remove(&moved.check).unwrap_or_default())
         });
-        outage.observe(&moved.region, moved.transition, &moved.cause)
+        outage.observe(&moved.region, moved.was, moved.transition, &moved.cause)
     };
     Ok(batch.moved.iter().filter_map(edge).collect())
 }

@@ -9,9 +9,7 @@ use sqlx::{Database, Decode, FromRow, Postgres, Sqlite, Type};
 use uuid::Uuid;
 
 use super::Remembered;
-use crate::models::alert::{
-    Alert, AlertKind, AttemptReportView, AttemptView, DeliveryState, Incident, Resolution,
-};
+use crate::models::alert::{Alert, AlertKind, AttemptReportView, AttemptView, DeliveryState};
 use crate::models::check::{Check, CheckConfig, CheckView, Status};
 use crate::models::check_region::CheckRegion;
 use crate::models::health::{Health, State, Thresholds, Trail};
@@ -227,37 +225,6 @@ pub fn small(count: u32) -> i16 {
 /// Intervals and timeouts end at seven days: 604,800,000 ms.
 pub fn narrow(ms: i64) -> i32 {
     i32::try_from(ms).unwrap_or(i32::MAX)
-}
-
-#[derive(FromRow)]
-pub struct IncidentRow {
-    id: Uuid,
-    project_id: Uuid,
-    check_id: Uuid,
-    started_slot: i64,
-    opened_at: At,
-    resolved_slot: Option<i64>,
-    resolution: Option<String>,
-    cause: String,
-}
-
-impl TryFrom<IncidentRow> for Incident {
-    type Error = Unreadable;
-
-    fn try_from(row: IncidentRow) -> Result<Self, Unreadable> {
-        let resolution =
-            row.resolution.map(|word| Resolution::parse(&word).ok_or(Unreadable("a resolution")));
-        Ok(Self {
-            id: IncidentId(row.id),
-            project_id: ProjectId(row.project_id),
-            check_id: CheckId(row.check_id),
-            started_at: Slot(row.started_slot),
-            opened_at: row.opened_at.0,
-            resolved_at: row.resolved_slot.map(Slot),
-            resolution: resolution.transpose()?,
-            cause: row.cause,
-        })
-    }
 }
 
 #[derive(FromRow)]

@@ -6,12 +6,13 @@ use serde_json::Value;
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use super::incidents::Subject;
 use super::rows::{At, Unreadable};
 use super::{NewDelivery, Raised, Receiver, StateTx};
 use crate::models::alert::{AlertKind, Incident, Resolution};
 use crate::models::channel::{Channel, ChannelSpec, Message};
-use crate::models::check::CheckConfig;
 use crate::models::ids::{AlertId, CheckId, DeliveryId, ProjectId, SettingId};
+use crate::models::incident::IncidentKind;
 use crate::models::routing::{Route, channels_for};
 use crate::models::schedule::Slot;
 use crate::models::setting::{Setting, SettingKind};
@@ -76,10 +77,10 @@ impl Directory {
     }
 
     /// Who is told that an incident opened: the check's own webhook, and what routes lead to.
-    pub fn receivers(&self, incident: &Incident, config: &CheckConfig) -> BTreeSet<Receiver> {
+    pub fn receivers(&self, incident: &Incident, subject: &Subject) -> BTreeSet<Receiver> {
         let routes = self.routes.get(&incident.project_id).map_or(&[] as &[Route], Vec::as_slice);
-        let channels = channels_for(routes, incident.check_id, &config.tags);
-        let own = config.webhook_url.clone().map(Receiver::webhook);
+        let channels = channels_for(routes, incident.check_id, &subject.about.tags);
+        let own = subject.webhook_url.clone().map(Receiver::webhook);
         let ours = |id: &SettingId| {
             self.channels.get(id).is_some_and(|(project, _)| *project == incident.project_id)
         };
@@ -110,15 +111,14 @@ pub async fn test_channel<T: StateTx>(
     let Some(Channel { spec, .. }) = spec else {
         return Ok(None);
     };
+    let (title, cause) = (message.check.name.clone(), message.incident.cause.clone());
     let incident = Incident {
         id: message.incident.id,
-        project_id: project,
         check_id: CheckId(Uuid::nil()),
-        started_at: now,
-        opened_at: now.time(),
         resolved_at: Some(now),
         resolution: Some(Resolution::Recovered),
-        cause: message.incident.cause.clone(),
+        closed_at: Some(now.time()),
+        ..Incident::of_no_check(IncidentKind::Test, project, title, cause, now)
     };
     let delivery = NewDelivery {
         id: DeliveryId::generate(),
@@ -133,7 +133,7 @@ pub async fn test_channel<T: StateTx>(
         incident: incident.id,
         deliveries: vec![delivery],
     };
-    tx.insert_test(&incident).await?;
+    tx.insert_incident(&incident).await?;
     tx.insert_alerts(AlertKind::Test, &[raised], now).await?;
     tx.commit().await?;
     Ok(Some(id))

@@ -1,6 +1,6 @@
 //! The way from the shared flows to a dialect's statements, which lie beside their tables.
 
-/// Implements [`super::StateTx`] for a dialect's `Tx`, whose modules `changes`, `checks`,
+/// Implements [`super::StateTx`] for a dialect's `Tx`, whose modules `acts`, `changes`, `checks`,
 /// `check_regions`, `heartbeats`, `incidents`, `outbox`, `secrets` and `settings` have the statements. To be called where these, `Tx`, `STORE` and `error`
 /// are in scope.
 macro_rules! state_tx {
@@ -15,6 +15,8 @@ macro_rules! state_tx {
         use crate::models::health::State;
         use crate::models::heartbeat::{Listening, PingToken};
         use crate::models::ids::{BatchId, CheckId, IncidentId, ProjectId, Region};
+        use crate::models::incident::Acknowledgement;
+        use crate::models::installation::Installation;
         use crate::models::schedule::{Reach, Slot};
         use crate::models::secret::SecretName;
         use crate::models::setting::Setting;
@@ -24,7 +26,9 @@ macro_rules! state_tx {
         use crate::ports::secrets::{Referring, SealedSecret};
         use crate::stores::events::Noted;
         use crate::stores::sql::heartbeats::Locked;
-        use crate::stores::sql::{Earlier, Ending, Opening, Raised, Receiver, Remembered, StateTx};
+        use crate::stores::sql::{
+            Earlier, Ending, NewNote, Opening, Raised, Receiver, Remembered, StateTx,
+        };
 
         #[async_trait]
         impl StateTx for Tx {
@@ -218,8 +222,9 @@ macro_rules! state_tx {
             async fn resolve_incidents(
                 &mut self,
                 endings: &[Ending],
+                now: Slot,
             ) -> StoreResult<Vec<Incident>> {
-                incidents::resolve(self, endings).await
+                incidents::resolve(self, endings, now).await
             }
 
             async fn told(
@@ -233,8 +238,44 @@ macro_rules! state_tx {
                 settings::of(self, projects).await
             }
 
-            async fn insert_test(&mut self, incident: &Incident) -> StoreResult<()> {
-                incidents::insert_test(self, incident).await
+            async fn incident(
+                &mut self,
+                project: ProjectId,
+                id: IncidentId,
+            ) -> StoreResult<Option<Incident>> {
+                acts::incident(&mut **self, project, id).await
+            }
+
+            async fn lock_incident(
+                &mut self,
+                project: ProjectId,
+                id: IncidentId,
+            ) -> StoreResult<Option<Incident>> {
+                acts::lock(self, project, id).await
+            }
+
+            async fn save_acknowledgement(
+                &mut self,
+                id: IncidentId,
+                by: Option<&Acknowledgement>,
+            ) -> StoreResult<()> {
+                acts::save_acknowledgement(self, id, by).await
+            }
+
+            async fn insert_note(&mut self, note: &NewNote, now: Slot) -> StoreResult<()> {
+                acts::insert_note(self, note, now).await
+            }
+
+            async fn count_notes(&mut self, incident: IncidentId) -> StoreResult<u32> {
+                acts::count_notes(self, incident).await
+            }
+
+            async fn installation(&mut self) -> StoreResult<Option<Installation>> {
+                acts::installation(&mut **self).await
+            }
+
+            async fn insert_incident(&mut self, incident: &Incident) -> StoreResult<()> {
+                incidents::insert(self, incident).await
             }
 
             async fn insert_alerts(

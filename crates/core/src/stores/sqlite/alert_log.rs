@@ -1,29 +1,16 @@
-//! Incidents, alerts and attempts, as the API shows them.
+//! Alerts and attempts, as the API shows them.
 
 use async_trait::async_trait;
 
 use super::{Sqlite, error, unreadable};
-use crate::models::alert::{Alert, AttemptView, Incident};
-use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId};
+use crate::models::alert::{Alert, AttemptView};
+use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, ProjectId};
 use crate::models::schedule::Slot;
 use crate::ports::checks::AlertLog;
 use crate::ports::{Page, StoreResult};
-use crate::stores::sql::rows::{AlertRow, AttemptRow, IncidentRow, read_all};
+use crate::stores::sql::rows::{AlertRow, AttemptRow, read_all};
 
 /// Of one check, or of all: apart, so that each finds its index.
-macro_rules! incidents {
-    ($whose:literal) => {
-        concat!(
-            "-- alert_log.incidents
-             SELECT * FROM incidents
-             WHERE kind = 'outage' AND project_id = ?1 AND ",
-            $whose,
-            " AND id < coalesce(?3, x'ffffffffffffffffffffffffffffffff')
-             ORDER BY id DESC LIMIT ?4 OFFSET ?5"
-        )
-    };
-}
-
 macro_rules! attempts {
     ($whose:literal) => {
         concat!(
@@ -42,28 +29,6 @@ macro_rules! attempts {
 
 #[async_trait]
 impl AlertLog for Sqlite {
-    async fn incidents(
-        &self,
-        project: ProjectId,
-        check: Option<CheckId>,
-        page: Page<IncidentId>,
-    ) -> StoreResult<Vec<Incident>> {
-        let rows: Vec<IncidentRow> = sqlx::query_as(if check.is_some() {
-            incidents!("check_id = ?2")
-        } else {
-            incidents!("?2 IS NULL")
-        })
-        .bind(project.0)
-        .bind(check.map(|id| id.0))
-        .bind(page.after.map(|id| id.0))
-        .bind(page.limit)
-        .bind(page.offset)
-        .fetch_all(self.readers())
-        .await
-        .map_err(error)?;
-        read_all(rows).map_err(unreadable)
-    }
-
     async fn alerts(
         &self,
         project: ProjectId,

@@ -9,7 +9,9 @@ use crate::models::alert::{AlertKind, Incident, Resolution};
 use crate::models::ids::{IncidentId, SettingId};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
-use crate::stores::sql::rows::{IncidentRow, read_all};
+use crate::stores::sql::forgetting::INCIDENTS_FOR;
+use crate::stores::sql::incident_rows::{IncidentRow, incident_columns};
+use crate::stores::sql::rows::read_all;
 use crate::stores::sql::{Ending, NewDelivery, Opening, Raised, Receiver};
 
 /// The unique index decides: where an incident is open already, none is added and nobody is told.
@@ -18,36 +20,58 @@ pub(super) async fn open(
     openings: &[Opening],
     now: Slot,
 ) -> StoreResult<Vec<Incident>> {
-    let list =
-        rows(openings, |it| [id(it.id.0), id(it.check.0), json!(it.since.0), json!(it.cause)]);
-    let rows: Vec<IncidentRow> = sqlx::query_as(
+    let list = rows(openings, |it| {
+        [
+            id(it.id.0),
+            id(it.check.0),
+            json!(it.since.0),
+            json!(it.cause),
+            json!(it.region),
+            json!(it.was),
+        ]
+    });
+    let rows: Vec<IncidentRow> = sqlx::query_as(concat!(
         "-- incidents.open
-         INSERT INTO incidents (id, project_id, check_id, started_slot, opened_at, cause)
-         SELECT unhex(n.value ->> 0), c.project_id, c.id, n.value ->> 2, ?2, n.value ->> 3
+         INSERT INTO incidents (id, project_id, check_id, started_slot, opened_at, cause, region, was, calm_since)
+         SELECT unhex(n.value ->> 0), c.project_id, c.id, n.value ->> 2, ?2, n.value ->> 3, n.value ->> 4,
+                n.value ->> 5, max(?3, coalesce(
+                    (SELECT e.resolved_slot FROM incidents e WHERE e.check_id = c.id ORDER BY e.id DESC LIMIT 1),
+                    c.created_at))
          FROM jsonb_each(?1) AS n CROSS JOIN checks c ON c.id = unhex(n.value ->> 1)
          WHERE true
          ON CONFLICT (check_id) WHERE resolved_slot IS NULL DO NOTHING
-         RETURNING *",
-    )
+         RETURNING ",
+        incident_columns!()
+    ))
     .bind(list)
     .bind(now.0)
+    .bind(Slot::from(now.time() - INCIDENTS_FOR).0)
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
     read_all(rows).map_err(unreadable)
 }
 
-pub(super) async fn resolve(tx: &mut Tx, endings: &[Ending]) -> StoreResult<Vec<Incident>> {
-    let list = rows(endings, |it| [id(it.check.0), json!(it.at.0), json!(it.resolution.as_str())]);
-    let rows: Vec<IncidentRow> = sqlx::query_as(
+pub(super) async fn resolve(
+    tx: &mut Tx,
+    endings: &[Ending],
+    now: Slot,
+) -> StoreResult<Vec<Incident>> {
+    let list = rows(endings, |it| {
+        [id(it.check.0), json!(it.at.0), json!(it.resolution.as_str()), json!(it.by)]
+    });
+    let rows: Vec<IncidentRow> = sqlx::query_as(concat!(
         "-- incidents.resolve
-         UPDATE incidents AS i
-         SET resolved_slot = max(n.value ->> 1, i.started_slot), resolution = n.value ->> 2
+         UPDATE incidents
+         SET resolved_slot = max(n.value ->> 1, incidents.started_slot), resolution = n.value ->> 2,
+             resolved_by = n.value ->> 3, resolved_at = ?2
          FROM jsonb_each(?1) AS n
-         WHERE i.check_id = unhex(n.value ->> 0) AND i.resolved_slot IS NULL
-         RETURNING *",
-    )
+         WHERE incidents.check_id = unhex(n.value ->> 0) AND incidents.resolved_slot IS NULL
+         RETURNING ",
+        incident_columns!()
+    ))
     .bind(list)
+    .bind(now.0)
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
@@ -122,22 +146,27 @@ pub(super) async fn insert_alerts(
     Ok(())
 }
 
-/// See [`super::super::sql::StateTx::insert_test`].
-pub(super) async fn insert_test(tx: &mut Tx, incident: &Incident) -> StoreResult<()> {
+/// See [`super::super::sql::StateTx::insert_incident`].
+pub(super) async fn insert(tx: &mut Tx, incident: &Incident) -> StoreResult<()> {
     sqlx::query(
-        "-- incidents.insert_test
-         INSERT INTO incidents (id, project_id, check_id, started_slot, opened_at, resolved_slot, resolution,
-                                cause, kind)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'test')",
+        "-- incidents.insert
+         INSERT INTO incidents (id, project_id, kind, check_id, severity, title, tags, started_slot, opened_at,
+                                resolved_slot, resolution, cause, resolved_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )
     .bind(incident.id.0)
     .bind(incident.project_id.0)
+    .bind(incident.kind.as_str())
     .bind(incident.check_id.0)
+    .bind(incident.severity.as_str())
+    .bind(&incident.title)
+    .bind(json!(incident.tags).to_string())
     .bind(incident.started_at.0)
     .bind(Slot::from(incident.opened_at).0)
     .bind(incident.resolved_at.map(|slot| slot.0))
     .bind(incident.resolution.map(Resolution::as_str))
     .bind(&incident.cause)
+    .bind(incident.closed_at.map(|at| Slot::from(at).0))
     .execute(&mut **tx)
     .await
     .map_err(error)?;

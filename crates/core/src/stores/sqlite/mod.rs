@@ -4,6 +4,7 @@
 //! Lists travel into statements as one JSON text (`jsonb_each`), as arrays do with PostgreSQL. Ids are
 //! blobs of 16 bytes; instants are integers, milliseconds since the Unix epoch.
 
+mod acts;
 mod alert_log;
 mod changes;
 mod check_regions;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use sqlx::SqlitePool;
 
+use crate::models::installation::LinkKey;
 use crate::models::schedule::Slot;
 use crate::ports::state::StateUpkeep;
 use crate::ports::{Ping, StoreError, StoreResult};
@@ -118,6 +120,10 @@ impl StateUpkeep for Sqlite {
 
     async fn is_migrated(&self) -> StoreResult<bool> {
         self.state.is_migrated().await
+    }
+
+    async fn introduce(&self, key: &LinkKey, public_url: Option<&str>) -> StoreResult<()> {
+        self.save_installation(key, public_url).await
     }
 
     async fn sync_clock(&self) -> StoreResult<()> {

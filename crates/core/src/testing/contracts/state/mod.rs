@@ -2,6 +2,7 @@
 //!
 //! Each takes stores of its own, with the clock in the test's hand.
 
+mod acts;
 mod changes;
 mod checks;
 mod deliveries;
@@ -14,6 +15,7 @@ mod outbox;
 mod secrets;
 mod settings;
 
+pub use acts::*;
 pub use changes::*;
 pub use checks::*;
 pub use deliveries::*;
@@ -38,6 +40,7 @@ use crate::ports::Page;
 use crate::ports::checks::{Change, Creation};
 use crate::ports::clock::Clock;
 use crate::ports::history::{RunsOf, Shipment};
+use crate::ports::incidents::IncidentFilter;
 use crate::ports::recording::Recorded;
 use crate::testing::{CheckBuilder, TestStores, a_result};
 
@@ -114,7 +117,8 @@ impl TestStores {
     }
 
     async fn incidents(&self, check: CheckId) -> Vec<Incident> {
-        self.stores.alerts.incidents(PROJECT, Some(check), page(100)).await.unwrap()
+        let filter = IncidentFilter { check: Some(check), ..IncidentFilter::default() };
+        self.stores.incidents.list(PROJECT, &filter, page(100)).await.unwrap()
     }
 
     async fn alert_kinds(&self, check: CheckId) -> Vec<AlertKind> {

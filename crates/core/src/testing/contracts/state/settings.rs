@@ -8,8 +8,10 @@ use super::{PROJECT, page};
 use crate::models::alert::{AlertKind, LeasedDelivery, Settlement};
 use crate::models::channel::{About, Channel, Links, Message, Severity, Told};
 use crate::models::ids::{CheckId, IncidentId, ProjectId, SettingId};
+use crate::models::incident::IncidentKind;
 use crate::models::setting::{MOST_OF_A_KIND, Setting, SettingKind};
 use crate::ports::clock::Clock;
+use crate::ports::incidents::IncidentFilter;
 use crate::ports::settings::SettingChange;
 use crate::testing::{TestStores, a_check};
 
@@ -27,14 +29,14 @@ impl TestStores {
         }
     }
 
-    async fn channel(&self, name: &str) -> SettingId {
+    pub(super) async fn channel(&self, name: &str) -> SettingId {
         let config = json!({"name": name, "type": "ntfy", "config": {"topic": name}});
         let setting = self.setting(SettingKind::Channel, Channel::read(config).unwrap().config());
         assert!(self.stores.settings.create(&setting).await.unwrap());
         setting.id
     }
 
-    async fn route(&self, tags: &[&str], channels: &[SettingId]) -> SettingId {
+    pub(super) async fn route(&self, tags: &[&str], channels: &[SettingId]) -> SettingId {
         let config = json!({"name": "r", "tags": tags, "channels": channels});
         let setting = self.setting(SettingKind::Route, config);
         assert!(self.stores.settings.create(&setting).await.unwrap());
@@ -150,10 +152,14 @@ pub async fn a_test_of_a_channel_is_delivered_and_is_no_incident(t: TestStores) 
         },
         incident: Told {
             id: IncidentId::generate(),
+            kind: IncidentKind::Test,
             started_at: now.time(),
             resolved_at: None,
             resolution: None,
+            resolved_by: None,
             cause: "a test".into(),
+            seen: None,
+            before: None,
         },
         links: Links::default(),
     };
@@ -166,7 +172,8 @@ pub async fn a_test_of_a_channel_is_delivered_and_is_no_incident(t: TestStores) 
     let due = t.claim_deliveries().await;
     assert_eq!((due.len(), due[0].id, due[0].kind), (1, delivery, AlertKind::Test));
     assert!(due[0].body.contains("a test") && due[0].channel.is_some());
-    let incidents = t.stores.alerts.incidents(PROJECT, None, page(10)).await.unwrap();
+    let incidents =
+        t.stores.incidents.list(PROJECT, &IncidentFilter::default(), page(10)).await.unwrap();
     assert_eq!(incidents, []);
     let attempts = t.stores.alerts.attempts(PROJECT, None, page(10)).await.unwrap();
     assert_eq!((attempts.len(), attempts[0].kind), (1, "test"));
