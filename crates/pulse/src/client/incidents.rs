@@ -16,7 +16,7 @@ const DEFAULT_LIMIT: usize = 20;
 const COLUMNS: &[Column] = &[
     Column::only(In::Lines, "INCIDENT", 36),
     Column::only(In::Lines, "CHECK", 36),
-    Column::new("STATE", 9),
+    Column::new("STATE", 12),
     Column::only(In::Lines, "STARTED", 24),
     Column::only(In::Tables, "STARTED", 20),
     Column::only(In::Lines, "RESOLVED", 24),
@@ -37,6 +37,12 @@ pub struct Incidents {
     /// Only those that last.
     #[arg(long)]
     open: bool,
+    /// Only those that stand so: open, acknowledged or resolved.
+    #[arg(long, conflicts_with = "open")]
+    status: Option<String>,
+    /// Only with this tag; repeated, with all of them.
+    #[arg(long)]
+    tag: Vec<String>,
 }
 
 /// Lists them.
@@ -44,6 +50,12 @@ pub async fn run(wanted: &Incidents, api: &Api, out: &mut Output) -> anyhow::Res
     let mut list = List::new(api, &["incidents"]);
     if let Some(check) = &wanted.check {
         list = list.only("check_id", find::id(api, check).await?);
+    }
+    if let Some(status) = &wanted.status {
+        list = list.only("status", status);
+    }
+    for tag in &wanted.tag {
+        list = list.only("tag", tag);
     }
     let found = if wanted.open {
         list.newest_that(wanted.limit, |incident| incident["resolved_at"].is_null()).await?
@@ -65,21 +77,23 @@ async fn names(
     if out.is_json() {
         return Ok(BTreeMap::new());
     }
-    Ok(find::names(api, incidents.iter().map(|it| it.check_id).collect()).await?)
+    Ok(find::names(api, incidents.iter().filter_map(|it| it.check_id).collect()).await?)
 }
 
 fn listing(incidents: &[Incident], names: &BTreeMap<Uuid, String>) -> Listing {
     let rows = incidents.iter().map(|incident| {
-        let name = names.get(&incident.check_id).cloned();
+        let name = incident.check_id.and_then(|id| names.get(&id).cloned());
+        let unnamed = || incident.check_id.map(|id| id.to_string()).unwrap_or_default();
+        let name = name.or_else(|| incident.title.clone()).unwrap_or_else(unnamed);
         vec![
             Cell::of(incident.id),
-            Cell::of(incident.check_id),
-            Cell::word(incident.resolution.as_deref().unwrap_or("open")),
+            Cell::maybe(incident.check_id),
+            Cell::word(incident.standing()),
             Cell::of(super::time(incident.started_at)),
             Cell::of(super::seconds(incident.started_at)),
             Cell::maybe(incident.resolved_at.map(super::time)),
             Cell::of(lasted(incident)),
-            Cell::of(name.unwrap_or_else(|| incident.check_id.to_string())),
+            Cell::of(name),
             Cell::of(&incident.cause),
         ]
     });

@@ -10,6 +10,7 @@ mod deliveries;
 mod error;
 mod find;
 mod follow;
+mod incident;
 mod incidents;
 mod pages;
 mod runs;
@@ -43,6 +44,9 @@ pub enum Command {
     Changes(changes::Changes),
     /// List incidents, newest first.
     Incidents(incidents::Incidents),
+    /// Show, acknowledge or resolve an incident, write a note on it, or open one by hand.
+    #[command(subcommand)]
+    Incident(incident::Command),
     /// List the attempts to tell of incidents, newest first, or send one again.
     Deliveries(deliveries::Deliveries),
 }
@@ -56,6 +60,7 @@ pub async fn run(command: Command, server: &Server, json: bool) -> anyhow::Resul
         Command::Secret(command) => secret::run(command, &api, &mut out).await,
         Command::Runs(runs) => runs::run(&runs, &api, &mut out).await,
         Command::Changes(wanted) => changes::run(&wanted, &api, &mut out).await,
+        Command::Incident(command) => incident::run(command, &api, &mut out).await,
         Command::Incidents(wanted) => incidents::run(&wanted, &api, &mut out).await,
         Command::Deliveries(wanted) => deliveries::run(&wanted, &api, &mut out).await,
     };

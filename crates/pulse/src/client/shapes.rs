@@ -70,15 +70,27 @@ pub struct Run {
     pub region: String,
 }
 
-/// One outage of one check.
+/// Something that is wrong, or was.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Incident {
     pub id: Uuid,
-    pub check_id: Uuid,
+    /// `None` where it is about no check.
+    pub check_id: Option<Uuid>,
+    pub title: Option<String>,
+    pub status: Option<String>,
+    pub acknowledged_by: Option<String>,
     pub started_at: DateTime<Utc>,
     pub resolved_at: Option<DateTime<Utc>>,
     pub resolution: Option<String>,
     pub cause: String,
+}
+
+impl Incident {
+    /// Where it stands, or how it ended.
+    pub fn standing(&self) -> &str {
+        let lasts = self.status.as_deref().unwrap_or("open");
+        self.resolution.as_deref().unwrap_or(lasts)
+    }
 }
 
 /// Something that changed between two runs.

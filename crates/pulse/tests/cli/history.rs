@@ -108,3 +108,55 @@ async fn a_delivery_is_sent_again_when_asked_for_by_its_id() {
     world.pulse.bad(2, &["deliveries", "--replay", "shop"]).await;
     assert!(world.attempt_in_vain().await.is_empty());
 }
+
+#[tokio::test]
+async fn an_incident_is_shown_seen_to_written_on_and_resolved() {
+    let world = World::new().await;
+    world.a_telling_check("shop").await;
+    world.later(0, false).await;
+    let id = rows(&world.pulse.good(&["incidents"]).await)[0][0].to_owned();
+    let state = async || rows(&world.pulse.good(&["incidents"]).await)[0][2].to_owned();
+
+    let acked = ["incident", "ack", &id, "--by", "Ada", "--note", "on it"];
+    assert!(world.pulse.good(&acked).await.contains("acknowledged_by\tAda"));
+    assert_eq!(state().await, "acknowledged");
+    assert_eq!(world.pulse.json(&["incidents", "--status", "acknowledged"]).await[0]["id"], *id);
+    world.pulse.good(&["incident", "unack", &id]).await;
+    assert_eq!(state().await, "open");
+    world.pulse.good(&["incident", "note", &id, "the disk is full", "--by", "Bob"]).await;
+    world.pulse.good(&["incident", "resolve", &id]).await;
+    assert_eq!(state().await, "resolved");
+
+    let shown = world.pulse.good(&["incident", "show", &id]).await;
+    let told: Vec<_> = rows(&shown).iter().map(|row| [row[1], row[2], row[3]].join("|")).collect();
+    let cause = "status 500, expected any 2xx";
+    assert_eq!(
+        told,
+        [
+            &format!("failed|-|{cause}"),
+            &format!("opened|-|{cause}"),
+            "told|-|opened: 0 of 1 delivered",
+            "acknowledged|Ada|on it",
+            "unacknowledged|-|-",
+            "note|Bob|the disk is full",
+            "resolved|-|-",
+            "told|-|resolved: 0 of 1 delivered",
+        ]
+    );
+    world.pulse.bad(4, &["incident", "show", NOBODY]).await;
+    world.pulse.bad(2, &["incident", "ack", "shop"]).await;
+}
+
+#[tokio::test]
+async fn an_incident_that_no_check_sees_is_opened_by_hand() {
+    let world = World::new().await;
+
+    let open = ["incident", "open", "Tills", "--cause", "they are slow", "--severity", "degraded"];
+    world.pulse.good(&[&open[..], &["--tag", "shop", "--by", "Ada"]].concat()).await;
+
+    let listed = world.pulse.good(&["incidents", "--tag", "shop"]).await;
+    let row = &rows(&listed)[0];
+    assert_eq!([row[1], row[2], row[5], row[6]], ["-", "open", "Tills", "they are slow"]);
+    assert_eq!(world.pulse.json(&["incidents"]).await, world.get("/incidents").await["items"]);
+    world.pulse.bad(2, &["incident", "open", "Tills"]).await;
+}
