@@ -67,6 +67,10 @@ metrics! {
     event_clients_ended: IntCounterVec("pulse_event_clients_ended_total", "Clients that were sent away, by reason.", ["reason"]);
     events_sent: IntCounterVec("pulse_events_sent_total", "Live events sent to clients, by transport.", ["transport"]);
     resyncs: IntCounterVec("pulse_event_resyncs_total", "Times that clients were told to read again, by reason.", ["reason"]);
+    breakers: GaugeVec("pulse_breakers", "Receivers of alerts that fail: left alone while it is open, sent a probe while it is half open.", ["state"]);
+    channels_disabled: IntGauge("pulse_channels_disabled", "Channels that Pulse has switched off.");
+    dead_letters: IntGauge("pulse_dead_letters", "Deliveries that were given up and can be replayed.");
+    deliveries_late: IntCounter("pulse_deliveries_late_total", "Deliveries that had waited so long that this alerter looked for a stand-in.");
     shipments: IntCounter("pulse_history_shipments_total", "Shipments of history that arrived.");
     history_backlog_bytes: IntGauge("pulse_history_backlog_bytes", "History waiting to be shipped.");
     history_rows_dropped: IntCounter("pulse_history_rows_dropped_total", "Rows of history given up because too much was waiting.");

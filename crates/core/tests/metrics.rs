@@ -33,6 +33,7 @@ fn with_a_sample_of_everything() -> Metrics {
     metrics.heartbeats_overdue.with_label_values(&["fail"]).inc();
     metrics.changes.with_label_values(&["redirect"]).inc();
     metrics.deliveries.with_label_values(&["delivered"]).inc();
+    metrics.breakers.with_label_values(&["open"]).set(1.0);
     metrics.loop_errors.with_label_values(&["prober"]).inc();
     metrics.loop_age_seconds.with_label_values(&["prober"]).set(0.5);
     metrics.events_published.with_label_values(&["run.finished"]).inc();

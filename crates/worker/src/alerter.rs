@@ -2,20 +2,24 @@
 //!
 //! Each attempt is on record before it is made. A process that dies in between leaves an attempt of
 //! unknown outcome, and the delivery is sent again under the same id: at least once, never lost.
+//! What a receiver that fails is spared, and who is told in its stead, the store decides when an
+//! attempt is settled: so that all alerters agree.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pulse_core::crash::{Point, crash_point};
 use pulse_core::metrics::Metrics;
 use pulse_core::models::alert::{LeasedDelivery, Settlement};
+use pulse_core::models::breaker::Breaker;
 use pulse_core::ports::StoreResult;
 use pulse_core::ports::clock::Clock;
-use pulse_core::ports::deliveries::DeliveryStore;
+use pulse_core::ports::deliveries::{DeliveryStore, STANDS_IN_AFTER};
 use pulse_core::runtime::loops::Pace;
 use pulse_core::runtime::telemetry::chain;
 use pulse_core::stores::Stores;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -27,6 +31,12 @@ const CONCURRENCY: usize = 512;
 const LEASE_MS: i64 = 30_000;
 /// How often settling is tried before it is left to the lease.
 const SETTLING: u32 = 8;
+/// Between two looks at what is due, while nothing that is under way ends.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Between two looks at least, so that what ends at about the same time makes one look.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+/// Late deliveries that are looked at in one transaction.
+const LATE_AT_ONCE: u32 = 100;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +45,8 @@ pub struct Alerter {
     notifier: Arc<Notifier>,
     clock: Arc<dyn Clock>,
     permits: Arc<Semaphore>,
+    /// Something that was under way has ended: its place at its receiver is free.
+    ended: Arc<Notify>,
     tasks: TaskTracker,
     metrics: Metrics,
 }
@@ -48,16 +60,27 @@ impl Alerter {
             notifier: Arc::new(notifier),
             clock: stores.clock.clone(),
             permits: Arc::new(Semaphore::new(CONCURRENCY)),
+            ended: Arc::new(Notify::new()),
             tasks: TaskTracker::new(),
             metrics,
         }
     }
 
-    /// One round: what is due begins to be sent.
+    /// One round: what is due begins to be sent. Rests until a place is free, for a while at most: a
+    /// receiver that answers at once is told of a thousand outages in a row.
     pub async fn send_due(&self) -> StoreResult<Pace> {
+        let began = Instant::now();
+        self.begin_due().await?;
+        // What takes the store long is asked for seldom.
+        tokio::time::sleep(began.elapsed().max(SHORTEST_PAUSE).min(PAUSE)).await;
+        let _ended_or_not = timeout(PAUSE, self.ended.notified()).await;
+        Ok(Pace::Again)
+    }
+
+    async fn begin_due(&self) -> StoreResult<()> {
         let room = self.permits.available_permits();
         if room == 0 {
-            return Ok(Pace::Rest);
+            return Ok(());
         }
         let limit = u32::try_from(room).unwrap_or(u32::MAX);
         for lease in self.deliveries.claim(self.clock.now(), limit, LEASE_MS).await? {
@@ -68,8 +91,34 @@ impl Alerter {
             self.tasks.spawn(async move {
                 alerter.deliver(&lease).await;
                 drop(permit);
+                alerter.ended.notify_one();
             });
         }
+        Ok(())
+    }
+
+    /// One round: the fallbacks of channels that have kept alerts waiting are told as well.
+    pub async fn tell_stand_ins(&self) -> StoreResult<Pace> {
+        let now = self.clock.now();
+        let since = now.plus(-STANDS_IN_AFTER.num_milliseconds());
+        let late = self.deliveries.tell_stand_ins(since, LATE_AT_ONCE, now).await?;
+        self.metrics.deliveries_late.inc_by(late);
+        Ok(if late < u64::from(LATE_AT_ONCE) { Pace::Rest } else { Pace::Again })
+    }
+
+    /// One round: how receivers stand.
+    pub async fn measure(&self) -> StoreResult<Pace> {
+        let standing = self.deliveries.standing(self.clock.now()).await?;
+        let breakers = &self.metrics.breakers;
+        for (state, count) in
+            [(Breaker::Open, standing.open), (Breaker::HalfOpen, standing.half_open)]
+        {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            breakers.with_label_values(&[state.as_str()]).set(f64::from(count));
+        }
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.channels_disabled.set(gauge(standing.disabled));
+        self.metrics.dead_letters.set(gauge(standing.dead));
         Ok(Pace::Rest)
     }
 
@@ -82,7 +131,7 @@ impl Alerter {
         let result = match outcome.settlement {
             Settlement::Delivered => "delivered",
             Settlement::RetryIn(_) => "retry",
-            Settlement::Dead => "dead",
+            Settlement::Dead | Settlement::Gone | Settlement::Unsent => "dead",
         };
         self.metrics.deliveries.with_label_values(&[result]).inc();
         info!(delivery.id = %lease.id, attempt = lease.number, result, status = outcome.report.status, "an alert was sent");

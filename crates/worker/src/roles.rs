@@ -25,6 +25,7 @@ use crate::shipper::Shipper;
 
 const RECORDING: Duration = Duration::from_millis(100);
 const ALERTING: Duration = Duration::from_millis(100);
+const STANDING_IN: Duration = Duration::from_secs(5);
 const SHIPPING: Duration = Duration::from_millis(500);
 const BOUNDING: Duration = Duration::from_secs(15);
 const RETAINING: Duration = Duration::from_hours(1);
@@ -165,7 +166,11 @@ async fn alert(it: Worker, notifier: Notifier, stop: CancellationToken) {
         return;
     }
     let alerter = Alerter::new(&it.stores, notifier, it.metrics.clone());
-    it.loops.run("alerter", ALERTING, &stop, &it.metrics, || alerter.send_due()).await;
+    tokio::join!(
+        it.loops.run("alerter", ALERTING, &stop, &it.metrics, || alerter.send_due()),
+        it.loops.run("stand-ins", STANDING_IN, &stop, &it.metrics, || alerter.tell_stand_ins()),
+        it.loops.run("receivers", STANDING_IN, &stop, &it.metrics, || alerter.measure()),
+    );
     alerter.drain().await;
 }
 

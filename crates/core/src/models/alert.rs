@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::channel::{ChannelSpec, Severity};
-use super::ids::{AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
+use super::ids::{
+    AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, Region, SettingId,
+};
 use super::incident::{Acknowledgement, Before, IncidentKind, Standing};
 use super::schedule::Slot;
 
@@ -162,7 +164,8 @@ words! {
         Pending = "pending",
         /// The receiver said 2xx.
         Delivered = "delivered",
-        /// Given up: the schedule ended, or the receiver said 410. Can be replayed.
+        /// Given up: the schedule ended, the receiver said never to come back, or there is no way to it.
+        /// Can be replayed.
         Dead = "dead",
     }
 }
@@ -188,8 +191,30 @@ pub struct LeasedDelivery {
     pub receiver: String,
     /// How it is told; `None` when the channel has been removed.
     pub channel: Option<ChannelSpec>,
+    /// Which channel that is; `None` for a check's own webhook.
+    pub addressee: Option<Addressee>,
     /// As the channel composed it: the same on every attempt.
     pub body: String,
+}
+
+impl LeasedDelivery {
+    /// Whether the channel is switched off, which only a test gets past: that is how one knows when to
+    /// switch it on again.
+    #[must_use]
+    pub fn is_switched_off(&self) -> bool {
+        self.kind != AlertKind::Test && self.addressee.is_some_and(|it| !it.enabled)
+    }
+}
+
+/// The channel that a delivery is for, as it was when the delivery was leased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addressee {
+    /// Its id.
+    pub id: SettingId,
+    /// Its version: an attempt says nothing of the versions after it.
+    pub version: i32,
+    /// Whether anybody is told by it.
+    pub enabled: bool,
 }
 
 /// What came back from an attempt.
@@ -218,8 +243,68 @@ pub enum Settlement {
     Delivered,
     /// Try again after this many milliseconds.
     RetryIn(u64),
-    /// Given up.
+    /// Given up after it was tried.
     Dead,
+    /// Given up: the receiver wants nothing any more, neither this nor anything else.
+    Gone,
+    /// Given up without having been tried: there is no way to do it. That says nothing of the receiver.
+    Unsent,
+}
+
+impl Settlement {
+    /// Whether the delivery is given up.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::Dead | Self::Gone | Self::Unsent)
+    }
+}
+
+/// One delivery as the log shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeliveryView {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The check, or the incident itself where it has none.
+    pub check_id: CheckId,
+    /// The incident.
+    pub incident_id: IncidentId,
+    /// The alert.
+    pub alert_id: AlertId,
+    /// Which edge.
+    pub kind: AlertKind,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Who is told: a check's own webhook by its address, a channel by its id.
+    pub receiver: String,
+    /// The channel, if it is one.
+    pub channel: Option<SettingId>,
+    /// When it was raised, by the store's clock.
+    pub raised_at: DateTime<Utc>,
+    /// The delivery that it was made instead of.
+    pub instead_of: Option<DeliveryId>,
+    /// How many attempts were made, over all replays.
+    pub attempts: u32,
+    /// When the next attempt is due, while it is pending. A receiver that fails may be left alone for longer.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// What came of the last attempt, if one was made.
+    pub last: Option<LastAttempt>,
+}
+
+/// What came of the last attempt of a delivery.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastAttempt {
+    /// When it was recorded, just before it was made.
+    pub started_at: DateTime<Utc>,
+    /// When it ended; `None` while it is under way or when its outcome is unknown.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// The status, when there was a response.
+    pub status: Option<u16>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// In milliseconds.
+    pub latency_ms: Option<u32>,
+    /// Whether the deadline ended it.
+    pub timed_out: bool,
 }
 
 /// One attempt as the log shows it.

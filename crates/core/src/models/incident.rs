@@ -4,6 +4,7 @@
 //! no outage of a check, and the bounds of what people may say.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::channel::Severity;
 use super::health::State;
@@ -19,6 +20,8 @@ words! {
         Manual = "manual",
         /// Somebody tried a channel; over at once.
         Test = "test",
+        /// Pulse has something to say of itself: it switched a channel off. Over at once.
+        System = "system",
     }
 }
 
@@ -52,7 +55,7 @@ pub struct Acknowledgement {
 }
 
 /// What a check was before an incident began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Before {
     /// Its state where the first failing slot was.
     pub state: State,

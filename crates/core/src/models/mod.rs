@@ -39,6 +39,7 @@ pub mod address;
 pub mod alert;
 pub mod assertion;
 pub mod backoff;
+pub mod breaker;
 pub mod calendar;
 pub mod channel;
 pub mod check;

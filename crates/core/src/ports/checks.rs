@@ -1,11 +1,15 @@
 //! What the API needs to know and change about checks, alerts and deliveries.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 
 use super::{Page, StoreResult};
-use crate::models::alert::{Alert, AttemptView};
+use crate::models::alert::{Alert, AttemptView, DeliveryState, DeliveryView};
 use crate::models::check::{Check, CheckDraft, CheckView, Status};
-use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, ProjectId};
+use crate::models::ids::{
+    AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, SettingId,
+};
 use crate::models::schedule::Slot;
 
 /// A client's word that two requests are one (`Idempotency-Key`).
@@ -112,6 +116,34 @@ pub trait CheckStore: Send + Sync {
     async fn run_now(&self, project: ProjectId, id: CheckId, now: Slot) -> StoreResult<RunNow>;
 }
 
+/// Which deliveries a list shows; all conditions must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Where they stand.
+    pub state: Option<DeliveryState>,
+    /// What they tell of.
+    pub check: Option<CheckId>,
+    /// Likewise.
+    pub incident: Option<IncidentId>,
+    /// Who is told.
+    pub channel: Option<SettingId>,
+    /// Raised at this instant or later.
+    pub from: Option<Slot>,
+    /// Raised before this instant.
+    pub to: Option<Slot>,
+}
+
+/// Of which deliveries a list shows the attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptsOf {
+    /// All of a project.
+    All,
+    /// Those of a check.
+    Check(CheckId),
+    /// One.
+    Delivery(DeliveryId),
+}
+
 /// Who was told of what.
 #[async_trait]
 pub trait AlertLog: Send + Sync {
@@ -123,11 +155,22 @@ pub trait AlertLog: Send + Sync {
         page: Page<AlertId>,
     ) -> StoreResult<Vec<Alert>>;
 
-    /// Attempts of deliveries, of one check or of all, newest first.
+    /// Deliveries, newest first.
+    async fn deliveries(
+        &self,
+        project: ProjectId,
+        filter: &DeliveryFilter,
+        page: Page<DeliveryId>,
+    ) -> StoreResult<Vec<DeliveryView>>;
+
+    /// Whether there is such a delivery.
+    async fn has_delivery(&self, project: ProjectId, id: DeliveryId) -> StoreResult<bool>;
+
+    /// Attempts of deliveries, newest first.
     async fn attempts(
         &self,
         project: ProjectId,
-        check: Option<CheckId>,
+        of: AttemptsOf,
         page: Page<AttemptId>,
     ) -> StoreResult<Vec<AttemptView>>;
 
@@ -140,4 +183,15 @@ pub trait AlertLog: Send + Sync {
         delivery: DeliveryId,
         now: Slot,
     ) -> StoreResult<bool>;
+
+    /// Sends dead deliveries again, as [`replay`](Self::replay) does, the oldest first, `limit` of them at
+    /// most; tests are left alone. How many there were.
+    async fn replay_dead(
+        &self,
+        project: ProjectId,
+        channel: Option<SettingId>,
+        raised: Range<Slot>,
+        limit: u32,
+        now: Slot,
+    ) -> StoreResult<u64>;
 }

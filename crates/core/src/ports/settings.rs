@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Page, StoreResult};
+use crate::models::breaker::Failing;
 use crate::models::channel::Message;
 use crate::models::ids::{DeliveryId, ProjectId, SettingId};
 use crate::models::schedule::Slot;
@@ -17,6 +18,15 @@ pub enum SettingChange {
     NotFound,
     /// It was changed since it was read: read again and try again.
     Stale,
+}
+
+/// What is known of a channel besides its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelState {
+    /// How its receiver has been failing; `None` when it answered well the last time, or was never asked.
+    pub failing: Option<Failing>,
+    /// When Pulse itself switched it off, and why.
+    pub disabled: Option<(Slot, String)>,
 }
 
 /// Settings of a project.
@@ -41,17 +51,25 @@ pub trait SettingStore: Send + Sync {
         page: Page<SettingId>,
     ) -> StoreResult<Vec<Setting>>;
 
-    /// Puts this in the place of the version before it. Deliveries under way go on by it.
+    /// Puts this in the place of the version before it. Deliveries under way go on by it. A channel that
+    /// is changed and on has its breaker closed.
     async fn replace(&self, setting: &Setting) -> StoreResult<SettingChange>;
 
     /// Removes it; `false` when there is no such setting. What is on its way to a channel that is removed
-    /// is given up when it is due.
+    /// is given up when it is due, and told to the fallback it had.
     async fn remove(
         &self,
         project: ProjectId,
         kind: SettingKind,
         id: SettingId,
     ) -> StoreResult<bool>;
+
+    /// What is known of these channels; nothing of those that are well.
+    async fn channel_states(
+        &self,
+        project: ProjectId,
+        channels: &[SettingId],
+    ) -> StoreResult<Vec<(SettingId, ChannelState)>>;
 
     /// Raises a test of a channel, to be delivered as any alert is; `None` when there is no such channel.
     async fn test_channel(

@@ -121,35 +121,29 @@ pub struct Leaf {
     pub not_after: DateTime<Utc>,
 }
 
-/// One attempt to deliver one alert.
+/// One alert for one receiver.
 #[derive(Clone, Debug, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the API calls the attempt's number so")]
-pub struct Attempt {
+pub struct Delivery {
+    pub id: Uuid,
     pub check_id: Uuid,
-    pub delivery_id: Uuid,
+    pub channel_id: Option<Uuid>,
+    pub url: Option<String>,
     pub kind: String,
     pub state: String,
-    pub attempt: u64,
-    pub started_at: DateTime<Utc>,
+    pub attempts: u64,
+    pub raised_at: DateTime<Utc>,
+    pub last_attempt: Option<Attempt>,
+}
+
+/// What came of its last attempt.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Attempt {
     pub finished_at: Option<DateTime<Utc>>,
-    pub request: Request,
-    pub response: Option<Response>,
+    pub status: Option<u16>,
     pub error: Option<String>,
     pub latency_ms: Option<u64>,
     #[serde(default)]
     pub outcome_unknown: bool,
-}
-
-/// What was sent.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Request {
-    pub url: String,
-}
-
-/// What came back.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Response {
-    pub status: u16,
 }
 
 /// A delivery that is due again.

@@ -1,15 +1,17 @@
 //! Channels: where people are told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use pulse_core::models::alert::AlertKind;
 use pulse_core::models::channel::{About, Channel, ChannelSpec, Links, Message, Severity, Told};
+use pulse_core::models::check::FieldError;
 use pulse_core::models::ids::{CheckId, IncidentId, SettingId};
 use pulse_core::models::incident::IncidentKind;
 use pulse_core::models::setting::{Setting, SettingKind};
+use pulse_core::ports::settings::ChannelState;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -18,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::channel_health::{ChannelHealth, refuse_circle};
 use super::check_shape::words;
 use super::extract::{JsonBody, NoQuery, OfSetting, Query};
 use super::page::{List, Paging, PagingParams};
@@ -55,6 +58,9 @@ struct ChannelInput {
     /// Whether anybody is told by it.
     #[schema(default = true, required = false)]
     enabled: bool,
+    /// The channel that is told instead when this one cannot be, or not within two minutes.
+    #[schema(required = false)]
+    fallback: Option<Uuid>,
     /// What its type needs; docs/API.md has the fields of each.
     config: BTreeMap<String, Value>,
 }
@@ -66,9 +72,12 @@ struct ChannelPatch {
     /// 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200, required = false)]
     name: String,
-    /// Whether anybody is told by it.
+    /// Whether anybody is told by it. To switch it on closes its breaker, too.
     #[schema(required = false)]
     enabled: bool,
+    /// The channel that is told instead when this one cannot be, or not within two minutes; `null` for none.
+    #[schema(required = false)]
+    fallback: Option<Uuid>,
     /// What to change of what its type needs.
     #[schema(required = false)]
     config: BTreeMap<String, Value>,
@@ -87,6 +96,10 @@ struct ChannelBody {
     r#type: &'static str,
     /// Whether anybody is told by it.
     enabled: bool,
+    /// The channel that is told instead when this one cannot be.
+    fallback: Option<Uuid>,
+    /// How its receiver answers.
+    health: ChannelHealth,
     /// What its type needs, secrets as `***`.
     #[schema(value_type = Object)]
     config: Value,
@@ -98,18 +111,37 @@ struct ChannelBody {
     updated_at: Time,
 }
 
-impl TryFrom<Setting> for ChannelBody {
-    type Error = ApiError;
+/// As they are shown, in this order.
+async fn shown(api: &Api, settings: Vec<Setting>) -> Result<Vec<ChannelBody>, ApiError> {
+    let ids: Vec<SettingId> = settings.iter().map(|setting| setting.id).collect();
+    let states = api.settings.channel_states(PROJECT, &ids).await?;
+    let mut states: HashMap<SettingId, ChannelState> = states.into_iter().collect();
+    let now = api.clock.now();
+    let with_state = settings.into_iter().map(|setting| {
+        let state = states.remove(&setting.id).unwrap_or_default();
+        ChannelBody::of(setting, ChannelHealth::of(state, now))
+    });
+    with_state.collect()
+}
 
-    fn try_from(setting: Setting) -> Result<Self, ApiError> {
+async fn shown_alone(api: &Api, setting: Setting) -> Result<Json<ChannelBody>, ApiError> {
+    let states = api.settings.channel_states(PROJECT, &[setting.id]).await?;
+    let state = states.into_iter().next().map(|(_, state)| state).unwrap_or_default();
+    ChannelBody::of(setting, ChannelHealth::of(state, api.clock.now())).map(Json)
+}
+
+impl ChannelBody {
+    fn of(setting: Setting, health: ChannelHealth) -> Result<Self, ApiError> {
         let Setting { id, config, version, created_at, updated_at, .. } = setting;
         let channel: Channel = serde_json::from_value(config).map_err(ApiError::internal)?;
-        let Channel { name, enabled, spec } = channel.masked();
+        let Channel { name, enabled, fallback, spec } = channel.masked();
         Ok(Self {
             id: id.0,
             name,
             r#type: spec.kind(),
             enabled,
+            fallback: fallback.map(|id| id.0),
+            health,
             config: spec.config(),
             version,
             created_at: created_at.into(),
@@ -118,7 +150,7 @@ impl TryFrom<Setting> for ChannelBody {
     }
 }
 
-fn checked(config: Value) -> Result<Value, pulse_core::models::check::FieldError> {
+fn checked(config: Value) -> Result<Value, FieldError> {
     Channel::read(config).map(|channel| channel.config())
 }
 
@@ -136,8 +168,9 @@ async fn create_channel(
     body: JsonBody,
 ) -> Result<(StatusCode, Json<ChannelBody>), ApiError> {
     let config = checked(body.value).map_err(refuse)?;
+    refuse_circle(&api, None, &config).await?;
     let setting = settings::create(&api, KIND, config).await?;
-    Ok((StatusCode::CREATED, Json(setting.try_into()?)))
+    Ok((StatusCode::CREATED, shown_alone(&api, setting).await?))
 }
 
 /// List channels
@@ -153,9 +186,8 @@ async fn list_channels(
 ) -> Result<Json<List<ChannelBody>>, ApiError> {
     let limit = paging.limit;
     let channels = settings::list(&api, KIND, paging).await?;
-    let shown: Result<Vec<ChannelBody>, ApiError> =
-        channels.into_iter().map(ChannelBody::try_from).collect();
-    Ok(Json(List::of(shown?, limit, |it| SettingId(it.id), |it| it)))
+    let shown = shown(&api, channels).await?;
+    Ok(Json(List::of(shown, limit, |it| SettingId(it.id), |it| it)))
 }
 
 /// Show a channel
@@ -168,13 +200,15 @@ async fn get_channel(
     OfSetting(id): OfSetting,
     _query: NoQuery,
 ) -> Result<Json<ChannelBody>, ApiError> {
-    Ok(Json(settings::get(&api, KIND, id).await?.try_into()?))
+    let setting = settings::get(&api, KIND, id).await?;
+    shown_alone(&api, setting).await
 }
 
 /// Change some of a channel's configuration
 ///
 /// A JSON merge patch (RFC 7396): fields that are absent stay, secrets among them. What is on its way
-/// goes where the channel points then.
+/// goes where the channel points then, or to its fallback if it is switched off. A channel that is on
+/// gets all that is due once it was changed, whatever its receiver did before.
 #[utoipa::path(
     patch, path = "/channels/{id}", tag = "channels", params(OfSetting),
     request_body(content(
@@ -189,12 +223,16 @@ async fn patch_channel(
     _query: NoQuery,
     body: JsonBody,
 ) -> Result<Json<ChannelBody>, ApiError> {
-    Ok(Json(settings::patch(&api, KIND, id, &body.value, checked).await?.try_into()?))
+    if body.value.get("fallback").is_some() {
+        refuse_circle(&api, Some(id), &body.value).await?;
+    }
+    let setting = settings::patch(&api, KIND, id, &body.value, checked).await?;
+    shown_alone(&api, setting).await
 }
 
 /// Remove a channel
 ///
-/// What is on its way to it is given up. Routes that lead to it lead to the others they name.
+/// What is on its way to it is given up, and told to its fallback. Routes that lead to it lead to the others they name.
 #[utoipa::path(
     delete, path = "/channels/{id}", tag = "channels", params(OfSetting),
     responses((status = 204, description = "It is gone."), OnRemove),

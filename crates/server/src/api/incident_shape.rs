@@ -31,7 +31,7 @@ pub(super) fn severities() -> Object {
 }
 
 pub(super) fn kinds() -> Object {
-    let meaning = "What it is: `outage`: a check is down; `manual`: somebody said that something is wrong; `test`: somebody tried a channel.";
+    let meaning = "What it is: `outage`: a check is down; `manual`: somebody said that something is wrong; `test`: somebody tried a channel; `system`: Pulse switched a channel off.";
     words(meaning, IncidentKind::ALL.iter().map(|it| it.as_str()))
 }
 

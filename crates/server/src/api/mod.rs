@@ -9,9 +9,11 @@ mod alerts;
 mod auth_shape;
 mod body;
 mod changes;
+mod channel_health;
 mod channels;
 mod check_shape;
 mod checks;
+mod deliveries;
 mod docs;
 mod dry_run;
 mod events;
@@ -141,6 +143,7 @@ fn resources() -> OpenApiRouter<Api> {
         .merge(alerts::routes())
         .merge(channels::routes())
         .merge(routes::routes())
+        .merge(deliveries::routes())
         .merge(webhooks::routes())
         .merge(events::routes())
 }

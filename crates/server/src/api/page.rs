@@ -6,7 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pulse_core::models::ids::{
-    AlertId, AttemptId, ChangeId, CheckId, IncidentId, Region, SettingId,
+    AlertId, AttemptId, ChangeId, CheckId, DeliveryId, IncidentId, Region, SettingId,
 };
 use pulse_core::models::schedule::Slot;
 use pulse_core::models::secret::SecretName;
@@ -54,6 +54,7 @@ place_by_id! {
     IncidentId: b'i',
     AlertId: b'a',
     AttemptId: b'w',
+    DeliveryId: b'd',
     ChangeId: b't',
     SettingId: b'g',
 }

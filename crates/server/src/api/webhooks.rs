@@ -1,4 +1,4 @@
-//! Webhooks: every attempt to deliver an alert, of one check or of all, and sending one again.
+//! Attempts to deliver alerts: those of a check, or of one delivery, and sending one again.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use pulse_core::models::alert::{AttemptView, DeliveryState};
 use pulse_core::models::ids::{AttemptId, CheckId, DeliveryId};
 use pulse_core::models::schedule::Slot;
+use pulse_core::ports::checks::AttemptsOf;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,23 +20,23 @@ use uuid::Uuid;
 use super::alerts::kinds;
 use super::check_shape::words;
 use super::extract::{AnyDelivery, NoQuery, OfCheck, OfDelivery, Query};
-use super::page::{List, OfAnyCheck, Paging, PagingParams};
-use super::problem::{ApiError, Kind, OnCheck, OnList, OnRemove};
+use super::page::{List, Paging, PagingParams};
+use super::problem::{ApiError, Kind, OnCheck, OnRemove};
 use super::time::Time;
 use super::{Api, PROJECT};
 
 /// No attempt lasts longer: one that has not ended by then was cut off with its worker.
-const LONGEST_ATTEMPT_MS: i64 = 60_000;
+pub(super) const LONGEST_ATTEMPT_MS: i64 = 60_000;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .routes(routes!(list_deliveries))
+        .routes(routes!(list_attempts))
         .routes(routes!(replay_delivery))
         .routes(routes!(list_webhooks))
         .routes(routes!(replay_webhook))
 }
 
-fn states() -> Object {
+pub(super) fn states() -> Object {
     let meaning = "Where the delivery stands now: `pending`: to be tried, now or later; `delivered`: \
         the receiver said 2xx; `dead`: given up, can be replayed.";
     words(meaning, DeliveryState::ALL.iter().map(|state| state.as_str()))
@@ -166,18 +167,22 @@ fn headers(stored: &Value) -> BTreeMap<String, String> {
     headers
 }
 
-/// List the webhooks sent for all checks
+/// List the attempts of a delivery
 ///
-/// Every attempt, newest first, those for deleted checks as well.
+/// Newest first.
 #[utoipa::path(
-    get, path = "/deliveries", tag = "webhooks", params(OfAnyCheck, PagingParams),
-    responses((status = 200, description = "A page of attempts.", body = List<AttemptBody>), OnList),
+    get, path = "/deliveries/{delivery_id}/attempts", tag = "deliveries", params(AnyDelivery, PagingParams),
+    responses((status = 200, description = "A page of attempts.", body = List<AttemptBody>), OnCheck),
 )]
-async fn list_deliveries(
+async fn list_attempts(
     State(api): State<Api>,
-    Query((of, paging)): Query<(OfAnyCheck, Paging<AttemptId>)>,
+    AnyDelivery(id): AnyDelivery,
+    Query(paging): Query<Paging<AttemptId>>,
 ) -> Result<Json<List<AttemptBody>>, ApiError> {
-    page_of_attempts(&api, of.check_id, paging).await
+    if !api.alerts.has_delivery(PROJECT, id).await? {
+        return Err(no_delivery(id));
+    }
+    page_of_attempts(&api, AttemptsOf::Delivery(id), paging).await
 }
 
 /// List the webhooks sent for a check
@@ -193,16 +198,16 @@ async fn list_webhooks(
     Query(paging): Query<Paging<AttemptId>>,
 ) -> Result<Json<List<AttemptBody>>, ApiError> {
     api.check(id).await?;
-    page_of_attempts(&api, Some(id), paging).await
+    page_of_attempts(&api, AttemptsOf::Check(id), paging).await
 }
 
 async fn page_of_attempts(
     api: &Api,
-    check: Option<CheckId>,
+    of: AttemptsOf,
     paging: Paging<AttemptId>,
 ) -> Result<Json<List<AttemptBody>>, ApiError> {
     let limit = paging.limit;
-    let attempts = api.alerts.attempts(PROJECT, check, paging.page(0)).await?;
+    let attempts = api.alerts.attempts(PROJECT, of, paging.page(0)).await?;
     let now = api.clock.now();
     Ok(Json(List::of(
         attempts,
@@ -226,7 +231,7 @@ struct Replay {
 ///
 /// The same id and the same bytes, at once and then on the usual schedule of retries.
 #[utoipa::path(
-    post, path = "/deliveries/{delivery_id}/replay", tag = "webhooks", params(AnyDelivery),
+    post, path = "/deliveries/{delivery_id}/replay", tag = "deliveries", params(AnyDelivery),
     responses((status = 202, description = "The delivery is due now.", body = Replay), OnRemove),
 )]
 async fn replay_delivery(
@@ -234,8 +239,11 @@ async fn replay_delivery(
     AnyDelivery(id): AnyDelivery,
     _query: NoQuery,
 ) -> Result<(StatusCode, Json<Replay>), ApiError> {
-    let no_such = || format!("There is no delivery with the id {id}.");
-    replay(&api, None, id).await?.ok_or_else(|| ApiError::new(Kind::NotFound, no_such()))
+    replay(&api, None, id).await?.ok_or_else(|| no_delivery(id))
+}
+
+fn no_delivery(id: DeliveryId) -> ApiError {
+    ApiError::new(Kind::NotFound, format!("There is no delivery with the id {id}."))
 }
 
 /// Send a webhook again

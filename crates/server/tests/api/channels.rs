@@ -126,7 +126,7 @@ async fn a_test_of_a_channel_is_a_delivery_like_any_other() {
     let shown = world.get("/deliveries").await;
     let shown = &shown["items"][0];
     assert_eq!((&shown["kind"], &shown["channel_id"]), (&json!("test"), &channel));
-    assert_eq!(shown["request"]["url"], Value::Null);
+    assert_eq!(shown["url"], Value::Null);
     assert_eq!(world.get("/incidents").await["items"], json!([]));
     let nobody = "POST /channels/00000000-0000-7000-8000-000000000000/test";
     assert_eq!(world.client.ask(nobody).await.problem(404).0, "not-found");

@@ -244,6 +244,7 @@ async fn what_is_not_there_is_not_found_whatever_its_id_looks_like() {
             format!("POST /checks/{id}/webhooks/{SOME_ID}/replay"),
             format!("POST /checks/{SOME_ID}/webhooks/{id}/replay"),
             format!("POST /deliveries/{id}/replay"),
+            format!("GET /deliveries/{id}/attempts"),
             format!("GET /api/v1/checks/{id}"),
         ] {
             shows(&client.ask(&line).await, 404, "not-found", &[]);

@@ -1,11 +1,12 @@
 //! Stores that misbehave in one way each.
 
 use std::future::pending;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pulse_core::models::alert::{Alert, AttemptView, Incident};
+use pulse_core::models::alert::{Alert, AttemptView, DeliveryView, Incident};
 use pulse_core::models::channel::Message;
 use pulse_core::models::check::{Check, CheckDraft, CheckView, Status};
 use pulse_core::models::heartbeat::{Ping as JobPing, PingToken};
@@ -22,7 +23,8 @@ use pulse_core::models::setting::{Setting, SettingKind};
 use pulse_core::models::traits::{self, TraitKind};
 use pulse_core::ports::changes::ChangeLog;
 use pulse_core::ports::checks::{
-    AlertLog, Change, CheckFilter, CheckStore, Creation, IdempotencyKey, RunNow,
+    AlertLog, AttemptsOf, Change, CheckFilter, CheckStore, Creation, DeliveryFilter,
+    IdempotencyKey, RunNow,
 };
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::dry_runs::DryRuns;
@@ -31,7 +33,7 @@ use pulse_core::ports::history::{History, Metrics, MetricsOf, RunsOf, Shipment};
 use pulse_core::ports::incidents::{Acted, IncidentFilter, IncidentStore, Story};
 use pulse_core::ports::queue::{Dispatch, Pushed};
 use pulse_core::ports::secrets::{KeyId, Removal, SealedSecret, SecretStore};
-use pulse_core::ports::settings::{SettingChange, SettingStore};
+use pulse_core::ports::settings::{ChannelState, SettingChange, SettingStore};
 use pulse_core::ports::{Page, Ping, StoreError, StoreResult};
 use pulse_core::runtime::lost_pings::LostPings;
 use pulse_core::runtime::sealing::SecretKeys;
@@ -265,6 +267,14 @@ impl SettingStore for Fake {
         self.or(false).await
     }
 
+    async fn channel_states(
+        &self,
+        _: ProjectId,
+        _: &[SettingId],
+    ) -> StoreResult<Vec<(SettingId, ChannelState)>> {
+        self.or(Vec::new()).await
+    }
+
     async fn test_channel(
         &self,
         _: ProjectId,
@@ -350,10 +360,23 @@ impl AlertLog for Fake {
         self.or(Vec::new()).await
     }
 
+    async fn deliveries(
+        &self,
+        _project: ProjectId,
+        _filter: &DeliveryFilter,
+        _page: Page<DeliveryId>,
+    ) -> StoreResult<Vec<DeliveryView>> {
+        self.or(Vec::new()).await
+    }
+
+    async fn has_delivery(&self, _project: ProjectId, _id: DeliveryId) -> StoreResult<bool> {
+        self.or(false).await
+    }
+
     async fn attempts(
         &self,
         _project: ProjectId,
-        _check: Option<CheckId>,
+        _of: AttemptsOf,
         _page: Page<AttemptId>,
     ) -> StoreResult<Vec<AttemptView>> {
         self.or(Vec::new()).await
@@ -367,6 +390,17 @@ impl AlertLog for Fake {
         _now: Slot,
     ) -> StoreResult<bool> {
         self.or(false).await
+    }
+
+    async fn replay_dead(
+        &self,
+        _project: ProjectId,
+        _channel: Option<SettingId>,
+        _raised: Range<Slot>,
+        _limit: u32,
+        _now: Slot,
+    ) -> StoreResult<u64> {
+        self.or(0).await
     }
 }
 

@@ -9,6 +9,7 @@ mod changes;
 mod channels;
 mod checks;
 pub mod client;
+mod deliveries;
 mod document;
 mod errors;
 mod fake;

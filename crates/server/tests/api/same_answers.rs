@@ -152,6 +152,10 @@ async fn watching(j: &mut Journey) {
     j.call(&format!("POST {check}/webhooks/{delivery}/replay"), None).await;
     let due = j.world.deliveries().await;
     j.world.settle(&due[0], AttemptReport::default(), Settlement::Delivered).await;
+    j.walk("/deliveries?limit=1").await;
+    j.walk(&format!("/deliveries/{delivery}/attempts?limit=1")).await;
+    let from = json!({"from": "2000-01-01T00:00:00Z"});
+    j.call("POST /deliveries/replay", Some(from)).await;
     j.run(&check, true).await;
     for path in ["", "/runs?limit=2", "/incidents?limit=1", "/alerts?limit=1", "/webhooks?limit=1"]
     {

@@ -24,7 +24,7 @@ const TAKEN: u16 = 250;
 /// Makes one attempt within `deadline`.
 pub(super) async fn deliver(egress: &Egress, letter: &Letter, deadline: Duration) -> Attempted {
     let Some(message) = written(letter) else {
-        return Attempted::unsendable("the letter cannot be written".to_owned());
+        return Attempted::unsendable("the letter cannot be written");
     };
     let began = Instant::now();
     let sent = tokio::time::timeout(deadline, send(egress, letter, &message)).await;
@@ -35,9 +35,9 @@ pub(super) async fn deliver(egress: &Egress, letter: &Letter, deadline: Duration
             report.error = Some(format!("no answer within {} ms", deadline.as_millis()));
             Verdict::Again(None)
         }
-        Ok(Err(failure)) => {
-            report.error = Some(tame_line(&failure.sentence, LONGEST_ERROR));
-            Verdict::Again(None)
+        Ok(Err(untaken)) => {
+            report.error = Some(tame_line(&untaken.failure.sentence, LONGEST_ERROR));
+            if untaken.is_final { Verdict::Refused } else { Verdict::Again(None) }
         }
         Ok(Ok(Accepted { reply, refused })) => {
             report.status = Some(TAKEN);

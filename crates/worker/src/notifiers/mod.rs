@@ -39,13 +39,18 @@ enum Verdict {
     Delivered,
     /// Not before so long, if the receiver said so.
     Again(Option<Duration>),
-    Never,
+    /// The receiver wants nothing of this one.
+    Refused,
+    /// The receiver wants nothing any more.
+    Gone,
+    /// It could not even be tried.
+    Unsendable,
 }
 
 impl Attempted {
-    fn unsendable(error: String) -> Self {
-        let report = AttemptReport { error: Some(error), ..AttemptReport::default() };
-        Self { report, verdict: Verdict::Never }
+    fn unsendable(error: impl Into<String>) -> Self {
+        let report = AttemptReport { error: Some(error.into()), ..AttemptReport::default() };
+        Self { report, verdict: Verdict::Unsendable }
     }
 }
 
@@ -86,9 +91,17 @@ impl Notifier {
             body: &delivery.body,
             now,
         };
-        let Some(channel) = &delivery.channel else {
-            let gone = Attempted::unsendable("the channel has been removed".to_owned());
-            return AttemptOutcome { report: gone.report, settlement: Settlement::Dead };
+        let channel = match &delivery.channel {
+            Some(_) if delivery.is_switched_off() => Err("the channel is switched off"),
+            Some(channel) => Ok(channel),
+            None => Err("the channel has been removed"),
+        };
+        let channel = match channel {
+            Ok(channel) => channel,
+            Err(why) => {
+                let report = Attempted::unsendable(why).report;
+                return AttemptOutcome { report, settlement: Settlement::Unsent };
+            }
         };
         let mut attempted = match channel.errand(&attempt) {
             Err(error) => Attempted::unsendable(error),
@@ -105,7 +118,9 @@ impl Notifier {
 fn settle(delivery: &LeasedDelivery, verdict: &Verdict, jitter: f64) -> Settlement {
     let again = match verdict {
         Verdict::Delivered => return Settlement::Delivered,
-        Verdict::Never => None,
+        Verdict::Gone => return Settlement::Gone,
+        Verdict::Unsendable => return Settlement::Unsent,
+        Verdict::Refused => None,
         Verdict::Again(_) if delivery.kind == AlertKind::Test => None,
         Verdict::Again(asked) => next_delay(delivery.schedule_step, *asked, jitter),
     };

@@ -130,7 +130,7 @@ impl Answer {
         self.report.latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         let verdict = match self.report.status {
             Some(200..=299) => Verdict::Delivered,
-            Some(410) => Verdict::Never,
+            Some(410) => Verdict::Gone,
             _ => Verdict::Again(self.retry_after),
         };
         Attempted { report: self.report, verdict }

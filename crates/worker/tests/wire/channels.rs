@@ -2,8 +2,9 @@
 //! key is shown afterwards.
 
 use pulse_core::models::address::AddressPolicy;
-use pulse_core::models::alert::{AlertKind, LeasedDelivery, Settlement};
+use pulse_core::models::alert::{Addressee, AlertKind, LeasedDelivery, Settlement};
 use pulse_core::models::channel::ChannelSpec;
+use pulse_core::models::ids::SettingId;
 use pulse_worker::egress::Egress;
 use pulse_worker::notifiers::{AttemptOutcome, Notifier};
 use serde_json::{Value, json};
@@ -111,13 +112,19 @@ async fn a_test_is_made_once_and_a_channel_that_is_gone_is_told_nothing() {
     let server = Server::answering("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n").await;
     let config = json!({"type": "slack", "url": server.url()});
     let test = LeasedDelivery { kind: AlertKind::Test, ..told_by(config.clone()) };
-    let gone = LeasedDelivery { channel: None, ..told_by(config) };
+    let gone = LeasedDelivery { channel: None, ..told_by(config.clone()) };
+    let off = Addressee { id: SettingId::generate(), version: 1, enabled: false };
+    let off = LeasedDelivery { addressee: Some(off), ..told_by(config) };
+    let tested_while_off = LeasedDelivery { kind: AlertKind::Test, ..off.clone() };
 
     let tested = send(&test).await;
     let gone = send(&gone).await;
+    let off = send(&off).await;
+    send(&tested_while_off).await;
 
     assert_eq!((tested.report.status, tested.settlement), (Some(500), Settlement::Dead));
     assert_eq!(gone.report.error.as_deref(), Some("the channel has been removed"));
-    assert_eq!(gone.settlement, Settlement::Dead);
-    assert_eq!(server.requests.all().len(), 1);
+    assert_eq!(off.report.error.as_deref(), Some("the channel is switched off"));
+    assert_eq!((gone.settlement, off.settlement), (Settlement::Unsent, Settlement::Unsent));
+    assert_eq!(server.requests.all().len(), 2, "that of the two tests");
 }

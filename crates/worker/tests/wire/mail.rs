@@ -11,6 +11,7 @@ use pulse_worker::egress::Egress;
 use pulse_worker::notifiers::{AttemptOutcome, Notifier};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::channels::channel;
 use crate::daemon::{Daemon, Files, listens};
@@ -127,7 +128,7 @@ async fn who_is_refused_is_named_and_the_others_get_the_letter() {
     let told = some.report.error.unwrap();
     assert!(told.contains("refused nobody@mail.example: 550 5.1.1"), "{told}");
     assert_eq!(office.letter(1)["to"], json!(["ops@shop.example"]));
-    assert!(matches!(none.settlement, Settlement::RetryIn(_)), "{none:?}");
+    assert_eq!(none.settlement, Settlement::Dead, "nobody will ever get it: {none:?}");
     assert!(!office.letters.path().join("2.json").exists());
 }
 
@@ -175,4 +176,60 @@ async fn a_mail_server_that_says_nothing_is_given_up_in_time() {
 
     assert!(outcome.report.timed_out && began.elapsed() < Duration::from_secs(5));
     assert!(matches!(outcome.settlement, Settlement::RetryIn(_)));
+}
+
+/// A mail server without TLS that agrees to everything but one command.
+async fn refusing(command: &'static str, reply: &'static str) -> Server {
+    Server::raw(move |stream| async move {
+        let (reader, mut writer) = stream.into_split();
+        let mut lines = BufReader::new(reader).lines();
+        let mut say = async |line: &str| writer.write_all(format!("{line}\r\n").as_bytes()).await;
+        say("220 mail.example").await.unwrap();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let said = match line.split(' ').next().unwrap() {
+                it if it == command => reply,
+                "DATA" => "354 go ahead",
+                "." => "250 taken",
+                "EHLO" | "MAIL" | "RCPT" => "250 well",
+                _ => continue,
+            };
+            if say(said).await.is_err() {
+                break;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_reply_that_is_final_ends_a_delivery_and_any_other_is_asked_again() {
+    let notifier = Notifier::new(&Egress::new(AddressPolicy::open()).unwrap()).unwrap();
+    for (command, reply, is_final) in [
+        ("MAIL", "550 not from you", true),
+        ("MAIL", "451 later", false),
+        ("RCPT", "550 nobody", true),
+        ("RCPT", "450 greylisted", false),
+        ("DATA", "554 no", true),
+        ("DATA", "452 no room", false),
+        (".", "552 too large", true),
+        (".", "451 later", false),
+        ("EHLO", "554 nothing here", false),
+    ] {
+        let server = refusing(command, reply).await;
+        let channel = channel(json!({
+            "type": "email", "host": "127.0.0.1", "port": server.port(), "security": "none",
+            "from": "a@b.example", "to": ["c@d.example"],
+        }));
+
+        let outcome = notifier.send(&told_by(channel), 1).await;
+
+        let told = outcome.report.error.as_deref().unwrap();
+        assert!(told.contains(reply), "{command} {reply}: {told}");
+        let again = matches!(outcome.settlement, Settlement::RetryIn(_));
+        assert_eq!(
+            (outcome.settlement == Settlement::Dead, again),
+            (is_final, !is_final),
+            "{command} {reply}"
+        );
+    }
 }

@@ -37,6 +37,7 @@ mod resolver;
 mod servers;
 mod smtp;
 mod starttls;
+mod telling;
 mod tls;
 mod tokens;
 mod udp;

@@ -35,6 +35,7 @@ pub fn a_delivery(url: impl Into<String>) -> LeasedDelivery {
         kind: AlertKind::Opened,
         receiver: String::new(),
         channel: Some(ChannelSpec::webhook(url.into(), secret())),
+        addressee: None,
         body: r#"{"type":"incident.opened","name":"Müller \u0041"}"#.to_owned(),
     }
 }
@@ -143,7 +144,7 @@ async fn only_a_2xx_is_an_arrival_and_a_410_is_final() {
     }
 
     let gone = answered("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n").await;
-    assert_eq!(gone.settlement, Settlement::Dead);
+    assert_eq!(gone.settlement, Settlement::Gone);
 }
 
 #[tokio::test]
@@ -311,7 +312,7 @@ async fn what_can_never_be_sent_is_dead_at_once_and_says_why() {
     for (delivery, why) in cases {
         let outcome = send(&delivery).await;
 
-        assert_eq!(outcome.settlement, Settlement::Dead);
+        assert_eq!(outcome.settlement, Settlement::Unsent);
         assert_eq!(outcome.report.error.as_deref(), Some(why));
     }
 }

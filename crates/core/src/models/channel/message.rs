@@ -1,6 +1,7 @@
 //! What an alert says: gathered once when it is raised, and worded alike for every channel.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::models::alert::AlertKind;
 use crate::models::ids::{CheckId, IncidentId};
@@ -16,8 +17,9 @@ words! {
     }
 }
 
-/// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// See the module. It is kept with its alert, so that another channel can be told the same later: a
+/// field that is added needs `#[serde(default)]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// What happened.
     pub kind: AlertKind,
@@ -34,7 +36,7 @@ pub struct Message {
 }
 
 /// Whose incident it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// Its id.
     pub id: CheckId,
@@ -47,7 +49,7 @@ pub struct About {
 }
 
 /// What is told of an incident.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     /// Its id.
     pub id: IncidentId,
@@ -70,7 +72,7 @@ pub struct Told {
 }
 
 /// Where an outage is seen from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// The regions that see it, sorted; at least one.
     pub from: Vec<String>,
@@ -79,7 +81,7 @@ pub struct Seen {
 }
 
 /// Addresses of Pulse's own pages; `None` where it was not told its public address.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Links {
     /// The incident.
     pub incident: Option<String>,
@@ -159,6 +161,18 @@ impl Message {
     #[must_use]
     pub const fn is_over(&self) -> bool {
         matches!(self.kind, AlertKind::Resolved)
+    }
+
+    /// As it is kept.
+    #[must_use]
+    pub fn kept(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// As it was when it was kept; `None` where another version kept what this one cannot read.
+    #[must_use]
+    pub fn of_kept(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
     }
 
     /// What joins the messages of one incident at receivers that keep such a thing: the same for all of

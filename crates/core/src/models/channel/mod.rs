@@ -30,7 +30,7 @@ use serde_json::Value;
 
 use super::alert::AlertKind;
 use super::check::{FieldError, check_name};
-use super::ids::{DeliveryId, IncidentId};
+use super::ids::{DeliveryId, IncidentId, SettingId};
 use super::probe_spec::MASK;
 use super::secret::mentions;
 use super::target::web_address;
@@ -47,6 +47,9 @@ pub struct Channel {
     /// Whether anybody is told by it.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// The channel that is told instead when this one cannot be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<SettingId>,
     /// How.
     #[serde(flatten)]
     pub spec: ChannelSpec,
@@ -78,6 +81,12 @@ impl Channel {
             Some(Value::Bool(enabled)) => enabled,
             Some(_) => return Err(fault("/enabled", "must be true or false".into())),
         };
+        let fallback = match fields.remove("fallback") {
+            None => None,
+            Some(id) => Some(serde_json::from_value(id).map_err(|_other| {
+                fault("/fallback", "must be the id of another channel, a UUID".into())
+            })?),
+        };
         let known = || format!("must be one of {}", ChannelSpec::KINDS.join(", "));
         match fields.get("type") {
             Some(Value::String(kind)) if ChannelSpec::KINDS.contains(&kind.as_str()) => {}
@@ -97,7 +106,7 @@ impl Channel {
                 if field.is_empty() { "/config".into() } else { format!("/config/{field}") };
             fault(&pointer, why)
         })?;
-        Ok(Self { name, enabled, spec })
+        Ok(Self { name, enabled, fallback, spec })
     }
 
     /// As it is stored, secrets and all.

@@ -35,7 +35,7 @@ use Kind::{Bytes, Flag, Id, Json, Plain, Time};
 /// All of them but the history on its way, which has arrived by then, and `listening`: where a copy
 /// goes, nobody has been there to hear a ping. `check_regions` comes last:
 /// before it, nothing is due in the target.
-pub const TABLES: [Table; 15] = [
+pub const TABLES: [Table; 16] = [
     Table {
         name: "projects",
         rows: "projects",
@@ -75,6 +75,21 @@ pub const TABLES: [Table; 15] = [
             ("version", Plain),
             ("created_at", Time),
             ("updated_at", Time),
+        ],
+    },
+    Table {
+        name: "channel_states",
+        rows: "channels' states",
+        key: &["project_id", "channel"],
+        columns: &[
+            ("project_id", Id),
+            ("channel", Plain),
+            ("failures", Plain),
+            ("failing_since", Plain),
+            ("open_until", Plain),
+            ("disabled_at", Plain),
+            ("reason", Plain),
+            ("fallback", Id),
         ],
     },
     Table {
@@ -128,6 +143,7 @@ pub const TABLES: [Table; 15] = [
             ("incident_id", Id),
             ("kind", Plain),
             ("raised_at", Time),
+            ("message", Plain),
         ],
     },
     Table {
@@ -150,6 +166,9 @@ pub const TABLES: [Table; 15] = [
             ("schedule_step", Plain),
             ("attempts", Plain),
             ("leased_until", Plain),
+            ("raised_at", Plain),
+            ("instead_of", Id),
+            ("stood_in", Flag),
         ],
     },
     Table {

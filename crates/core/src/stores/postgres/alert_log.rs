@@ -1,14 +1,16 @@
 //! Alerts and attempts, as the API shows them.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 
 use super::{Postgres, error, unreadable};
-use crate::models::alert::{Alert, AttemptView};
-use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, ProjectId};
+use crate::models::alert::{Alert, AttemptView, DeliveryState, DeliveryView};
+use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, ProjectId, SettingId};
 use crate::models::schedule::Slot;
-use crate::ports::checks::AlertLog;
+use crate::ports::checks::{AlertLog, AttemptsOf, DeliveryFilter};
 use crate::ports::{Page, StoreResult};
-use crate::stores::sql::rows::{AlertRow, AttemptRow, read_all};
+use crate::stores::sql::rows::{AlertRow, AttemptRow, DeliveryViewRow, read_all};
 
 #[async_trait]
 impl AlertLog for Postgres {
@@ -39,12 +41,66 @@ impl AlertLog for Postgres {
         read_all(rows).map_err(unreadable)
     }
 
+    async fn deliveries(
+        &self,
+        project: ProjectId,
+        filter: &DeliveryFilter,
+        page: Page<DeliveryId>,
+    ) -> StoreResult<Vec<DeliveryView>> {
+        let rows: Vec<DeliveryViewRow> = sqlx::query_as(
+            "-- alert_log.deliveries
+             SELECT d.id, d.check_id, d.incident_id, d.alert_id, d.kind, d.state, d.channel, d.channel_id, d.raised_at,
+                    d.instead_of, d.attempts, d.next_attempt_at,
+                    t.started_at, t.finished_at, t.status, t.error, t.latency_ms, t.timed_out
+             FROM (
+                 SELECT * FROM deliveries
+                 WHERE project_id = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3::text IS NULL OR state = $3)
+                   AND ($4::uuid IS NULL OR check_id = $4) AND ($5::uuid IS NULL OR incident_id = $5)
+                   AND ($6::uuid IS NULL OR channel_id = $6)
+                   AND ($7::bigint IS NULL OR raised_at >= $7) AND ($8::bigint IS NULL OR raised_at < $8)
+                 ORDER BY id DESC LIMIT $9 OFFSET $10
+             ) d LEFT JOIN attempts t ON t.delivery_id = d.id AND t.number = d.attempts
+             ORDER BY d.id DESC",
+        )
+        .bind(project.0)
+        .bind(page.after.map(|id| id.0))
+        .bind(filter.state.map(DeliveryState::as_str))
+        .bind(filter.check.map(|id| id.0))
+        .bind(filter.incident.map(|id| id.0))
+        .bind(filter.channel.map(|id| id.0))
+        .bind(filter.from.map(|slot| slot.0))
+        .bind(filter.to.map(|slot| slot.0))
+        .bind(i64::from(page.limit))
+        .bind(i64::from(page.offset))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(error)?;
+        read_all(rows).map_err(unreadable)
+    }
+
+    async fn has_delivery(&self, project: ProjectId, id: DeliveryId) -> StoreResult<bool> {
+        sqlx::query_scalar(
+            "-- alert_log.has_delivery
+             SELECT EXISTS (SELECT 1 FROM deliveries WHERE id = $1 AND project_id = $2)",
+        )
+        .bind(id.0)
+        .bind(project.0)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(error)
+    }
+
     async fn attempts(
         &self,
         project: ProjectId,
-        check: Option<CheckId>,
+        of: AttemptsOf,
         page: Page<AttemptId>,
     ) -> StoreResult<Vec<AttemptView>> {
+        let (check, delivery) = match of {
+            AttemptsOf::All => (None, None),
+            AttemptsOf::Check(check) => (Some(check.0), None),
+            AttemptsOf::Delivery(delivery) => (None, Some(delivery.0)),
+        };
         let rows: Vec<AttemptRow> = sqlx::query_as(
             "-- alert_log.attempts
              SELECT t.*, d.alert_id, d.incident_id, d.kind, d.state, d.channel, d.body,
@@ -52,13 +108,15 @@ impl AlertLog for Postgres {
                          THEN d.next_attempt_at END AS next_attempt_at
              FROM attempts t JOIN deliveries d ON d.id = t.delivery_id
              WHERE t.project_id = $1 AND ($2::uuid IS NULL OR t.check_id = $2) AND ($3::uuid IS NULL OR t.id < $3)
+               AND ($6::uuid IS NULL OR t.delivery_id = $6)
              ORDER BY t.id DESC LIMIT $4 OFFSET $5",
         )
         .bind(project.0)
-        .bind(check.map(|id| id.0))
+        .bind(check)
         .bind(page.after.map(|id| id.0))
         .bind(i64::from(page.limit))
         .bind(i64::from(page.offset))
+        .bind(delivery)
         .fetch_all(&self.pool)
         .await
         .map_err(error)?;
@@ -85,5 +143,33 @@ impl AlertLog for Postgres {
         .await
         .map_err(error)?;
         Ok(done.rows_affected() == 1)
+    }
+    async fn replay_dead(
+        &self,
+        project: ProjectId,
+        channel: Option<SettingId>,
+        raised: Range<Slot>,
+        limit: u32,
+        now: Slot,
+    ) -> StoreResult<u64> {
+        let done = sqlx::query(
+            "-- alert_log.replay_dead
+             UPDATE deliveries SET state = 'pending', next_attempt_at = $6, schedule_step = 0
+             WHERE id IN (
+                 SELECT id FROM deliveries
+                 WHERE project_id = $1 AND state = 'dead' AND kind <> 'test' AND raised_at >= $3 AND raised_at < $4
+                   AND ($2::uuid IS NULL OR channel_id = $2)
+                 ORDER BY raised_at, id LIMIT $5 FOR NO KEY UPDATE SKIP LOCKED)",
+        )
+        .bind(project.0)
+        .bind(channel.map(|id| id.0))
+        .bind(raised.start.0)
+        .bind(raised.end.0)
+        .bind(i64::from(limit))
+        .bind(now.0)
+        .execute(&self.pool)
+        .await
+        .map_err(error)?;
+        Ok(done.rows_affected())
     }
 }

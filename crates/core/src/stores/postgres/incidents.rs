@@ -98,30 +98,45 @@ pub(super) async fn insert_alerts(
 ) -> StoreResult<()> {
     sqlx::query(
         "-- incidents.insert_alerts
-         INSERT INTO alerts (id, project_id, check_id, incident_id, kind, raised_at)
-         SELECT id, project_id, check_id, incident_id, $5, $6
-         FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS n (id, project_id, check_id, incident_id)",
+         INSERT INTO alerts (id, project_id, check_id, incident_id, message, kind, raised_at)
+         SELECT id, project_id, check_id, incident_id, message, $6, $7
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[])
+              AS n (id, project_id, check_id, incident_id, message)",
     )
     .bind(column(raised, |it| it.id.0))
     .bind(column(raised, |it| it.project.0))
     .bind(column(raised, |it| it.check.0))
     .bind(column(raised, |it| it.incident.0))
+    .bind(column(raised, |it| it.message.clone()))
     .bind(kind.as_str())
     .bind(now.time())
     .execute(&mut **tx)
     .await
     .map_err(error)?;
+    insert_deliveries(tx, kind, raised, now).await
+}
+
+/// See [`super::super::sql::StateTx::insert_deliveries`].
+pub(super) async fn insert_deliveries(
+    tx: &mut Tx,
+    kind: AlertKind,
+    raised: &[Raised],
+    now: Slot,
+) -> StoreResult<()> {
     let deliveries = deliveries(raised);
     if deliveries.is_empty() {
         return Ok(());
     }
     sqlx::query(
-        "-- incidents.insert_alerts: the outbox
+        "-- incidents.insert_deliveries: the outbox
          INSERT INTO deliveries (id, project_id, check_id, incident_id, alert_id, kind, sequence, channel,
-                                 channel_id, body, next_attempt_at)
-         SELECT delivery_id, project_id, check_id, incident_id, alert_id, $9, $10, channel, channel_id, body, $11
-         FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[], $8::text[])
-              AS n (alert_id, project_id, check_id, incident_id, delivery_id, channel, channel_id, body)",
+                                 channel_id, body, instead_of, next_attempt_at, raised_at)
+         SELECT delivery_id, project_id, check_id, incident_id, alert_id, $10, $11, channel, channel_id, body,
+                instead_of, $12, $12
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[],
+                     $8::text[], $9::uuid[])
+              AS n (alert_id, project_id, check_id, incident_id, delivery_id, channel, channel_id, body, instead_of)
+         ON CONFLICT (alert_id, channel) DO NOTHING",
     )
     .bind(column(&deliveries, |(it, _)| it.id.0))
     .bind(column(&deliveries, |(it, _)| it.project.0))
@@ -131,6 +146,7 @@ pub(super) async fn insert_alerts(
     .bind(column(&deliveries, |(_, delivery)| delivery.receiver.name.clone()))
     .bind(column(&deliveries, |(_, delivery)| delivery.receiver.channel.map(|id| id.0)))
     .bind(column(&deliveries, |(_, delivery)| delivery.body.clone()))
+    .bind(column(&deliveries, |(_, delivery)| delivery.instead_of.map(|id| id.0)))
     .bind(kind.as_str())
     .bind(kind.sequence())
     .bind(now.0)

@@ -6,6 +6,7 @@
 mod acts;
 mod alert_log;
 mod changes;
+mod channel_states;
 mod check_regions;
 mod checks;
 mod copying;

@@ -3,15 +3,15 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Postgres, Tx, error, unreadable};
+use super::{Postgres, Tx, channel_states, error, unreadable};
 use crate::models::channel::Message;
 use crate::models::ids::{DeliveryId, ProjectId, SettingId};
 use crate::models::schedule::Slot;
 use crate::models::setting::{MOST_OF_A_KIND, Setting, SettingKind};
-use crate::ports::settings::{SettingChange, SettingStore};
+use crate::ports::settings::{ChannelState, SettingChange, SettingStore};
 use crate::ports::{Page, StoreResult};
 use crate::stores::sql::rows::read_all;
-use crate::stores::sql::settings::{SettingRow, test_channel};
+use crate::stores::sql::settings::{SettingRow, StandingRow, renews, test_channel};
 
 #[async_trait]
 impl SettingStore for Postgres {
@@ -87,6 +87,10 @@ impl SettingStore for Postgres {
     }
 
     async fn replace(&self, setting: &Setting) -> StoreResult<SettingChange> {
+        let mut tx = self.begin().await?;
+        if renews(setting) {
+            channel_states::renew(&mut tx, setting.project_id, setting.id).await?;
+        }
         let done = sqlx::query(
             "-- settings.replace
              UPDATE settings SET config = $4, version = $5, updated_at = $6
@@ -98,12 +102,14 @@ impl SettingStore for Postgres {
         .bind(&setting.config)
         .bind(setting.version)
         .bind(setting.updated_at)
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
         .map_err(error)?;
         if done.rows_affected() == 1 {
+            tx.commit().await.map_err(error)?;
             return Ok(SettingChange::Done);
         }
+        drop(tx);
         let there = self.get(setting.project_id, setting.kind, setting.id).await?;
         Ok(there.map_or(SettingChange::NotFound, |_other| SettingChange::Stale))
     }
@@ -114,6 +120,10 @@ impl SettingStore for Postgres {
         kind: SettingKind,
         id: SettingId,
     ) -> StoreResult<bool> {
+        let mut tx = self.begin().await?;
+        if kind == SettingKind::Channel {
+            channel_states::bequeath(&mut tx, project, id).await?;
+        }
         let done = sqlx::query(
             "-- settings.remove
              DELETE FROM settings WHERE id = $1 AND project_id = $2 AND kind = $3",
@@ -121,10 +131,20 @@ impl SettingStore for Postgres {
         .bind(id.0)
         .bind(project.0)
         .bind(kind.as_str())
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
         .map_err(error)?;
+        tx.commit().await.map_err(error)?;
         Ok(done.rows_affected() == 1)
+    }
+
+    async fn channel_states(
+        &self,
+        project: ProjectId,
+        channels: &[SettingId],
+    ) -> StoreResult<Vec<(SettingId, ChannelState)>> {
+        let rows = channel_states::of(&self.pool, project, channels).await?;
+        Ok(rows.into_iter().filter_map(StandingRow::read).collect())
     }
 
     async fn test_channel(

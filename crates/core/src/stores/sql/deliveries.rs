@@ -1,15 +1,29 @@
-//! What claiming and settling a delivery means to its row.
+//! What claiming and settling a delivery means: for its row, for its receiver, and for who is told
+//! instead.
 
 use serde_json::Value;
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::rows::Unreadable;
-use crate::models::alert::{AlertKind, AttemptReport, LeasedDelivery, Settlement};
-use crate::models::channel::{Channel, ChannelSpec};
+use super::settings::Directory;
+use super::{Raised, StateTx, Undelivered};
+use crate::models::alert::{
+    Addressee, AlertKind, AttemptReport, Incident, LeasedDelivery, Resolution, Settlement,
+};
+use crate::models::breaker::{Failing, GIVEN_UP, GONE};
+use crate::models::channel::{About, Channel, ChannelSpec, Links, Message, Told};
 use crate::models::event::{Event, EventKind, What};
-use crate::models::ids::{AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, SettingId};
+use crate::models::ids::{
+    AlertId, AttemptId, CheckId, DeliveryId, IncidentId, ProjectId, SettingId,
+};
+use crate::models::incident::IncidentKind;
 use crate::models::schedule::Slot;
+use crate::ports::StoreResult;
+
+/// Channels that are told of one that was switched off and has no fallback, at most.
+const MOST_TOLD: usize = 20;
+const SWITCHED_OFF: &str = "Pulse has switched this channel off";
 
 #[derive(FromRow)]
 pub struct DeliveryRow {
@@ -23,6 +37,7 @@ pub struct DeliveryRow {
     channel_id: Option<Uuid>,
     body: String,
     config: Option<Value>,
+    version: Option<i32>,
     secret: String,
 }
 
@@ -30,13 +45,16 @@ impl TryFrom<DeliveryRow> for LeasedDelivery {
     type Error = Unreadable;
 
     fn try_from(row: DeliveryRow) -> Result<Self, Unreadable> {
-        let channel = match row.channel_id {
+        // One that another version wrote and this one cannot read is as good as gone.
+        let theirs = row.config.and_then(|it| serde_json::from_value::<Channel>(it).ok());
+        let addressee = row.channel_id.map(|id| Addressee {
+            id: SettingId(id),
+            version: row.version.unwrap_or_default(),
+            enabled: theirs.as_ref().is_some_and(|it| it.enabled),
+        });
+        let channel = match addressee {
             None => Some(ChannelSpec::webhook(row.channel.clone(), row.secret)),
-            // One that another version wrote and this one cannot read is as good as gone.
-            Some(_) => row
-                .config
-                .and_then(|it| serde_json::from_value::<Channel>(it).ok())
-                .map(|it| it.spec),
+            Some(_) => theirs.map(|it| it.spec),
         };
         Ok(Self {
             id: DeliveryId(row.id),
@@ -48,22 +66,214 @@ impl TryFrom<DeliveryRow> for LeasedDelivery {
             kind: AlertKind::parse(&row.kind).ok_or(Unreadable("an alert's kind"))?,
             receiver: row.channel,
             channel,
+            addressee,
             body: row.body,
         })
     }
 }
 
+/// See [`crate::ports::deliveries::DeliveryStore::settle`].
+pub async fn settle<T: StateTx>(
+    mut tx: T,
+    lease: &LeasedDelivery,
+    report: &AttemptReport,
+    settlement: Settlement,
+    now: Slot,
+) -> StoreResult<bool> {
+    // The receiver before its delivery, always: who switches a channel off comes the same way.
+    let given_up = observe(&mut tx, lease, settlement, now).await?;
+    tx.complete_attempt(lease, report, now).await?;
+    let (state, next) = settled(settlement, now);
+    let ours = tx.end_lease(lease, state, next).await?;
+    tx.noted().note(ours.map(|check| event(lease, check, report, settlement, now)));
+    if ours.is_some() && settlement.is_end() {
+        tell_instead(&mut tx, &[lease.id], now).await?;
+    }
+    if let (Some(reason), Some(channel)) = (given_up, lease.addressee) {
+        give_up(&mut tx, lease.project_id, channel, reason, now).await?;
+    }
+    tx.commit().await?;
+    Ok(ours.is_some())
+}
+
+/// See [`crate::ports::deliveries::DeliveryStore::tell_stand_ins`].
+pub async fn tell_stand_ins<T: StateTx>(
+    mut tx: T,
+    since: Slot,
+    limit: u32,
+    now: Slot,
+) -> StoreResult<u64> {
+    let late = tx.late(since, limit).await?;
+    if late.is_empty() {
+        return Ok(0);
+    }
+    tell_instead(&mut tx, &late, now).await?;
+    tx.commit().await?;
+    Ok(late.len() as u64)
+}
+
+/// Learns of the receiver; why it is to be given up, if it is. A test that fails says that somebody is
+/// still at work on the channel.
+async fn observe<T: StateTx>(
+    tx: &mut T,
+    lease: &LeasedDelivery,
+    settlement: Settlement,
+    now: Slot,
+) -> StoreResult<Option<&'static str>> {
+    let (project, receiver) = (lease.project_id, lease.receiver.as_str());
+    match settlement {
+        Settlement::Delivered => {
+            tx.forget_failing(project, receiver).await?;
+            return Ok(None);
+        }
+        Settlement::Unsent => return Ok(None),
+        _ if lease.kind == AlertKind::Test => return Ok(None),
+        _ => {}
+    }
+    let before = tx.lock_failing(project, receiver).await?;
+    let failing = Failing::again(before, now);
+    tx.save_failing(project, receiver, &failing).await?;
+    Ok(match settlement {
+        Settlement::Gone => Some(GONE),
+        _ if failing.is_given_up(now) => Some(GIVEN_UP),
+        _ => None,
+    })
+}
+
+/// Tells the fallbacks of the channels that these were for, each alert once a channel.
+async fn tell_instead<T: StateTx>(
+    tx: &mut T,
+    deliveries: &[DeliveryId],
+    now: Slot,
+) -> StoreResult<()> {
+    let undelivered = tx.undelivered(deliveries).await?;
+    let projects: Vec<ProjectId> = undelivered.iter().map(|it| it.alert.project).collect();
+    if projects.is_empty() {
+        return Ok(());
+    }
+    let directory = Directory::of(tx.settings(&projects).await?);
+    for Undelivered { id, kind, mut alert, channel, fallback } in undelivered {
+        let fallback = directory.fallback_of(channel).or(fallback);
+        let Some(message) = Message::of_kept(&alert.message) else { continue };
+        if let Some(told) = directory.told_instead(alert.project, fallback, &message) {
+            alert.deliveries.push(super::NewDelivery { instead_of: Some(id), ..told });
+            tx.insert_deliveries(kind, &[alert], now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Switches a channel off, and says so to its fallback, or to all others where it has none.
+async fn give_up<T: StateTx>(
+    tx: &mut T,
+    project: ProjectId,
+    channel: Addressee,
+    reason: &str,
+    now: Slot,
+) -> StoreResult<()> {
+    if !tx.switch_off(project, channel, reason, now).await? {
+        // Somebody has changed it since, or switched it off: that is another channel now.
+        return Ok(());
+    }
+    let directory = Directory::of(tx.settings(&[project]).await?);
+    let name = directory.name_of(channel.id).unwrap_or_default();
+    let (title, cause) = (format!("Channel {name}"), format!("{SWITCHED_OFF}: {reason}"));
+    let incident = Incident {
+        resolved_at: Some(now),
+        resolution: Some(Resolution::Recovered),
+        closed_at: Some(now.time()),
+        ..Incident::of_no_check(IncidentKind::System, project, title, cause, now)
+    };
+    let message = switched_off(&incident);
+    let fallback = directory.fallback_of(channel.id);
+    let deliveries = match directory.told_instead(project, fallback, &message) {
+        Some(told) => vec![told],
+        None => directory.told_to_all(project, MOST_TOLD, &message),
+    };
+    let raised = Raised {
+        id: AlertId::generate(),
+        project,
+        check: incident.check_id,
+        incident: incident.id,
+        message: message.kept(),
+        deliveries,
+    };
+    tx.insert_incident(&incident).await?;
+    tx.insert_alerts(AlertKind::Opened, &[raised], now).await
+}
+
+/// What is said of a channel that was switched off; that it is over at once is not.
+fn switched_off(incident: &Incident) -> Message {
+    Message {
+        kind: AlertKind::Opened,
+        severity: incident.severity,
+        at: incident.opened_at,
+        check: About {
+            id: incident.check_id,
+            name: incident.title.clone().unwrap_or_default(),
+            url: String::new(),
+            tags: Vec::new(),
+        },
+        incident: Told {
+            id: incident.id,
+            kind: incident.kind,
+            started_at: incident.started_at.time(),
+            resolved_at: None,
+            resolution: None,
+            resolved_by: None,
+            cause: incident.cause.clone(),
+            seen: None,
+            before: None,
+        },
+        links: Links::default(),
+    }
+}
+
+#[derive(FromRow)]
+pub struct UndeliveredRow {
+    id: Uuid,
+    kind: String,
+    alert_id: Uuid,
+    project_id: Uuid,
+    check_id: Uuid,
+    incident_id: Uuid,
+    message: String,
+    channel_id: Uuid,
+    fallback: Option<Uuid>,
+}
+
+impl TryFrom<UndeliveredRow> for Undelivered {
+    type Error = Unreadable;
+
+    fn try_from(row: UndeliveredRow) -> Result<Self, Unreadable> {
+        Ok(Self {
+            id: DeliveryId(row.id),
+            kind: AlertKind::parse(&row.kind).ok_or(Unreadable("an alert's kind"))?,
+            alert: Raised {
+                id: AlertId(row.alert_id),
+                project: ProjectId(row.project_id),
+                check: CheckId(row.check_id),
+                incident: IncidentId(row.incident_id),
+                message: row.message,
+                deliveries: Vec::new(),
+            },
+            channel: SettingId(row.channel_id),
+            fallback: row.fallback.map(SettingId),
+        })
+    }
+}
+
 /// The state a settlement leaves a delivery in, and when it is due.
-pub fn settled(settlement: Settlement, now: Slot) -> (&'static str, Slot) {
+fn settled(settlement: Settlement, now: Slot) -> (&'static str, Slot) {
     match settlement {
         Settlement::Delivered => ("delivered", now),
         Settlement::RetryIn(ms) => ("pending", now.plus(i64::try_from(ms).unwrap_or(i64::MAX))),
-        Settlement::Dead => ("dead", now),
+        Settlement::Dead | Settlement::Gone | Settlement::Unsent => ("dead", now),
     }
 }
 
 /// What those who look on are told of an attempt that has ended.
-pub fn event(
+fn event(
     lease: &LeasedDelivery,
     check: CheckId,
     report: &AttemptReport,
@@ -74,7 +284,7 @@ pub fn event(
         kind: match settlement {
             Settlement::Delivered => EventKind::DeliveryDelivered,
             Settlement::RetryIn(_) => EventKind::DeliveryFailed,
-            Settlement::Dead => EventKind::DeliveryDead,
+            Settlement::Dead | Settlement::Gone | Settlement::Unsent => EventKind::DeliveryDead,
         },
         incident_id: lease.incident_id,
         delivery_id: lease.id,

@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::settings::Directory;
-use super::{Ending, NewDelivery, Opening, Raised, Receiver, StateTx};
+use super::{Ending, Opening, Raised, Receiver, StateTx};
 use crate::crash::{Point, crash_point};
 use crate::models::alert::{AlertKind, Incident};
 use crate::models::channel::{About, Links, Message, Seen, Told};
 use crate::models::check::CheckConfig;
 use crate::models::event::{Event, What};
 use crate::models::health::State;
-use crate::models::ids::{AlertId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
+use crate::models::ids::{AlertId, CheckId, IncidentId, ProjectId, Region};
 use crate::models::outage::Edge;
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
@@ -121,15 +121,13 @@ pub async fn raise<T: StateTx>(
             links: links.unwrap_or_default(),
             ..message(kind, incident, &subject, down.get(&incident.check_id), now)
         };
-        let delivery = |receiver: Receiver| {
-            let body = directory.compose(&receiver, &message)?;
-            Some(NewDelivery { id: DeliveryId::generate(), receiver, body })
-        };
+        let delivery = |receiver| directory.deliver(&receiver, &message);
         raised.push(Raised {
             id: AlertId::generate(),
             project: incident.project_id,
             check: incident.check_id,
             incident: incident.id,
+            message: message.kept(),
             deliveries: receivers.into_iter().filter_map(delivery).collect(),
         });
     }

@@ -15,6 +15,7 @@ pub(super) mod heartbeats;
 pub(super) mod incident_rows;
 pub(super) mod incidents;
 pub(super) mod outbox;
+pub(super) mod receivers;
 pub(super) mod recording;
 pub(super) mod rows;
 pub(super) mod schedule;
@@ -27,7 +28,10 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use crate::models::alert::{AlertKind, Incident, Resolution};
+use crate::models::alert::{
+    Addressee, AlertKind, AttemptReport, Incident, LeasedDelivery, Resolution,
+};
+use crate::models::breaker::Failing;
 use crate::models::check::{Check, CheckConfig, CheckView};
 use crate::models::check_region::CheckRegion;
 use crate::models::health::State;
@@ -71,6 +75,8 @@ pub(super) struct Raised {
     pub project: ProjectId,
     pub check: CheckId,
     pub incident: IncidentId,
+    /// What it says, as it is kept.
+    pub message: String,
     pub deliveries: Vec<NewDelivery>,
 }
 
@@ -78,6 +84,25 @@ pub(super) struct NewDelivery {
     pub id: DeliveryId,
     pub receiver: Receiver,
     pub body: String,
+    /// The one that it is made instead of.
+    pub instead_of: Option<DeliveryId>,
+}
+
+impl NewDelivery {
+    pub fn new(receiver: Receiver, body: String) -> Self {
+        Self { id: DeliveryId::generate(), receiver, body, instead_of: None }
+    }
+}
+
+/// A delivery that somebody else is to be told of, and the alert that it carries.
+pub(super) struct Undelivered {
+    pub id: DeliveryId,
+    pub kind: AlertKind,
+    /// Without deliveries.
+    pub alert: Raised,
+    pub channel: SettingId,
+    /// Where its channel's own fallback is kept, once the channel is removed.
+    pub fallback: Option<SettingId>,
 }
 
 /// What somebody did about an incident, or said of it.
@@ -250,6 +275,54 @@ pub(super) trait StateTx: Send + Sized {
         raised: &[Raised],
         now: Slot,
     ) -> StoreResult<()>;
+    /// Adds deliveries of alerts that are there; nobody is told of one twice.
+    async fn insert_deliveries(
+        &mut self,
+        kind: AlertKind,
+        raised: &[Raised],
+        now: Slot,
+    ) -> StoreResult<()>;
+
+    /// How a receiver has been failing. Until this transaction ends, no other one looks.
+    async fn lock_failing(
+        &mut self,
+        project: ProjectId,
+        receiver: &str,
+    ) -> StoreResult<Option<Failing>>;
+    async fn save_failing(
+        &mut self,
+        project: ProjectId,
+        receiver: &str,
+        failing: &Failing,
+    ) -> StoreResult<()>;
+    /// The receiver has answered well.
+    async fn forget_failing(&mut self, project: ProjectId, receiver: &str) -> StoreResult<()>;
+    async fn complete_attempt(
+        &mut self,
+        lease: &LeasedDelivery,
+        report: &AttemptReport,
+        now: Slot,
+    ) -> StoreResult<()>;
+    /// Ends a lease, of a delivery of that check; `None` when it had gone to another alerter.
+    async fn end_lease(
+        &mut self,
+        lease: &LeasedDelivery,
+        state: &str,
+        next_attempt: Slot,
+    ) -> StoreResult<Option<CheckId>>;
+    /// Of these deliveries those that were for channels.
+    async fn undelivered(&mut self, ids: &[DeliveryId]) -> StoreResult<Vec<Undelivered>>;
+    /// Pending deliveries to channels that were raised before `since`, and for which no stand-in has been
+    /// looked for yet; from now on it has.
+    async fn late(&mut self, since: Slot, limit: u32) -> StoreResult<Vec<DeliveryId>>;
+    /// Switches a channel off, if it is on and of this version; whether it was.
+    async fn switch_off(
+        &mut self,
+        project: ProjectId,
+        channel: Addressee,
+        reason: &str,
+        now: Slot,
+    ) -> StoreResult<bool>;
 
     /// What these regions remember; what this version cannot read is left out. They must be locked.
     async fn memories(

@@ -9,12 +9,14 @@ use sqlx::{Database, Decode, FromRow, Postgres, Sqlite, Type};
 use uuid::Uuid;
 
 use super::Remembered;
-use crate::models::alert::{Alert, AlertKind, AttemptReportView, AttemptView, DeliveryState};
+use crate::models::alert::{
+    Alert, AlertKind, AttemptReportView, AttemptView, DeliveryState, DeliveryView, LastAttempt,
+};
 use crate::models::check::{Check, CheckConfig, CheckView, Status};
 use crate::models::check_region::CheckRegion;
 use crate::models::health::{Health, State, Thresholds, Trail};
 use crate::models::ids::{
-    AlertId, AttemptId, ChangeId, CheckId, DeliveryId, IncidentId, ProjectId, Region,
+    AlertId, AttemptId, ChangeId, CheckId, DeliveryId, IncidentId, ProjectId, Region, SettingId,
 };
 use crate::models::ledger::{Ledger, Outstanding};
 use crate::models::schedule::{Schedule, Slot};
@@ -314,6 +316,60 @@ impl TryFrom<ChangeRow> for Change {
 /// What is only read by Pulse, as a column holds it.
 pub fn json_text<T: Serialize>(what: &T) -> String {
     serde_json::to_string(what).unwrap_or_default()
+}
+
+#[derive(FromRow)]
+pub struct DeliveryViewRow {
+    id: Uuid,
+    check_id: Uuid,
+    incident_id: Uuid,
+    alert_id: Uuid,
+    kind: String,
+    state: String,
+    channel: String,
+    channel_id: Option<Uuid>,
+    raised_at: i64,
+    instead_of: Option<Uuid>,
+    attempts: i32,
+    next_attempt_at: i64,
+    started_at: Option<At>,
+    finished_at: Option<At>,
+    status: Option<i32>,
+    error: Option<String>,
+    latency_ms: Option<i32>,
+    timed_out: Option<bool>,
+}
+
+impl TryFrom<DeliveryViewRow> for DeliveryView {
+    type Error = Unreadable;
+
+    fn try_from(row: DeliveryViewRow) -> Result<Self, Unreadable> {
+        let state = DeliveryState::parse(&row.state).ok_or(Unreadable("a delivery's state"))?;
+        let is_pending = state == DeliveryState::Pending;
+        let last = row.started_at.map(|started_at| LastAttempt {
+            started_at: started_at.0,
+            finished_at: row.finished_at.map(|at| at.0),
+            status: row.status.and_then(|status| u16::try_from(status).ok()),
+            error: row.error,
+            latency_ms: row.latency_ms.and_then(|ms| u32::try_from(ms).ok()),
+            timed_out: row.timed_out.unwrap_or_default(),
+        });
+        Ok(Self {
+            id: DeliveryId(row.id),
+            check_id: CheckId(row.check_id),
+            incident_id: IncidentId(row.incident_id),
+            alert_id: AlertId(row.alert_id),
+            kind: kind(&row.kind)?,
+            state,
+            receiver: row.channel,
+            channel: row.channel_id.map(SettingId),
+            raised_at: Slot(row.raised_at).time(),
+            instead_of: row.instead_of.map(DeliveryId),
+            attempts: u32::try_from(row.attempts).unwrap_or_default(),
+            next_attempt_at: is_pending.then(|| Slot(row.next_attempt_at).time()),
+            last,
+        })
+    }
 }
 
 #[derive(FromRow)]

@@ -1,12 +1,13 @@
 //! Settings: what rows mean, who is told of an incident, and tests of channels.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::incidents::Subject;
+use super::receivers::FailingRow;
 use super::rows::{At, Unreadable};
 use super::{NewDelivery, Raised, Receiver, StateTx};
 use crate::models::alert::{AlertKind, Incident, Resolution};
@@ -17,6 +18,7 @@ use crate::models::routing::{Route, channels_for};
 use crate::models::schedule::Slot;
 use crate::models::setting::{Setting, SettingKind};
 use crate::ports::StoreResult;
+use crate::ports::settings::ChannelState;
 
 #[derive(FromRow)]
 pub struct SettingRow {
@@ -45,10 +47,37 @@ impl TryFrom<SettingRow> for Setting {
     }
 }
 
+/// Whether a change makes another channel of it, of whose receiver nothing is known: any change of one
+/// that is on. Why one is off that Pulse has switched off is told until it is on again.
+pub fn renews(setting: &Setting) -> bool {
+    setting.kind == SettingKind::Channel && setting.config["enabled"] == true
+}
+
+#[derive(FromRow)]
+pub struct StandingRow {
+    channel: String,
+    failures: i32,
+    failing_since: Option<i64>,
+    open_until: Option<i64>,
+    disabled_at: Option<i64>,
+    reason: Option<String>,
+}
+
+impl StandingRow {
+    /// `None` for a receiver that is no channel.
+    pub fn read(self) -> Option<(SettingId, ChannelState)> {
+        let (failures, failing_since) = (self.failures, self.failing_since);
+        let failing = FailingRow { failures, failing_since, open_until: self.open_until };
+        let disabled = self.disabled_at.map(|at| (Slot(at), self.reason.unwrap_or_default()));
+        let id = Uuid::parse_str(&self.channel).ok()?;
+        Some((SettingId(id), ChannelState { failing: failing.read(), disabled }))
+    }
+}
+
 /// The channels of some projects, and what leads to them.
 #[derive(Default)]
 pub struct Directory {
-    channels: HashMap<SettingId, (ProjectId, ChannelSpec)>,
+    channels: BTreeMap<SettingId, (ProjectId, Channel)>,
     routes: HashMap<ProjectId, Vec<Route>>,
 }
 
@@ -60,10 +89,8 @@ impl Directory {
         for Setting { id, project_id, kind, config, .. } in settings {
             match kind {
                 SettingKind::Channel => {
-                    if let Ok(channel) = serde_json::from_value::<Channel>(config)
-                        && channel.enabled
-                    {
-                        directory.channels.insert(id, (project_id, channel.spec));
+                    if let Ok(channel) = serde_json::from_value(config) {
+                        directory.channels.insert(id, (project_id, channel));
                     }
                 }
                 SettingKind::Route => {
@@ -87,12 +114,70 @@ impl Directory {
         own.into_iter().chain(channels.into_iter().filter(ours).map(Receiver::channel)).collect()
     }
 
-    /// What is said to one; `None` where the channel is gone or switched off.
-    pub fn compose(&self, receiver: &Receiver, message: &Message) -> Option<String> {
-        match receiver.channel {
-            None => Some(ChannelSpec::webhook_body(message)),
-            Some(id) => self.channels.get(&id).map(|(_, spec)| spec.compose(message)),
+    /// What is said to one, or to its stand-in where it is switched off; `None` where nobody is left to
+    /// be told. Two receivers may come to the same one.
+    pub fn deliver(&self, receiver: &Receiver, message: &Message) -> Option<NewDelivery> {
+        let Some(id) = receiver.channel else {
+            let body = ChannelSpec::webhook_body(message);
+            return Some(NewDelivery::new(receiver.clone(), body));
+        };
+        let (project, channel) = self.channels.get(&id)?;
+        let told = if channel.enabled { id } else { self.stand_in(*project, channel.fallback)? };
+        self.write_to(told, message)
+    }
+
+    fn write_to(&self, channel: SettingId, message: &Message) -> Option<NewDelivery> {
+        let (_, told) = self.channels.get(&channel)?;
+        Some(NewDelivery::new(Receiver::channel(channel), told.spec.compose(message)))
+    }
+
+    /// The fallback of a channel.
+    pub fn fallback_of(&self, channel: SettingId) -> Option<SettingId> {
+        self.channels.get(&channel)?.1.fallback
+    }
+
+    /// What is called a channel.
+    pub fn name_of(&self, channel: SettingId) -> Option<&str> {
+        Some(self.channels.get(&channel)?.1.name.as_str())
+    }
+
+    /// The first channel from `fallback` on that is switched on. Fallbacks that lead in a circle lead
+    /// nowhere.
+    pub fn stand_in(&self, project: ProjectId, fallback: Option<SettingId>) -> Option<SettingId> {
+        let mut seen = HashSet::new();
+        let mut next = fallback?;
+        while seen.insert(next) {
+            let (theirs, channel) = self.channels.get(&next)?;
+            if *theirs != project {
+                return None;
+            }
+            if channel.enabled {
+                return Some(next);
+            }
+            next = channel.fallback?;
         }
+        None
+    }
+
+    /// What a stand-in from `fallback` on is told.
+    pub fn told_instead(
+        &self,
+        project: ProjectId,
+        fallback: Option<SettingId>,
+        message: &Message,
+    ) -> Option<NewDelivery> {
+        self.write_to(self.stand_in(project, fallback)?, message)
+    }
+
+    /// What all channels that are switched on are told, so many of them at most.
+    pub fn told_to_all(
+        &self,
+        project: ProjectId,
+        most: usize,
+        message: &Message,
+    ) -> Vec<NewDelivery> {
+        let on = self.channels.iter().filter(|(_, (theirs, it))| *theirs == project && it.enabled);
+        on.take(most).filter_map(|(id, _)| self.write_to(*id, message)).collect()
     }
 }
 
@@ -120,17 +205,14 @@ pub async fn test_channel<T: StateTx>(
         closed_at: Some(now.time()),
         ..Incident::of_no_check(IncidentKind::Test, project, title, cause, now)
     };
-    let delivery = NewDelivery {
-        id: DeliveryId::generate(),
-        receiver: Receiver::channel(channel),
-        body: spec.compose(message),
-    };
+    let delivery = NewDelivery::new(Receiver::channel(channel), spec.compose(message));
     let id = delivery.id;
     let raised = Raised {
         id: AlertId::generate(),
         project,
         check: incident.check_id,
         incident: incident.id,
+        message: message.kept(),
         deliveries: vec![delivery],
     };
     tx.insert_incident(&incident).await?;

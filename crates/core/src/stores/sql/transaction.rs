@@ -1,20 +1,21 @@
 //! The way from the shared flows to a dialect's statements, which lie beside their tables.
 
-/// Implements [`super::StateTx`] for a dialect's `Tx`, whose modules `acts`, `changes`, `checks`,
-/// `check_regions`, `heartbeats`, `incidents`, `outbox`, `secrets` and `settings` have the statements. To be called where these, `Tx`, `STORE` and `error`
-/// are in scope.
+/// Implements [`super::StateTx`] for a dialect's `Tx`, whose modules `acts`, `changes`, `channel_states`, `checks`,
+/// `check_regions`, `deliveries`, `heartbeats`, `incidents`, `outbox`, `secrets` and `settings` have the
+/// statements. To be called where these, `Tx`, `STORE` and `error` are in scope.
 macro_rules! state_tx {
     () => {
         use std::collections::BTreeSet;
 
         use async_trait::async_trait;
 
-        use crate::models::alert::{AlertKind, Incident};
+        use crate::models::alert::{Addressee, AlertKind, AttemptReport, Incident, LeasedDelivery};
+        use crate::models::breaker::Failing;
         use crate::models::check::{Check, CheckConfig, CheckView};
         use crate::models::check_region::CheckRegion;
         use crate::models::health::State;
         use crate::models::heartbeat::{Listening, PingToken};
-        use crate::models::ids::{BatchId, CheckId, IncidentId, ProjectId, Region};
+        use crate::models::ids::{BatchId, CheckId, DeliveryId, IncidentId, ProjectId, Region};
         use crate::models::incident::Acknowledgement;
         use crate::models::installation::Installation;
         use crate::models::schedule::{Reach, Slot};
@@ -27,7 +28,7 @@ macro_rules! state_tx {
         use crate::stores::events::Noted;
         use crate::stores::sql::heartbeats::Locked;
         use crate::stores::sql::{
-            Earlier, Ending, NewNote, Opening, Raised, Receiver, Remembered, StateTx,
+            Earlier, Ending, NewNote, Opening, Raised, Receiver, Remembered, StateTx, Undelivered,
         };
 
         #[async_trait]
@@ -285,6 +286,76 @@ macro_rules! state_tx {
                 now: Slot,
             ) -> StoreResult<()> {
                 incidents::insert_alerts(self, kind, raised, now).await
+            }
+
+            async fn insert_deliveries(
+                &mut self,
+                kind: AlertKind,
+                raised: &[Raised],
+                now: Slot,
+            ) -> StoreResult<()> {
+                incidents::insert_deliveries(self, kind, raised, now).await
+            }
+
+            async fn lock_failing(
+                &mut self,
+                project: ProjectId,
+                receiver: &str,
+            ) -> StoreResult<Option<Failing>> {
+                channel_states::lock(self, project, receiver).await
+            }
+
+            async fn save_failing(
+                &mut self,
+                project: ProjectId,
+                receiver: &str,
+                failing: &Failing,
+            ) -> StoreResult<()> {
+                channel_states::save(self, project, receiver, failing).await
+            }
+
+            async fn forget_failing(
+                &mut self,
+                project: ProjectId,
+                receiver: &str,
+            ) -> StoreResult<()> {
+                channel_states::forget(self, project, receiver).await
+            }
+
+            async fn complete_attempt(
+                &mut self,
+                lease: &LeasedDelivery,
+                report: &AttemptReport,
+                now: Slot,
+            ) -> StoreResult<()> {
+                deliveries::complete(self, lease, report, now).await
+            }
+
+            async fn end_lease(
+                &mut self,
+                lease: &LeasedDelivery,
+                state: &str,
+                next_attempt: Slot,
+            ) -> StoreResult<Option<CheckId>> {
+                deliveries::end_lease(self, lease, state, next_attempt).await
+            }
+
+            async fn undelivered(&mut self, ids: &[DeliveryId]) -> StoreResult<Vec<Undelivered>> {
+                deliveries::undelivered(self, ids).await
+            }
+
+            async fn late(&mut self, since: Slot, limit: u32) -> StoreResult<Vec<DeliveryId>> {
+                deliveries::late(self, since, limit).await
+            }
+
+            async fn switch_off(
+                &mut self,
+                project: ProjectId,
+                channel: Addressee,
+                reason: &str,
+                now: Slot,
+            ) -> StoreResult<bool> {
+                channel_states::switch_off(self, project, channel, reason, now).await
             }
 
             async fn memories(

@@ -1,14 +1,16 @@
 //! Alerts and attempts, as the API shows them.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 
 use super::{Sqlite, error, unreadable};
-use crate::models::alert::{Alert, AttemptView};
-use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, ProjectId};
+use crate::models::alert::{Alert, AttemptView, DeliveryState, DeliveryView};
+use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, ProjectId, SettingId};
 use crate::models::schedule::Slot;
-use crate::ports::checks::AlertLog;
+use crate::ports::checks::{AlertLog, AttemptsOf, DeliveryFilter};
 use crate::ports::{Page, StoreResult};
-use crate::stores::sql::rows::{AlertRow, AttemptRow, read_all};
+use crate::stores::sql::rows::{AlertRow, AttemptRow, DeliveryViewRow, read_all};
 
 /// Of one check, or of all: apart, so that each finds its index.
 macro_rules! attempts {
@@ -55,25 +57,75 @@ impl AlertLog for Sqlite {
         read_all(rows).map_err(unreadable)
     }
 
-    async fn attempts(
+    async fn deliveries(
         &self,
         project: ProjectId,
-        check: Option<CheckId>,
-        page: Page<AttemptId>,
-    ) -> StoreResult<Vec<AttemptView>> {
-        let rows: Vec<AttemptRow> = sqlx::query_as(if check.is_some() {
-            attempts!("t.check_id = ?2")
-        } else {
-            attempts!("?2 IS NULL")
-        })
+        filter: &DeliveryFilter,
+        page: Page<DeliveryId>,
+    ) -> StoreResult<Vec<DeliveryView>> {
+        let rows: Vec<DeliveryViewRow> = sqlx::query_as(
+            "-- alert_log.deliveries
+             SELECT d.id, d.check_id, d.incident_id, d.alert_id, d.kind, d.state, d.channel, d.channel_id, d.raised_at,
+                    d.instead_of, d.attempts, d.next_attempt_at,
+                    t.started_at, t.finished_at, t.status, t.error, t.latency_ms, t.timed_out
+             FROM (
+                 SELECT * FROM deliveries
+                 WHERE project_id = ?1 AND (?2 IS NULL OR id < ?2) AND (?3 IS NULL OR state = ?3)
+                   AND (?4 IS NULL OR check_id = ?4) AND (?5 IS NULL OR incident_id = ?5)
+                   AND (?6 IS NULL OR channel_id = ?6)
+                   AND (?7 IS NULL OR raised_at >= ?7) AND (?8 IS NULL OR raised_at < ?8)
+                 ORDER BY id DESC LIMIT ?9 OFFSET ?10
+             ) d LEFT JOIN attempts t ON t.delivery_id = d.id AND t.number = d.attempts
+             ORDER BY d.id DESC",
+        )
         .bind(project.0)
-        .bind(check.map(|id| id.0))
         .bind(page.after.map(|id| id.0))
+        .bind(filter.state.map(DeliveryState::as_str))
+        .bind(filter.check.map(|id| id.0))
+        .bind(filter.incident.map(|id| id.0))
+        .bind(filter.channel.map(|id| id.0))
+        .bind(filter.from.map(|slot| slot.0))
+        .bind(filter.to.map(|slot| slot.0))
         .bind(page.limit)
         .bind(page.offset)
         .fetch_all(self.readers())
         .await
         .map_err(error)?;
+        read_all(rows).map_err(unreadable)
+    }
+
+    async fn has_delivery(&self, project: ProjectId, id: DeliveryId) -> StoreResult<bool> {
+        sqlx::query_scalar(
+            "-- alert_log.has_delivery
+             SELECT EXISTS (SELECT 1 FROM deliveries WHERE id = ?1 AND project_id = ?2)",
+        )
+        .bind(id.0)
+        .bind(project.0)
+        .fetch_one(self.readers())
+        .await
+        .map_err(error)
+    }
+
+    async fn attempts(
+        &self,
+        project: ProjectId,
+        of: AttemptsOf,
+        page: Page<AttemptId>,
+    ) -> StoreResult<Vec<AttemptView>> {
+        let (statement, id) = match of {
+            AttemptsOf::All => (attempts!("?2 IS NULL"), None),
+            AttemptsOf::Check(check) => (attempts!("t.check_id = ?2"), Some(check.0)),
+            AttemptsOf::Delivery(delivery) => (attempts!("t.delivery_id = ?2"), Some(delivery.0)),
+        };
+        let rows: Vec<AttemptRow> = sqlx::query_as(statement)
+            .bind(project.0)
+            .bind(id)
+            .bind(page.after.map(|id| id.0))
+            .bind(page.limit)
+            .bind(page.offset)
+            .fetch_all(self.readers())
+            .await
+            .map_err(error)?;
         read_all(rows).map_err(unreadable)
     }
 
@@ -97,5 +149,33 @@ impl AlertLog for Sqlite {
         .await
         .map_err(error)?;
         Ok(done.rows_affected() == 1)
+    }
+    async fn replay_dead(
+        &self,
+        project: ProjectId,
+        channel: Option<SettingId>,
+        raised: Range<Slot>,
+        limit: u32,
+        now: Slot,
+    ) -> StoreResult<u64> {
+        let done = sqlx::query(
+            "-- alert_log.replay_dead
+             UPDATE deliveries SET state = 'pending', next_attempt_at = ?6, schedule_step = 0
+             WHERE id IN (
+                 SELECT id FROM deliveries
+                 WHERE project_id = ?1 AND state = 'dead' AND kind <> 'test' AND raised_at >= ?3 AND raised_at < ?4
+                   AND (?2 IS NULL OR channel_id = ?2)
+                 ORDER BY raised_at, id LIMIT ?5)",
+        )
+        .bind(project.0)
+        .bind(channel.map(|id| id.0))
+        .bind(raised.start.0)
+        .bind(raised.end.0)
+        .bind(limit)
+        .bind(now.0)
+        .execute(self.state.writer())
+        .await
+        .map_err(error)?;
+        Ok(done.rows_affected())
     }
 }

@@ -103,18 +103,31 @@ pub(super) async fn insert_alerts(
     raised: &[Raised],
     now: Slot,
 ) -> StoreResult<()> {
+    let list = rows(raised, |it| {
+        [id(it.id.0), id(it.project.0), id(it.check.0), id(it.incident.0), json!(it.message)]
+    });
     sqlx::query(
         "-- incidents.insert_alerts
-         INSERT INTO alerts (id, project_id, check_id, incident_id, kind, raised_at)
-         SELECT unhex(value ->> 0), unhex(value ->> 1), unhex(value ->> 2), unhex(value ->> 3), ?2, ?3
+         INSERT INTO alerts (id, project_id, check_id, incident_id, message, kind, raised_at)
+         SELECT unhex(value ->> 0), unhex(value ->> 1), unhex(value ->> 2), unhex(value ->> 3), value ->> 4, ?2, ?3
          FROM jsonb_each(?1)",
     )
-    .bind(rows(raised, |it| [id(it.id.0), id(it.project.0), id(it.check.0), id(it.incident.0)]))
+    .bind(list)
     .bind(kind.as_str())
     .bind(now.0)
     .execute(&mut **tx)
     .await
     .map_err(error)?;
+    insert_deliveries(tx, kind, raised, now).await
+}
+
+/// See [`super::super::sql::StateTx::insert_deliveries`].
+pub(super) async fn insert_deliveries(
+    tx: &mut Tx,
+    kind: AlertKind,
+    raised: &[Raised],
+    now: Slot,
+) -> StoreResult<()> {
     let deliveries = raised.iter().flat_map(|it| it.deliveries.iter().map(move |one| (it, one)));
     let list = rows(deliveries, |(it, delivery): (&Raised, &NewDelivery)| {
         [
@@ -126,15 +139,18 @@ pub(super) async fn insert_alerts(
             json!(delivery.receiver.name),
             delivery.receiver.channel.map(|channel| id(channel.0)).into(),
             json!(delivery.body),
+            delivery.instead_of.map(|other| id(other.0)).into(),
         ]
     });
     sqlx::query(
-        "-- incidents.insert_alerts: the outbox
+        "-- incidents.insert_deliveries: the outbox
          INSERT INTO deliveries (alert_id, project_id, check_id, incident_id, id, channel, channel_id, body,
-                                 kind, sequence, next_attempt_at)
+                                 instead_of, kind, sequence, next_attempt_at, raised_at)
          SELECT unhex(value ->> 0), unhex(value ->> 1), unhex(value ->> 2), unhex(value ->> 3),
-                unhex(value ->> 4), value ->> 5, unhex(value ->> 6), value ->> 7, ?2, ?3, ?4
-         FROM jsonb_each(?1)",
+                unhex(value ->> 4), value ->> 5, unhex(value ->> 6), value ->> 7, unhex(value ->> 8), ?2, ?3, ?4, ?4
+         FROM jsonb_each(?1)
+         WHERE true
+         ON CONFLICT (alert_id, channel) DO NOTHING",
     )
     .bind(list)
     .bind(kind.as_str())

@@ -32,7 +32,12 @@ impl Reply {
         tame_line(&String::from_utf8_lossy(first), LONGEST_LINE)
     }
 
-    fn unless_refused(self, what: &str, secret: &str) -> Result<Self, ProbeFailure> {
+    /// Whether it says never to ask again (RFC 5321, section 4.2.1).
+    pub(super) const fn is_final(&self) -> bool {
+        self.code >= 500
+    }
+
+    pub(super) fn unless_refused(self, what: &str, secret: &str) -> Result<Self, ProbeFailure> {
         let (code, first) = (self.code, self.first());
         let echoes = !secret.is_empty() && first.contains(secret);
         match code {
@@ -59,24 +64,19 @@ pub(super) async fn agreed<S: Duplex>(
     what: &str,
     trace: &mut Trace,
 ) -> Result<Reply, ProbeFailure> {
+    heard(server, trace).await?.unless_refused(what, "")
+}
+
+/// A reply, whatever it says.
+pub(super) async fn heard<S: Duplex>(
+    server: &mut Bounded<S>,
+    trace: &mut Trace,
+) -> Result<Reply, ProbeFailure> {
     let reply = read(server, trace).await?;
     for line in &reply.lines {
         trace.read(Bytes::from(format!("{} {}\n", reply.code, String::from_utf8_lossy(line))));
     }
-    reply.unless_refused(what, "")
-}
-
-/// A reply that asks for what was announced.
-pub(super) async fn invited<S: Duplex>(
-    server: &mut Bounded<S>,
-    what: &str,
-    trace: &mut Trace,
-) -> Result<(), ProbeFailure> {
-    let reply = read(server, trace).await?;
-    match reply.code {
-        300..=399 => Ok(()),
-        _ => reply.unless_refused(what, "").and(Err(garbage())),
-    }
+    Ok(reply)
 }
 
 /// Likewise, to what had a secret in it: a server that says it again is not quoted, and nothing of the
@@ -138,7 +138,7 @@ fn part(line: &Bytes) -> Option<(u16, bool, Bytes)> {
     }
 }
 
-fn garbage() -> ProbeFailure {
+pub(super) fn garbage() -> ProbeFailure {
     ProbeFailure::of_target(FailClass::Protocol, "what came back is not SMTP")
 }
 

@@ -12,7 +12,7 @@ use super::super::peer::Peer;
 use super::super::reach::Duplex;
 use super::super::trace::Trace;
 use super::super::{ProbeFailure, failures};
-use super::dialogue::{MOST, Reply, agreed, invited};
+use super::dialogue::{MOST, Reply, garbage, heard};
 use super::{begin_tls, greeted, introduce};
 use crate::egress::Egress;
 
@@ -25,12 +25,27 @@ pub(crate) struct Accepted {
     pub(crate) refused: Vec<String>,
 }
 
+/// Why a letter was not taken.
+#[derive(Debug)]
+pub(crate) struct Untaken {
+    pub(crate) failure: ProbeFailure,
+    /// Whether the server will never take this one. What it says of the session, a log-in among it, is
+    /// not final: somebody may mend that.
+    pub(crate) is_final: bool,
+}
+
+impl From<ProbeFailure> for Untaken {
+    fn from(failure: ProbeFailure) -> Self {
+        Self { failure, is_final: false }
+    }
+}
+
 /// Sends `message`, a whole letter with its head. The caller holds the deadline.
 pub(crate) async fn send(
     egress: &Egress,
     letter: &Letter,
     message: &[u8],
-) -> Result<Accepted, ProbeFailure> {
+) -> Result<Accepted, Untaken> {
     let trace = &mut Trace::begin(Duration::MAX);
     let (host, port) = (&letter.host, letter.port);
     let address = if host.contains(':') {
@@ -73,32 +88,59 @@ async fn hand_over<S: Duplex>(
     letter: &Letter,
     message: &[u8],
     trace: &mut Trace,
-) -> Result<Accepted, ProbeFailure> {
+) -> Result<Accepted, Untaken> {
     if let Some((username, password)) = &letter.log_in {
         let who = LogIn { username: username.clone(), password: password.clone() };
         super::authenticate(&mut server, &who, offers, trace).await?;
     }
     server.say(format!("MAIL FROM:<{}>\r\n", letter.from).as_bytes()).await?;
-    agreed(&mut server, "the sender", trace).await?;
+    taken(&mut server, "the sender", trace).await?;
     let mut refused = Vec::new();
+    let mut all_final = true;
     for receiver in &letter.to {
         server.say(format!("RCPT TO:<{receiver}>\r\n").as_bytes()).await?;
-        match agreed(&mut server, receiver, trace).await {
+        match taken(&mut server, receiver, trace).await {
             Ok(_reply) => {}
-            Err(failure) if failure.is_refusal() => refused.push(failure.sentence),
-            Err(failure) => return Err(failure),
+            Err(Untaken { failure, is_final }) if failure.is_refusal() => {
+                all_final &= is_final;
+                refused.push(failure.sentence);
+            }
+            Err(untaken) => return Err(untaken),
         }
     }
     if refused.len() == letter.to.len() {
-        return Err(ProbeFailure::of_target(FailClass::Refused, refused.join("; ")));
+        let failure = ProbeFailure::of_target(FailClass::Refused, refused.join("; "));
+        return Err(Untaken { failure, is_final: all_final });
     }
     server.say(b"DATA\r\n").await?;
-    invited(&mut server, "DATA", trace).await?;
+    invited(&mut server, trace).await?;
     server.say(&stuffed(message)).await?;
-    let reply = agreed(&mut server, "the letter", trace).await?;
+    let reply = taken(&mut server, "the letter", trace).await?;
     // Whether the farewell arrives changes nothing.
     let _gone = server.say(b"QUIT\r\n").await;
     Ok(Accepted { reply: format!("{} {}", reply.code, reply.first()), refused })
+}
+
+/// A reply to something of this letter.
+async fn taken<S: Duplex>(
+    server: &mut Bounded<S>,
+    what: &str,
+    trace: &mut Trace,
+) -> Result<Reply, Untaken> {
+    let reply = heard(server, trace).await?;
+    let is_final = reply.is_final();
+    reply.unless_refused(what, "").map_err(|failure| Untaken { failure, is_final })
+}
+
+/// A reply that asks for the letter.
+async fn invited<S: Duplex>(server: &mut Bounded<S>, trace: &mut Trace) -> Result<(), Untaken> {
+    let reply = heard(server, trace).await?;
+    if (300..=399).contains(&reply.code) {
+        return Ok(());
+    }
+    let is_final = reply.is_final();
+    let failure = reply.unless_refused("DATA", "").err().unwrap_or_else(garbage);
+    Err(Untaken { failure, is_final })
 }
 
 /// As it travels: lines that begin with a dot have one more, and a dot alone ends it (RFC 5321,

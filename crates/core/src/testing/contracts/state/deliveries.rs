@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::{PROJECT, SECOND, page};
 use crate::models::alert::Settlement;
+use crate::models::breaker::OPENS_AT;
 use crate::models::ids::CheckId;
+use crate::ports::checks::AttemptsOf;
 use crate::ports::clock::Clock;
 use crate::ports::deliveries::{PER_CHANNEL, RETRIES_PER_CHANNEL};
 use crate::testing::{TestStores, a_check, a_result};
@@ -31,7 +33,8 @@ pub async fn deliveries_keep_their_order_and_their_bytes(t: TestStores) {
     let resolved = t.claim_deliveries().await;
     assert!(resolved[0].body.contains("incident.resolved"));
 
-    let attempts = t.stores.alerts.attempts(PROJECT, Some(check.id), page(10)).await.unwrap();
+    let attempts =
+        t.stores.alerts.attempts(PROJECT, AttemptsOf::Check(check.id), page(10)).await.unwrap();
     let told: Vec<_> =
         attempts.iter().map(|it| (it.kind, it.number, it.finished_at.is_some())).collect();
     assert_eq!(told, [("resolved", 1, false), ("opened", 2, true), ("opened", 1, true)]);
@@ -96,7 +99,8 @@ pub async fn what_failed_before_is_not_held_up_by_what_is_new(t: TestStores) {
 }
 
 pub async fn what_is_new_is_not_held_up_by_what_failed_before(t: TestStores) {
-    for _ in 0..2 * PER_CHANNEL {
+    // As many as open no breaker.
+    for _ in 1..OPENS_AT {
         t.one_more_is_down().await;
         let failed = t.claim_deliveries().await.remove(0);
         t.settle(&failed, Settlement::RetryIn(5_000)).await;

@@ -12,6 +12,7 @@ mod heartbeats;
 mod incidents;
 mod ledger;
 mod outbox;
+mod receivers;
 mod secrets;
 mod settings;
 
@@ -25,6 +26,7 @@ pub use heartbeats::*;
 pub use incidents::*;
 pub use ledger::*;
 pub use outbox::*;
+pub use receivers::*;
 pub use secrets::*;
 pub use settings::*;
 

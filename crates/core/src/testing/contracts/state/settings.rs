@@ -9,7 +9,9 @@ use crate::models::alert::{AlertKind, LeasedDelivery, Settlement};
 use crate::models::channel::{About, Channel, Links, Message, Severity, Told};
 use crate::models::ids::{CheckId, IncidentId, ProjectId, SettingId};
 use crate::models::incident::IncidentKind;
+use crate::models::schedule::Slot;
 use crate::models::setting::{MOST_OF_A_KIND, Setting, SettingKind};
+use crate::ports::checks::AttemptsOf;
 use crate::ports::clock::Clock;
 use crate::ports::incidents::IncidentFilter;
 use crate::ports::settings::SettingChange;
@@ -43,8 +45,17 @@ impl TestStores {
         setting.id
     }
 
-    async fn get_setting(&self, kind: SettingKind, id: SettingId) -> Option<Setting> {
+    pub(super) async fn get_setting(&self, kind: SettingKind, id: SettingId) -> Option<Setting> {
         self.stores.settings.get(PROJECT, kind, id).await.unwrap()
+    }
+
+    /// Asks for a test of a channel, and takes it.
+    pub(super) async fn send_test(&self, channel: SettingId) -> LeasedDelivery {
+        let now = self.clock.now();
+        let sent = self.stores.settings.test_channel(PROJECT, channel, &a_test(now), now).await;
+        let sent = sent.unwrap().unwrap();
+        let due = self.claim_deliveries().await;
+        due.into_iter().find(|it| it.id == sent).unwrap()
     }
 
     /// Delivers all that is due, and says what it was and whose.
@@ -137,10 +148,8 @@ pub async fn what_is_on_its_way_to_a_channel_that_is_removed_has_no_channel(t: T
     assert!(t.claim_deliveries().await.is_empty(), "nobody is there to hear the end");
 }
 
-pub async fn a_test_of_a_channel_is_delivered_and_is_no_incident(t: TestStores) {
-    let ops = t.channel("ops").await;
-    let now = t.clock.now();
-    let message = Message {
+fn a_test(now: Slot) -> Message {
+    Message {
         kind: AlertKind::Test,
         severity: Severity::Down,
         at: now.time(),
@@ -162,7 +171,13 @@ pub async fn a_test_of_a_channel_is_delivered_and_is_no_incident(t: TestStores) 
             before: None,
         },
         links: Links::default(),
-    };
+    }
+}
+
+pub async fn a_test_of_a_channel_is_delivered_and_is_no_incident(t: TestStores) {
+    let ops = t.channel("ops").await;
+    let now = t.clock.now();
+    let message = a_test(now);
     let settings = &t.stores.settings;
 
     let delivery = settings.test_channel(PROJECT, ops, &message, now).await.unwrap().unwrap();
@@ -175,6 +190,6 @@ pub async fn a_test_of_a_channel_is_delivered_and_is_no_incident(t: TestStores) 
     let incidents =
         t.stores.incidents.list(PROJECT, &IncidentFilter::default(), page(10)).await.unwrap();
     assert_eq!(incidents, []);
-    let attempts = t.stores.alerts.attempts(PROJECT, None, page(10)).await.unwrap();
+    let attempts = t.stores.alerts.attempts(PROJECT, AttemptsOf::All, page(10)).await.unwrap();
     assert_eq!((attempts.len(), attempts[0].kind), (1, "test"));
 }
