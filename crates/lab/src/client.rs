@@ -56,9 +56,11 @@ pub struct NewCheck {
     /// Who logs in, where somebody must.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Value>,
-    /// Where to tell people.
+    /// Where to tell people; nowhere where it is empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub webhook_url: String,
     /// What to sign with.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub webhook_secret: String,
 }
 
@@ -265,6 +267,34 @@ impl Api {
             bail!("POST /checks was answered {status}: {body}");
         }
         serde_json::from_str(&body).with_context(|| format!("reading the new check: {body}"))
+    }
+
+    /// Makes a channel or a route of the first server; its id.
+    pub async fn make(&self, path: &str, body: &Value) -> anyhow::Result<Uuid> {
+        #[derive(Deserialize)]
+        struct Made {
+            id: Uuid,
+        }
+        let base = self.bases.first().context("a client needs a server")?;
+        let answer = self.http.post(format!("{base}{path}")).json(body).send().await?;
+        let status = answer.status();
+        let body = answer.text().await?;
+        if status != 201 {
+            bail!("POST {path} was answered {status}: {body}");
+        }
+        let made: Made =
+            serde_json::from_str(&body).with_context(|| format!("reading {path}: {body}"))?;
+        Ok(made.id)
+    }
+
+    /// Removes what is there from the first server.
+    pub async fn remove(&self, path: &str) -> anyhow::Result<()> {
+        let base = self.bases.first().context("a client needs a server")?;
+        let answer = self.http.delete(format!("{base}{path}")).send().await?;
+        if !answer.status().is_success() {
+            bail!("DELETE {path} was answered {}", answer.status());
+        }
+        Ok(())
     }
 
     /// One check.

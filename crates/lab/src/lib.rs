@@ -22,6 +22,7 @@ pub mod journal;
 pub mod judge;
 pub mod lab;
 pub mod log;
+pub mod mailbox;
 pub mod model;
 pub mod names;
 pub mod options;

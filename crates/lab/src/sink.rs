@@ -1,6 +1,6 @@
 //! Where webhooks go: every delivery is verified and written down, then answered as told.
 //!
-//! A hook is a path `/hook/{name}` with a secret and a play. Signatures are verified by the
+//! A hook is a path `/hook/{name}`, or anything beneath it, with a secret and a play. Signatures are verified by the
 //! reference library of Standard Webhooks, not by the code that made them.
 
 use std::collections::HashMap;
@@ -44,6 +44,10 @@ pub enum Play {
         /// Sent as `Retry-After`, in seconds.
         retry_after_s: Option<u32>,
     },
+    /// With 200, after so long.
+    Slow(Duration),
+    /// With 500 the first time that a body comes, then with 200.
+    Again,
     /// Never.
     Hang,
     /// With 200, a second after the sender has given up.
@@ -220,12 +224,16 @@ impl Desk {
     }
 
     /// The hook's secret, and how it answers this delivery this time; never `Moody`.
-    fn turn(&self, name: &str, id: &str, told: Option<Told>) -> (String, Play) {
+    fn turn(&self, name: &str, id: &str, hash: &str, told: Option<Told>) -> (String, Play) {
         let mut hooks = self.hooks();
         let hook = hooks.entry(name.to_owned()).or_default();
         let play = match hook.play {
             Play::Refuse { times: Some(0), .. } => Play::Accept,
             Play::Moody(moods) => hook.mood(moods, id, told),
+            Play::Again if hook.failed.insert(hash.to_owned(), 1).is_none() => {
+                Play::Refuse { status: 500, times: None, retry_after_s: None }
+            }
+            Play::Again => Play::Accept,
             play => play,
         };
         if let Play::Refuse { times: Some(left), .. } = &mut hook.play {
@@ -261,15 +269,17 @@ impl Oracle for Desk {
         let Some(name) = request.path.strip_prefix("/hook/") else {
             return connection.answer(404, "", &request).await;
         };
+        let name = name.split('/').next().unwrap_or_default();
         let (id, told) =
             (header(&request, HEADER_WEBHOOK_ID).unwrap_or_default(), told(&request.body));
-        let (secret, play) = self.turn(name, id, told);
+        let body_hash = hash(&request.body);
+        let (secret, play) = self.turn(name, id, &body_hash, told);
         self.deliveries.push(Delivery {
             hook: name.to_owned(),
             id: id.to_owned(),
             timestamp: header(&request, HEADER_WEBHOOK_TIMESTAMP)
                 .and_then(|text| text.parse().ok()),
-            body_hash: hex(&Sha256::digest(&request.body)),
+            body_hash,
             signature_ok: signature_holds(&secret, &request.body, &request.headers),
             told,
             body: request.body.clone(),
@@ -277,7 +287,13 @@ impl Oracle for Desk {
             status: seen(play),
         });
         match play {
-            Play::Accept | Play::Moody(_) => connection.answer(200, "", &request).await,
+            Play::Accept | Play::Moody(_) | Play::Again => {
+                connection.answer(200, "", &request).await
+            }
+            Play::Slow(wait) => {
+                tokio::time::sleep(wait).await;
+                connection.answer(200, "", &request).await
+            }
             Play::Late => {
                 tokio::time::sleep(TOO_LATE).await;
                 connection.answer(200, "", &request).await
@@ -296,7 +312,7 @@ impl Oracle for Desk {
 /// The status that the sender sees.
 fn seen(play: Play) -> Option<u16> {
     match play {
-        Play::Accept | Play::Moody(_) => Some(200),
+        Play::Accept | Play::Moody(_) | Play::Again | Play::Slow(_) => Some(200),
         Play::Refuse { status, .. } => Some(status),
         Play::Hang | Play::Late | Play::Reset => None,
     }
@@ -308,6 +324,11 @@ fn header<'a>(asked: &'a Request, name: &str) -> Option<&'a str> {
 
 fn signature_holds(secret: &str, body: &[u8], headers: &HeaderMap) -> bool {
     Webhook::new(secret).is_ok_and(|webhook| webhook.verify(body, headers).is_ok())
+}
+
+/// SHA-256, in hex.
+pub(crate) fn hash(body: &[u8]) -> String {
+    hex(&Sha256::digest(body))
 }
 
 fn hex(bytes: &[u8]) -> String {

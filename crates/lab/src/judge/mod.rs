@@ -3,12 +3,13 @@
 //! `chain` says when a check was due, `hits` whether the target was hit then, `ledger` whether the
 //! runs of the API account for every slot and invent none, `outages` whether the incidents are
 //! those that the runs imply, `repeats` whether a slot was hit again for a reason, `deliveries` whether each of their edges was told, once and in
-//! order, `verdicts` whether looks at hostile targets came to what they had to, in time, and `refusals` whether what must not
+//! order, `kinds` the same of channels of any kind, `verdicts` whether looks at hostile targets came to what they had to, in time, and `refusals` whether what must not
 //! be reached was refused. Nothing here reads a clock, a socket or another judge's verdict.
 
 pub mod chain;
 pub mod deliveries;
 pub mod hits;
+pub mod kinds;
 pub mod ledger;
 pub mod outages;
 pub mod refusals;

@@ -17,8 +17,8 @@ use crate::options::Options;
 
 pub use outcome::Outcome;
 use plays::{
-    CALM, CLICKHOUSE_AWAY, CRASHES, EDGES, EXACT, GUARD, HANDOVERS, HOSTILE, POSTGRES_DIES, Play,
-    REDIS_DIES, STOPS, STORM, ZOMBIES,
+    CALM, CHANNELS, CLICKHOUSE_AWAY, CRASHES, EDGES, EXACT, GUARD, HANDOVERS, HOSTILE,
+    POSTGRES_DIES, Play, REDIS_DIES, STOPS, STORM, ZOMBIES,
 };
 
 /// A promise, and what it stands on.
@@ -108,6 +108,7 @@ pub const PROMISES: [Promise; 14] = [
                 ],
             },
             Proof { play: &CRASHES, figures: ONE_INCIDENT },
+            Proof { play: &CHANNELS, figures: &["incidents"] },
         ],
     },
     Promise {
@@ -125,6 +126,7 @@ pub const PROMISES: [Promise; 14] = [
                 ],
             },
             Proof { play: &CRASHES, figures: TOLD },
+            Proof { play: &CHANNELS, figures: NOTHING_LOST },
         ],
     },
     Promise {
@@ -139,6 +141,16 @@ pub const PROMISES: [Promise; 14] = [
                     "model: resolved before opened",
                     "answer to webhook p50 / p99 / max (ms)",
                     "answer to webhook p99 (ms)",
+                ],
+            },
+            Proof {
+                play: &CHANNELS,
+                figures: &[
+                    "healthy channel: answer to webhook p50 / p99 / max (ms)",
+                    "healthy channel: answer to webhook p99 (ms)",
+                    "dead channel: resolved before opened",
+                    "slow channel: resolved before opened",
+                    "every kind: resolved before opened",
                 ],
             },
         ],
@@ -271,6 +283,19 @@ const ONE_INCIDENT: &[&str] = &[
 ];
 const TOLD: &[&str] =
     &["edges to tell", "edges never told", "edges under two ids", "ids with two bodies"];
+
+const NOTHING_LOST: &[&str] = &[
+    "healthy channel: edges never told",
+    "slow channel: edges never told",
+    "dead channel: edges never told",
+    "dead channel: edges under two ids",
+    "dead channel: ids with two bodies",
+    "kinds of channels",
+    "every kind: edges",
+    "every kind: edges never told",
+    "every kind: edges in two forms",
+    "every kind: edges accepted again",
+];
 
 /// How long the plays are. What `make test` runs is shorter still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -116,6 +116,17 @@ pub const EDGES: Play = Play {
     alone: true,
 };
 
+pub const CHANNELS: Play = Play {
+    name: "channels",
+    show: "channels",
+    short: "channels",
+    ci: "--outages 1000",
+    release: "--outages 10000",
+    seeded: true,
+    programs: Programs::Release,
+    alone: true,
+};
+
 pub const REDIS_DIES: Play = Play {
     name: "redis-dies",
     show: "redis-dies",

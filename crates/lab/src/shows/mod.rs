@@ -8,6 +8,7 @@ mod alone;
 mod beside;
 mod callers;
 mod calm;
+mod channels;
 mod clickhouse_away;
 mod cost;
 mod counters;
@@ -42,6 +43,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 pub use alone::{Alone, alone};
 pub use beside::{Beside, beside};
 pub use calm::{Calm, calm};
+pub use channels::{Channels, channels};
 pub use clickhouse_away::{ClickHouseAway, clickhouse_away};
 pub use crashes::{Crashes, crashes};
 pub use edges::{Edges, edges};
@@ -78,11 +80,12 @@ pub struct Show {
 }
 
 /// All shows there are.
-pub const SHOWS: [Show; 19] = [
+pub const SHOWS: [Show; 20] = [
     beside::SHOW,
     walk::SHOW,
     calm::SHOW,
     edges::SHOW,
+    channels::SHOW,
     kills::SHOW,
     storm::SHOW,
     exact::SHOW,
