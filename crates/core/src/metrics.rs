@@ -58,6 +58,8 @@ metrics! {
     record_seconds: Histogram("pulse_record_duration_seconds", "Time to record a batch of results.");
     pings: IntCounterVec("pulse_pings_total", "Pings of jobs to this server, by what they said and what became of them.", ["signal", "result"]);
     heartbeats_overdue: IntCounterVec("pulse_heartbeats_overdue_total", "Deadlines of jobs that this server found passed, by outcome.", ["outcome"]);
+    follow_ups: IntCounter("pulse_follow_ups_total", "Incidents that this server asked of again, whether people are to be told.");
+    follow_up_alerts: IntCounter("pulse_follow_up_alerts_total", "Alerts that this server raised of incidents that last.");
     deliveries: IntCounterVec("pulse_deliveries_total", "Attempts made by this alerter, by what became of the delivery.", ["result"]);
     delivery_seconds: Histogram("pulse_delivery_duration_seconds", "Time of one delivery attempt.");
     events_published: IntCounterVec("pulse_events_published_total", "Live events that this process published, by type.", ["type"]);

@@ -1,9 +1,10 @@
-//! Pulse's server: the API, and beside it the scheduler and the waiting for pings.
+//! Pulse's server: the API, and beside it the scheduler, the waiting for pings and the following up of incidents.
 //!
 //! Any number of servers may run; none leads. All state is in the stores.
 
 pub mod api;
 pub mod door;
+pub mod follow_ups;
 pub mod heartbeats;
 pub mod live;
 pub mod resealing;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
+use follow_ups::FollowUps;
 use heartbeats::Heartbeats;
 use live::{Live, LiveOptions};
 use resealing::Resealing;
@@ -142,12 +144,14 @@ async fn schedule(it: Context, stop: CancellationToken) {
     }
     let scheduler = Scheduler::new(&it.stores, it.metrics.clone());
     let heartbeats = Heartbeats::new(&it.stores, it.metrics.clone(), it.lost_pings.clone());
+    let follow_ups = FollowUps::new(&it.stores, it.metrics.clone());
     let resealing = Resealing::new(&it.stores, it.config.secret_keys.clone());
     let tick = it.config.scheduler_tick;
     tokio::join!(
         it.loops.run("scheduler", tick, &stop, &it.metrics, || scheduler.claim()),
         it.loops.run("clock", TIME, &stop, &it.metrics, || scheduler.watch_the_time()),
         it.loops.run("heartbeats", TIME, &stop, &it.metrics, || heartbeats.round()),
+        it.loops.run("follow_ups", TIME, &stop, &it.metrics, || follow_ups.round()),
         it.loops.run("forgetting", UPKEEP, &stop, &it.metrics, || scheduler.forget()),
         async {
             if resealing.is_needed() {

@@ -13,6 +13,7 @@ use super::ids::{
 };
 use super::incident::{Acknowledgement, Before, IncidentKind, Standing};
 use super::schedule::Slot;
+use super::telling::Memory;
 
 words! {
     /// What an alert says of its incident.
@@ -29,12 +30,12 @@ words! {
 }
 
 impl AlertKind {
-    /// The order in which the alerts of one incident must arrive.
+    /// The order in which the alerts of one incident must arrive; `number` tells those of a kind apart.
     #[must_use]
-    pub const fn sequence(self) -> i16 {
+    pub fn sequence(self, number: u16) -> i16 {
         match self {
             Self::Opened | Self::Test => 0,
-            Self::Reminder => 1,
+            Self::Reminder => i16::try_from(number).unwrap_or(i16::MAX).min(i16::MAX - 1),
             Self::Resolved => i16::MAX,
         }
     }
@@ -93,6 +94,8 @@ pub struct Incident {
     pub closed_at: Option<DateTime<Utc>>,
     /// Who said that it is over, where somebody did and told a name.
     pub resolved_by: Option<String>,
+    /// What was done to tell people; `None` where all was told at once and nothing is to follow.
+    pub telling: Option<Memory>,
 }
 
 impl Incident {
@@ -124,7 +127,14 @@ impl Incident {
             acknowledged: None,
             closed_at: None,
             resolved_by: None,
+            telling: None,
         }
+    }
+
+    /// Whether people were told that it opened, as far as there was anybody to tell.
+    #[must_use]
+    pub fn was_told(&self) -> bool {
+        self.telling.as_ref().is_none_or(Memory::was_told)
     }
 
     /// Where it stands.
@@ -149,6 +159,8 @@ pub struct Alert {
     pub check_id: CheckId,
     /// Which edge.
     pub kind: AlertKind,
+    /// Tells alerts of a kind apart, from 1.
+    pub number: u16,
     /// When it was raised, by the store's clock.
     pub raised_at: DateTime<Utc>,
     /// Deliveries made for it, and how many of them arrived.

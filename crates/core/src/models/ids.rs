@@ -76,7 +76,7 @@ uuid_id!(
     ChangeId
 );
 uuid_id!(
-    /// Something configured besides checks: a channel, a route.
+    /// Something configured besides checks: a channel, a route, a silence.
     SettingId
 );
 uuid_id!(

@@ -1,4 +1,4 @@
-//! What people configured besides checks: channels, and the routes to them.
+//! What people configured besides checks: channels, the routes to them, and when nobody is to be told.
 //!
 //! Each kind reads its own configuration; what all of them have is here, so that they are kept,
 //! listed and changed alike.
@@ -15,6 +15,10 @@ words! {
         Channel = "channel",
         /// Which checks they are told of.
         Route = "route",
+        /// When somebody wants nobody to be told.
+        Silence = "silence",
+        /// When somebody works on what is looked at.
+        Maintenance = "maintenance",
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Change {
     NotFound,
     /// The check was changed since it was read: read again and try again.
     Stale,
+    /// It was to depend on this check, which depends on it.
+    Circular(CheckId),
 }
 
 /// What became of a wish to run a check now.

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod deliveries;
 pub mod dry_runs;
 pub mod events;
+pub mod follow_ups;
 pub mod heartbeats;
 pub mod history;
 pub mod incidents;

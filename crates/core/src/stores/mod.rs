@@ -23,6 +23,7 @@ use crate::ports::clock::Clock;
 use crate::ports::deliveries::DeliveryStore;
 use crate::ports::dry_runs::DryRuns;
 use crate::ports::events::{EventLabels, EventLog};
+use crate::ports::follow_ups::FollowUpStore;
 use crate::ports::heartbeats::HeartbeatStore;
 use crate::ports::history::{History, HistoryOutbox};
 use crate::ports::incidents::IncidentStore;
@@ -55,6 +56,7 @@ pub struct Stores {
     pub settings: Arc<dyn SettingStore>,
     pub schedule: Arc<dyn ScheduleStore>,
     pub records: Arc<dyn RecordStore>,
+    pub follow_ups: Arc<dyn FollowUpStore>,
     pub heartbeats: Arc<dyn HeartbeatStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
     pub outbox: Arc<dyn HistoryOutbox>,
@@ -96,6 +98,7 @@ trait StateStore:
     + SettingStore
     + ScheduleStore
     + RecordStore
+    + FollowUpStore
     + HeartbeatStore
     + DeliveryStore
     + HistoryOutbox
@@ -116,6 +119,7 @@ impl<T> StateStore for T where
         + SettingStore
         + ScheduleStore
         + RecordStore
+        + FollowUpStore
         + HeartbeatStore
         + HeartbeatStore
         + DeliveryStore
@@ -217,6 +221,7 @@ impl<S: StateStore> State<S> {
             settings: state.clone(),
             schedule: state.clone(),
             records: state.clone(),
+            follow_ups: state.clone(),
             heartbeats: state.clone(),
             deliveries: state.clone(),
             outbox: state.clone(),

@@ -41,6 +41,9 @@ struct AlertBody {
     /// Which edge.
     #[schema(schema_with = kinds)]
     kind: &'static str,
+    /// Tells alerts of a kind apart, from 1.
+    #[schema(minimum = 1)]
+    number: u16,
     /// When it was raised.
     raised_at: Time,
     /// How many deliveries were made of it: one for each channel.
@@ -56,6 +59,7 @@ impl From<Alert> for AlertBody {
             incident_id: alert.incident_id.0,
             check_id: alert.check_id.0,
             kind: alert.kind.as_str(),
+            number: alert.number,
             raised_at: alert.raised_at.into(),
             deliveries: alert.deliveries,
             delivered: alert.delivered,

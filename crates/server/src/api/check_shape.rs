@@ -301,6 +301,8 @@ pub struct CheckBody {
     tags: Vec<String>,
     /// Where it is looked from.
     regions: Vec<String>,
+    /// The checks that it cannot be well without: while one of them is down, nobody is told of this one.
+    depends_on: Vec<Uuid>,
     /// Its health over all regions.
     #[schema(schema_with = statuses)]
     status: &'static str,
@@ -369,6 +371,7 @@ impl From<CheckView> for CheckBody {
             enabled: config.enabled,
             tags: config.tags,
             regions: config.regions.iter().map(|region| region.as_str().to_owned()).collect(),
+            depends_on: config.depends_on.iter().map(|id| id.0).collect(),
             status: status.as_str(),
             next_run_at: next_run_at.map(Time::from),
             last_run_at: last_run_at.map(Time::from),
@@ -488,6 +491,10 @@ pub struct CheckInput {
     /// Where to look from: 1 to 20 names of lower-case letters, digits and hyphens. `["default"]` when left out.
     #[schema(min_items = 1, max_items = 20)]
     regions: Option<Vec<String>>,
+    /// The checks that it cannot be well without: while one of them is down, nobody is told of this one. None
+    /// may depend on this one, however many lie between.
+    #[schema(max_items = 20)]
+    depends_on: Option<Vec<Uuid>>,
 }
 
 /// What to change of a check: the fields of [`CheckInput`], none of them required.
@@ -536,6 +543,7 @@ mod tests {
         );
         taken.extend(Scheme::ALL.iter().flat_map(|it| it.takes()).map(|field| (*field).to_owned()));
         taken.insert("webhook_secret".into());
+        taken.insert("depends_on".into());
 
         let RefOr::T(Schema::Object(described)) = CheckInput::schema() else { panic!("an object") };
 

@@ -1,5 +1,7 @@
 //! Checks: made, listed, changed, paused, run at once, removed.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -68,6 +70,8 @@ async fn create_check(
 ) -> Result<Response, ApiError> {
     let draft = CheckDraft::read(body.value).map_err(refuse_fields)?;
     refuse_missing(&api, &draft.config.probe).await?;
+    let mut draft = draft;
+    take_parents(&api, &mut draft, &BTreeSet::new()).await?;
     let key = key.0.map(|key| IdempotencyKey { key, request_hash: body.hash });
     let now = api.clock.now();
     let check = Check {
@@ -319,17 +323,46 @@ async fn change(
         if draft.config.probe != view.check.config.probe {
             refuse_missing(api, &draft.config.probe).await?;
         }
+        if draft.config.depends_on != view.check.config.depends_on {
+            take_parents(api, &mut draft, &view.check.config.depends_on).await?;
+        }
         draft.webhook_secret = secret_for(&draft, Some(&view.check));
         match api.checks.replace(PROJECT, id, view.check.version, draft, api.clock.now()).await? {
             Change::Done(view) => return Ok(Json(view.into())),
             Change::NotFound => return Err(no_check(id)),
             Change::Stale => {}
+            Change::Circular(by) => {
+                let detail = format!("leads back to this check, by way of {by}");
+                return Err(refuse_parent(detail));
+            }
         }
     }
     Err(ApiError::new(
         Kind::Conflict,
         "Others kept changing this check; read it again and repeat the change.",
     ))
+}
+
+/// Refuses to depend on checks that are not there. Those that were there before and are gone drop out.
+async fn take_parents(
+    api: &Api,
+    draft: &mut CheckDraft,
+    before: &BTreeSet<CheckId>,
+) -> Result<(), ApiError> {
+    let mut there = BTreeSet::new();
+    for parent in &draft.config.depends_on {
+        if api.checks.get(PROJECT, *parent).await?.is_some() {
+            there.insert(*parent);
+        } else if !before.contains(parent) {
+            return Err(refuse_parent(format!("names a check that is not there: {parent}")));
+        }
+    }
+    draft.config.depends_on = there;
+    Ok(())
+}
+
+fn refuse_parent(detail: String) -> ApiError {
+    refuse_fields(vec![FieldError { pointer: "/depends_on".to_owned(), detail }])
 }
 
 /// Delete a check

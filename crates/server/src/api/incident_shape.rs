@@ -9,6 +9,7 @@ use pulse_core::models::incident::{
     Act, Before, IncidentKind, LONGEST_CAUSE, LONGEST_NAME, LONGEST_TAG, MOST_TAGS, Report,
     Standing, line, prose,
 };
+use pulse_core::models::telling::{Muted, MutedBy};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -97,6 +98,34 @@ pub(super) struct IncidentBody {
     /// Seconds from `opened_at` to `closed_at`.
     #[schema(example = 1820.5)]
     time_to_resolve_seconds: Option<f64>,
+    /// The incident of a check that its own depends on, under which it is told, or was; `null` where there is none.
+    parent_id: Option<Uuid>,
+    /// What keeps people from being told of it, or did when it was over; `null` where nothing does.
+    muted: Option<MutedBody>,
+}
+
+/// What holds an incident back.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Muted)]
+struct MutedBody {
+    /// What.
+    #[schema(schema_with = muted_by)]
+    by: &'static str,
+    /// That of the silence, the maintenance, the route, or the parent's incident; `null` while it waits whether there is one.
+    id: Option<Uuid>,
+    /// When that is over; `null` where nobody knows.
+    until: Option<Time>,
+}
+
+fn muted_by() -> Object {
+    let meaning = "What: `silence`, `maintenance`, the `quiet_hours` of every route that concerns it, or a `parent`: a check that its own depends on.";
+    words(meaning, MutedBy::ALL.iter().map(|it| it.as_str()))
+}
+
+impl From<Muted> for MutedBody {
+    fn from(muted: Muted) -> Self {
+        Self { by: muted.by.as_str(), id: muted.id, until: muted.until.map(Time::from) }
+    }
 }
 
 /// What a check was before an incident.
@@ -119,6 +148,7 @@ impl From<Before> for BeforeBody {
 impl From<Incident> for IncidentBody {
     fn from(incident: Incident) -> Self {
         let status = incident.standing().as_str();
+        let telling = incident.telling.clone();
         let after = |at: Option<DateTime<Utc>>| at.map(|at| seconds(incident.opened_at, at));
         let acknowledged_at = incident.acknowledged.as_ref().map(|it| it.at);
         let (to_acknowledge, to_resolve) = (after(acknowledged_at), after(incident.closed_at));
@@ -137,6 +167,8 @@ impl From<Incident> for IncidentBody {
             resolution: incident.resolution.map(Resolution::as_str),
             resolved_by: incident.resolved_by,
             cause: incident.cause,
+            parent_id: telling.as_ref().and_then(|memory| memory.parent).map(|id| id.0),
+            muted: telling.and_then(|memory| memory.muted).map(MutedBody::from),
             region: incident.region.map(|region| region.to_string()),
             before: incident.before.map(BeforeBody::from),
             acknowledged_at: acknowledged_at.map(Time::from),

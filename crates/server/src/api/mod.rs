@@ -24,6 +24,7 @@ mod heartbeat_shape;
 mod incident_shape;
 mod incidents;
 mod layers;
+mod maintenance;
 mod metrics;
 mod output;
 mod page;
@@ -34,6 +35,7 @@ mod routes;
 mod runs;
 mod secrets;
 mod settings;
+mod silences;
 mod time;
 mod timeline;
 mod webhooks;
@@ -144,6 +146,8 @@ fn resources() -> OpenApiRouter<Api> {
         .merge(channels::routes())
         .merge(routes::routes())
         .merge(deliveries::routes())
+        .merge(silences::routes())
+        .merge(maintenance::routes())
         .merge(webhooks::routes())
         .merge(events::routes())
 }

@@ -5,21 +5,25 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use pulse_core::models::calendar::Day;
+use pulse_core::models::channel::Severity;
 use pulse_core::models::check::FieldError;
 use pulse_core::models::ids::SettingId;
-use pulse_core::models::routing::Route;
+use pulse_core::models::routing::{Quiet, Reminders, Route, Step};
 use pulse_core::models::setting::{Setting, SettingKind};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::check_shape::words;
 use super::extract::{JsonBody, NoQuery, OfSetting, Query};
 use super::page::{List, Paging, PagingParams};
 use super::problem::{ApiError, OnChange, OnCheck, OnCreateSetting, OnList, OnRemove};
-use super::settings::{self, refuse};
+use super::settings::{self, read, refuse};
 use super::time::Time;
 use super::{Api, PROJECT};
 
@@ -31,6 +35,82 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         patch_route,
         delete_route
     ))
+}
+
+/// A step of an escalation.
+#[derive(ToSchema)]
+#[schema(as = RouteStep)]
+#[expect(dead_code, reason = "describes what `Step` reads and writes")]
+struct StepShape {
+    /// How long nobody has acknowledged the incident since people were first told.
+    #[schema(minimum = 1, maximum = 10080)]
+    after_minutes: u32,
+    /// The channels that are told then; those that were told before are reminded.
+    #[schema(min_items = 1, max_items = 20)]
+    channels: Vec<Uuid>,
+}
+
+/// Reminders while an incident lasts and nobody has acknowledged it.
+#[derive(ToSchema)]
+#[schema(as = RouteReminders)]
+#[expect(dead_code, reason = "describes what `Reminders` reads and writes")]
+struct RemindersShape {
+    /// Before the first; each further one takes twice as long as the one before.
+    #[schema(minimum = 1, maximum = 10080)]
+    every_minutes: u32,
+    /// The longest that it takes, at least `every_minutes`.
+    #[schema(minimum = 1, maximum = 10080, default = 1440, required = false)]
+    longest_minutes: u32,
+    /// How many there are at most.
+    #[schema(minimum = 1, maximum = 100, default = 10, required = false)]
+    at_most: u32,
+}
+
+/// Hours in which a route tells nobody.
+#[derive(ToSchema)]
+#[schema(as = RouteQuiet)]
+#[expect(dead_code, reason = "describes what `Quiet` reads and writes")]
+struct QuietShape {
+    /// Which.
+    hours: HoursShape,
+    /// What is told all the same.
+    #[schema(schema_with = severity, required = false)]
+    except: String,
+}
+
+/// Hours of the night, or of the day.
+#[derive(ToSchema)]
+#[schema(as = QuietHours)]
+#[expect(dead_code, reason = "describes what `QuietHours` reads and writes")]
+struct HoursShape {
+    /// The days on which they begin; none for every day.
+    #[schema(schema_with = days, required = false)]
+    days: Vec<String>,
+    /// When they begin.
+    #[schema(example = "22:00")]
+    from: String,
+    /// When they are over: on the day after, unless it is later than `from`.
+    #[schema(example = "07:00")]
+    to: String,
+    /// Where the hours are counted, by its name at IANA.
+    #[schema(required = false, default = "UTC", example = "Europe/Berlin")]
+    timezone: String,
+}
+
+fn days() -> Array {
+    let day = words("A day.", Day::ALL.iter().map(|it| it.as_str()));
+    let meaning = "The days on which they begin; none for every day.";
+    ArrayBuilder::new().items(day).description(Some(meaning)).build()
+}
+
+fn severity() -> Object {
+    words("How bad it is.", Severity::ALL.iter().map(|it| it.as_str()))
+}
+
+/// The schema of how bad something is.
+pub(super) fn severities() -> Array {
+    let meaning = "How bad it is: any of these.";
+    ArrayBuilder::new().items(severity()).description(Some(meaning)).build()
 }
 
 /// A route as it is to be. One with neither `tags` nor `checks` concerns every check.
@@ -46,9 +126,21 @@ struct RouteInput {
     /// Checks that are among these.
     #[schema(required = false, max_items = 1000)]
     checks: Vec<Uuid>,
-    /// The channels that are told.
+    /// How bad it must be; none for `down` alone.
+    #[schema(schema_with = severities, required = false)]
+    severities: Vec<String>,
+    /// The channels that are told at once.
     #[schema(min_items = 1, max_items = 20)]
     channels: Vec<Uuid>,
+    /// Who is told besides while nobody acknowledges; in the order of time.
+    #[schema(required = false, max_items = 10)]
+    steps: Vec<StepShape>,
+    /// How those who were told are reminded; `null` for not at all.
+    #[schema(required = false)]
+    reminders: Option<RemindersShape>,
+    /// When nobody is told: what falls due then waits until that is over; `null` for never.
+    #[schema(required = false)]
+    quiet: Option<QuietShape>,
 }
 
 /// What to change of a route; `null` restores the default.
@@ -64,9 +156,21 @@ struct RoutePatch {
     /// Checks that are among these.
     #[schema(required = false, max_items = 1000)]
     checks: Vec<Uuid>,
-    /// The channels that are told.
+    /// How bad it must be; none for `down` alone.
+    #[schema(schema_with = severities, required = false)]
+    severities: Vec<String>,
+    /// The channels that are told at once.
     #[schema(required = false, min_items = 1, max_items = 20)]
     channels: Vec<Uuid>,
+    /// Who is told besides while nobody acknowledges; in the order of time.
+    #[schema(required = false, max_items = 10)]
+    steps: Vec<StepShape>,
+    /// How those who were told are reminded; `null` for not at all.
+    #[schema(required = false)]
+    reminders: Option<RemindersShape>,
+    /// When nobody is told: what falls due then waits until that is over; `null` for never.
+    #[schema(required = false)]
+    quiet: Option<QuietShape>,
 }
 
 /// A route as it is.
@@ -81,8 +185,20 @@ struct RouteBody {
     tags: Vec<String>,
     /// Checks that are among these.
     checks: Vec<Uuid>,
-    /// The channels that are told; one that has been removed is told no more.
+    /// How bad it must be; none for `down` alone.
+    #[schema(schema_with = severities)]
+    severities: BTreeSet<Severity>,
+    /// The channels that are told at once; one that has been removed is told no more.
     channels: Vec<Uuid>,
+    /// Who is told besides while nobody acknowledges; in the order of time.
+    #[schema(value_type = Vec<StepShape>)]
+    steps: Vec<Step>,
+    /// How those who were told are reminded; `null` for not at all.
+    #[schema(value_type = Option<RemindersShape>)]
+    reminders: Option<Reminders>,
+    /// When nobody is told; `null` for never.
+    #[schema(value_type = Option<QuietShape>)]
+    quiet: Option<Quiet>,
     /// Counts the changes, from 1.
     version: i32,
     /// When it was created.
@@ -94,14 +210,18 @@ struct RouteBody {
 impl From<Setting> for RouteBody {
     fn from(setting: Setting) -> Self {
         let Setting { id, config, version, created_at, updated_at, .. } = setting;
-        let Route { name, tags, checks, channels } =
+        let Route { name, tags, checks, severities, channels, steps, reminders, quiet } =
             serde_json::from_value(config).unwrap_or_default();
         Self {
             id: id.0,
             name,
             tags,
             checks: checks.into_iter().map(|id| id.0).collect(),
+            severities,
             channels: channels.into_iter().map(|id| id.0).collect(),
+            steps,
+            reminders,
+            quiet,
             version,
             created_at: created_at.into(),
             updated_at: updated_at.into(),
@@ -109,26 +229,22 @@ impl From<Setting> for RouteBody {
     }
 }
 
-fn read(config: Value) -> Result<Route, FieldError> {
-    let route: Route = serde_json::from_value(config).map_err(|wrong| FieldError {
-        pointer: String::new(),
-        detail: format!("is not a route: {wrong}"),
-    })?;
-    route.checked().map_err(|(field, detail)| FieldError { pointer: format!("/{field}"), detail })
-}
-
 fn checked(config: Value) -> Result<Value, FieldError> {
-    read(config).map(|route| serde_json::to_value(route).unwrap_or_default())
+    read(config, "a route", Route::checked)
 }
 
 /// A route to nowhere would be a promise that nobody keeps.
 async fn refuse_missing_channels(api: &Api, config: &Value) -> Result<(), ApiError> {
-    let wanted: BTreeSet<SettingId> =
-        serde_json::from_value(config["channels"].clone()).unwrap_or_default();
-    for id in wanted {
-        if api.settings.get(PROJECT, SettingKind::Channel, id).await?.is_none() {
-            let detail = format!("names a channel that is not there: {id}");
-            return Err(refuse(FieldError { pointer: "/channels".to_owned(), detail }));
+    let steps = config["steps"].as_array().into_iter().flatten();
+    let steps = steps.map(|step| ("/steps", &step["channels"]));
+    for (pointer, channels) in [("/channels", &config["channels"])].into_iter().chain(steps) {
+        let wanted: BTreeSet<SettingId> =
+            serde_json::from_value(channels.clone()).unwrap_or_default();
+        for id in wanted {
+            if api.settings.get(PROJECT, SettingKind::Channel, id).await?.is_none() {
+                let detail = format!("names a channel that is not there: {id}");
+                return Err(refuse(FieldError { pointer: pointer.to_owned(), detail }));
+            }
         }
     }
     Ok(())
@@ -200,9 +316,7 @@ async fn patch_route(
     _query: NoQuery,
     body: JsonBody,
 ) -> Result<Json<RouteBody>, ApiError> {
-    if !body.value["channels"].is_null() {
-        refuse_missing_channels(&api, &body.value).await?;
-    }
+    refuse_missing_channels(&api, &body.value).await?;
     Ok(Json(settings::patch(&api, KIND, id, &body.value, checked).await?.into()))
 }
 

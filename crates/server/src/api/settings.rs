@@ -1,10 +1,12 @@
-//! What channels and routes have in common: kept, listed, changed by merge patches, removed.
+//! What channels, routes, silences and maintenance have in common: kept, listed, changed by merge patches, removed.
 
 use axum::http::StatusCode;
 use pulse_core::models::check::{FieldError, merge_patch};
 use pulse_core::models::ids::SettingId;
 use pulse_core::models::setting::{MOST_OF_A_KIND, Setting, SettingKind};
 use pulse_core::ports::settings::SettingChange;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::checks::refuse_fields;
@@ -14,6 +16,24 @@ use super::{Api, PROJECT};
 
 /// How often a change is tried when others change the same setting meanwhile.
 const TRIES: u32 = 5;
+
+/// Reads a configuration of a kind that is called `what`, and checks it; `null` stands for the default.
+pub(super) fn read<T: DeserializeOwned + Serialize>(
+    mut config: Value,
+    what: &str,
+    checked: impl Fn(T) -> Result<T, (&'static str, String)>,
+) -> Result<Value, FieldError> {
+    if let Value::Object(fields) = &mut config {
+        fields.retain(|_, value| !value.is_null());
+    }
+    let read: T = serde_json::from_value(config).map_err(|wrong| FieldError {
+        pointer: String::new(),
+        detail: format!("is not {what}: {wrong}"),
+    })?;
+    let read = checked(read)
+        .map_err(|(field, detail)| FieldError { pointer: format!("/{field}"), detail })?;
+    Ok(serde_json::to_value(read).unwrap_or_default())
+}
 
 /// Adds a setting with this configuration, which its kind has checked.
 pub(super) async fn create(

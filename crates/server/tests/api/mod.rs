@@ -20,4 +20,5 @@ mod lists;
 mod pings;
 mod schema;
 mod secrets;
+mod telling;
 pub mod world;

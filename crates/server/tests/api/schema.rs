@@ -119,6 +119,16 @@ fn look_at_part(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>
             "maximum" if value.is_number() && value.as_f64() > rule.as_f64() => {
                 found.push(format!("{at}: {value} is more than {rule}"));
             }
+            "minItems"
+                if value.as_array().is_some_and(|it| rule.as_u64() > Some(it.len() as u64)) =>
+            {
+                found.push(format!("{at}: {value} has fewer than {rule} items"));
+            }
+            "maxItems"
+                if value.as_array().is_some_and(|it| rule.as_u64() < Some(it.len() as u64)) =>
+            {
+                found.push(format!("{at}: {value} has more than {rule} items"));
+            }
             "properties" => {
                 for (name, field) in value.as_object().into_iter().flatten() {
                     if let Some(rule) = rule.get(name) {
@@ -132,6 +142,9 @@ fn look_at_part(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>
             | "required"
             | "minimum"
             | "maximum"
+            | "minItems"
+            | "maxItems"
+            | "default"
             | "additionalProperties"
             | "propertyNames"
             | "description"

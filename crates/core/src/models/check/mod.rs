@@ -6,6 +6,8 @@
 mod read;
 mod rules;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +65,9 @@ pub struct CheckConfig {
     pub tags: Vec<String>,
     /// Where it is looked from, sorted, at least one.
     pub regions: Vec<Region>,
+    /// The checks that it cannot be well without: while one of them is down, nobody is told of this one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<CheckId>,
 }
 
 impl CheckConfig {
@@ -103,6 +108,24 @@ impl CheckConfig {
             window: self.alert_window,
             recovering: self.recovery_threshold,
         }
+    }
+
+    /// Milliseconds after the beginning of an outage by which it is recognised, whatever the phase of its slots.
+    #[must_use]
+    pub fn recognised_after_ms(&self) -> i64 {
+        self.settled_after_ms(self.alert_threshold)
+    }
+
+    /// Milliseconds after the end of an outage by which that is recognised.
+    #[must_use]
+    pub fn well_after_ms(&self) -> i64 {
+        self.settled_after_ms(self.recovery_threshold)
+    }
+
+    /// So many slots, the run of the last, and a moment to record it.
+    fn settled_after_ms(&self, slots: u32) -> i64 {
+        const RECORDED_MS: i64 = 2_000;
+        i64::from(slots) * self.interval_ms() + i64::from(self.run_limit_ms()) + RECORDED_MS
     }
 
     /// Whether going from `self` to `other` changes what is looked at or when, so that a run under

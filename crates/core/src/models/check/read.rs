@@ -130,6 +130,7 @@ impl Reader {
                 regions: self
                     .or("regions", vec![Region::DEFAULT.to_owned()], rules::regions)
                     .unwrap_or_default(),
+                depends_on: self.optional("depends_on", rules::depends_on).unwrap_or_default(),
             },
             webhook_secret: self.optional("webhook_secret", rules::webhook_secret),
         };

@@ -1,10 +1,11 @@
 //! What each field of a check may be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::models::expected_status::ExpectedStatus;
 use crate::models::http_version::HttpVersion;
+use crate::models::ids::CheckId;
 use crate::models::pattern;
 use crate::models::probe_spec::{Auth, MASK};
 use crate::models::retry::{LONGEST_DELAY_MS, MOST_ATTEMPTS, Retry};
@@ -40,6 +41,7 @@ const MOST_BODY_BYTES: usize = 64 * 1024;
 const MOST_PATTERN_BYTES: usize = 1024;
 const MOST_AUTH_BYTES: usize = 8 * 1024;
 const MOST_TAGS: usize = 20;
+const MOST_PARENTS: usize = 20;
 
 /// Headers that belong to the connection or to Pulse, not to the user.
 const RESERVED_HEADERS: [&str; 8] = [
@@ -80,6 +82,13 @@ pub fn name(name: String) -> Result<String, String> {
 
 pub(super) fn url(text: String) -> Result<String, String> {
     Target::parse(&text).map(|_target| text)
+}
+
+pub(super) fn depends_on(checks: BTreeSet<CheckId>) -> Result<BTreeSet<CheckId>, String> {
+    if checks.len() <= MOST_PARENTS {
+        return Ok(checks);
+    }
+    Err(format!("must be at most {MOST_PARENTS} ids of checks"))
 }
 
 pub(super) fn method(method: String) -> Result<String, String> {

@@ -116,6 +116,9 @@ pub const TABLES: [Table; 16] = [
             ("acknowledged_by", Plain),
             ("resolved_at", Time),
             ("resolved_by", Plain),
+            ("follow_up_at", Plain),
+            ("telling", Plain),
+            ("parent_id", Id),
         ],
     },
     Table {
@@ -144,6 +147,7 @@ pub const TABLES: [Table; 16] = [
             ("kind", Plain),
             ("raised_at", Time),
             ("message", Plain),
+            ("number", Plain),
         ],
     },
     Table {

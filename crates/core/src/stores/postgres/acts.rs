@@ -213,7 +213,10 @@ pub(super) async fn save_acknowledgement(
 ) -> StoreResult<()> {
     sqlx::query(
         "-- acts.save_acknowledgement
-         UPDATE incidents SET acknowledged_at = $2, acknowledged_by = $3 WHERE id = $1",
+         UPDATE incidents SET acknowledged_at = $2, acknowledged_by = $3,
+             -- What was to come goes on when it is taken back.
+             follow_up_at = CASE WHEN telling IS NOT NULL THEN 0 END
+         WHERE id = $1",
     )
     .bind(id.0)
     .bind(by.map(|it| it.at))

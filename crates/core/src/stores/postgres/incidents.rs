@@ -10,7 +10,7 @@ use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::stores::sql::forgetting::INCIDENTS_FOR;
 use crate::stores::sql::incident_rows::{IncidentRow, incident_columns};
-use crate::stores::sql::rows::read_all;
+use crate::stores::sql::rows::{read_all, small};
 use crate::stores::sql::{Ending, NewDelivery, Opening, Raised, Receiver};
 
 /// The unique index decides: where an incident is open already, none is added and nobody is told.
@@ -55,7 +55,7 @@ pub(super) async fn resolve(
     let rows: Vec<IncidentRow> = sqlx::query_as(concat!(
         "-- incidents.resolve
          UPDATE incidents SET resolved_slot = greatest(n.at, incidents.started_slot), resolution = n.why,
-                resolved_by = n.by, resolved_at = $5
+                resolved_by = n.by, resolved_at = $5, follow_up_at = NULL
          FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n (check_id, at, why, by)
          WHERE incidents.check_id = n.check_id AND incidents.resolved_slot IS NULL
          RETURNING ",
@@ -98,10 +98,10 @@ pub(super) async fn insert_alerts(
 ) -> StoreResult<()> {
     sqlx::query(
         "-- incidents.insert_alerts
-         INSERT INTO alerts (id, project_id, check_id, incident_id, message, kind, raised_at)
-         SELECT id, project_id, check_id, incident_id, message, $6, $7
-         FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[])
-              AS n (id, project_id, check_id, incident_id, message)",
+         INSERT INTO alerts (id, project_id, check_id, incident_id, message, kind, raised_at, number)
+         SELECT id, project_id, check_id, incident_id, message, $6, $7, number
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $8::smallint[])
+              AS n (id, project_id, check_id, incident_id, message, number)",
     )
     .bind(column(raised, |it| it.id.0))
     .bind(column(raised, |it| it.project.0))
@@ -110,6 +110,7 @@ pub(super) async fn insert_alerts(
     .bind(column(raised, |it| it.message.clone()))
     .bind(kind.as_str())
     .bind(now.time())
+    .bind(column(raised, |it| small(it.number.into())))
     .execute(&mut **tx)
     .await
     .map_err(error)?;
@@ -131,11 +132,11 @@ pub(super) async fn insert_deliveries(
         "-- incidents.insert_deliveries: the outbox
          INSERT INTO deliveries (id, project_id, check_id, incident_id, alert_id, kind, sequence, channel,
                                  channel_id, body, instead_of, next_attempt_at, raised_at)
-         SELECT delivery_id, project_id, check_id, incident_id, alert_id, $10, $11, channel, channel_id, body,
+         SELECT delivery_id, project_id, check_id, incident_id, alert_id, $10, sequence, channel, channel_id, body,
                 instead_of, $12, $12
          FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[],
-                     $8::text[], $9::uuid[])
-              AS n (alert_id, project_id, check_id, incident_id, delivery_id, channel, channel_id, body, instead_of)
+                     $8::text[], $9::uuid[], $11::smallint[])
+              AS n (alert_id, project_id, check_id, incident_id, delivery_id, channel, channel_id, body, instead_of, sequence)
          ON CONFLICT (alert_id, channel) DO NOTHING",
     )
     .bind(column(&deliveries, |(it, _)| it.id.0))
@@ -148,7 +149,7 @@ pub(super) async fn insert_deliveries(
     .bind(column(&deliveries, |(_, delivery)| delivery.body.clone()))
     .bind(column(&deliveries, |(_, delivery)| delivery.instead_of.map(|id| id.0)))
     .bind(kind.as_str())
-    .bind(kind.sequence())
+    .bind(column(&deliveries, |(it, _)| kind.sequence(it.number)))
     .bind(now.0)
     .execute(&mut **tx)
     .await

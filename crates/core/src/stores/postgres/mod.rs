@@ -12,6 +12,7 @@ mod checks;
 mod copying;
 mod deliveries;
 mod events;
+mod follow_ups;
 mod heartbeats;
 mod history;
 mod incidents;

@@ -18,11 +18,7 @@ impl SettingStore for Postgres {
     async fn create(&self, setting: &Setting) -> StoreResult<bool> {
         let mut tx = self.begin().await?;
         // One at a time: two that count together would both find room.
-        sqlx::query("-- settings.create\n SELECT 1 FROM projects WHERE id = $1 FOR NO KEY UPDATE")
-            .bind(setting.project_id.0)
-            .execute(&mut *tx)
-            .await
-            .map_err(error)?;
+        lock_project(&mut tx, setting.project_id).await?;
         let done = sqlx::query(
             "-- settings.create
              INSERT INTO settings (id, project_id, kind, config, version, created_at, updated_at)
@@ -40,6 +36,7 @@ impl SettingStore for Postgres {
         .execute(&mut *tx)
         .await
         .map_err(error)?;
+        ask_again(&mut tx, setting.project_id, setting.kind).await?;
         tx.commit().await.map_err(error)?;
         Ok(done.rows_affected() == 1)
     }
@@ -106,6 +103,7 @@ impl SettingStore for Postgres {
         .await
         .map_err(error)?;
         if done.rows_affected() == 1 {
+            ask_again(&mut tx, setting.project_id, setting.kind).await?;
             tx.commit().await.map_err(error)?;
             return Ok(SettingChange::Done);
         }
@@ -134,6 +132,7 @@ impl SettingStore for Postgres {
         .execute(&mut *tx)
         .await
         .map_err(error)?;
+        ask_again(&mut tx, project, kind).await?;
         tx.commit().await.map_err(error)?;
         Ok(done.rows_affected() == 1)
     }
@@ -158,6 +157,33 @@ impl SettingStore for Postgres {
     }
 }
 
+pub(super) async fn lock_project(tx: &mut Tx, project: ProjectId) -> StoreResult<()> {
+    sqlx::query(
+        "-- settings.lock_project\n SELECT 1 FROM projects WHERE id = $1 FOR NO KEY UPDATE",
+    )
+    .bind(project.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(())
+}
+
+/// What was configured about who is told has changed: whoever waits for something is asked of at once.
+async fn ask_again(tx: &mut Tx, project: ProjectId, kind: SettingKind) -> StoreResult<()> {
+    if kind == SettingKind::Channel {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- settings.ask_again
+         UPDATE incidents SET follow_up_at = 0 WHERE project_id = $1 AND follow_up_at > 0",
+    )
+    .bind(project.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(())
+}
+
 pub(super) async fn of(tx: &mut Tx, projects: &[ProjectId]) -> StoreResult<Vec<Setting>> {
     let projects: Vec<Uuid> = projects.iter().map(|project| project.0).collect();
     let rows: Vec<SettingRow> = sqlx::query_as(
@@ -168,5 +194,6 @@ pub(super) async fn of(tx: &mut Tx, projects: &[ProjectId]) -> StoreResult<Vec<S
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
-    read_all(rows).map_err(unreadable)
+    // What a later version configures must not keep people from being told of what this one knows.
+    Ok(rows.into_iter().filter_map(|row| Setting::try_from(row).ok()).collect())
 }

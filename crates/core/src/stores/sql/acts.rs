@@ -3,10 +3,10 @@
 //! Where an act moves a check's health, locks are taken as everywhere: regions, then the check, then its
 //! incident. An acknowledgement moves none, and locks the incident alone.
 
-use super::incidents::{apply, event, opened_event, raise};
+use super::incidents::{apply, event, opened_event};
 use super::stir::Stirred;
-use super::{NewNote, StateTx, outbox, stir};
-use crate::models::alert::{AlertKind, Incident, Resolution};
+use super::{NewNote, StateTx, outbox, stir, telling};
+use crate::models::alert::{Incident, Resolution};
 use crate::models::check_region::CheckRegion;
 use crate::models::event::What;
 use crate::models::ids::{IncidentId, NoteId, ProjectId};
@@ -36,7 +36,7 @@ pub async fn report<T: StateTx>(
         let act = Act { by: Some(by.to_owned()), note: String::new() };
         write(&mut tx, &incident, NoteKind::Reported, &act, now).await?;
     }
-    raise(&mut tx, AlertKind::Opened, std::slice::from_ref(&incident), now).await?;
+    telling::begin(&mut tx, std::slice::from_ref(&incident), now).await?;
     tx.commit().await?;
     Ok(incident)
 }

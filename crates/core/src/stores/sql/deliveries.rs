@@ -151,7 +151,7 @@ async fn tell_instead<T: StateTx>(
     if projects.is_empty() {
         return Ok(());
     }
-    let directory = Directory::of(tx.settings(&projects).await?);
+    let directory = Directory::of(tx.settings(&projects).await?, now);
     for Undelivered { id, kind, mut alert, channel, fallback } in undelivered {
         let fallback = directory.fallback_of(channel).or(fallback);
         let Some(message) = Message::of_kept(&alert.message) else { continue };
@@ -175,7 +175,7 @@ async fn give_up<T: StateTx>(
         // Somebody has changed it since, or switched it off: that is another channel now.
         return Ok(());
     }
-    let directory = Directory::of(tx.settings(&[project]).await?);
+    let directory = Directory::of(tx.settings(&[project]).await?, now);
     let name = directory.name_of(channel.id).unwrap_or_default();
     let (title, cause) = (format!("Channel {name}"), format!("{SWITCHED_OFF}: {reason}"));
     let incident = Incident {
@@ -195,6 +195,7 @@ async fn give_up<T: StateTx>(
         project,
         check: incident.check_id,
         incident: incident.id,
+        number: 1,
         message: message.kept(),
         deliveries,
     };
@@ -254,6 +255,7 @@ impl TryFrom<UndeliveredRow> for Undelivered {
                 project: ProjectId(row.project_id),
                 check: CheckId(row.check_id),
                 incident: IncidentId(row.incident_id),
+                number: 1,
                 message: row.message,
                 deliveries: Vec::new(),
             },

@@ -2,9 +2,11 @@
 //!
 //! Each locks the check's heartbeat, then its regions, then the check, so that no claim and no recording moves meanwhile.
 
+use std::collections::BTreeSet;
+
 use super::{StateTx, heartbeats, incidents, outbox, stir};
 use crate::models::alert::Resolution;
-use crate::models::check::{Check, CheckDraft, Status};
+use crate::models::check::{Check, CheckConfig, CheckDraft, Status};
 use crate::models::check_region::CheckRegion;
 use crate::models::health::State;
 use crate::models::ids::{CheckId, ProjectId};
@@ -31,6 +33,11 @@ pub async fn replace<T: StateTx>(
     if before.version != version {
         return Ok(Change::Stale);
     }
+    if draft.config.depends_on != before.config.depends_on
+        && let Some(by) = leads_back(&mut tx, project, id, &draft.config).await?
+    {
+        return Ok(Change::Circular(by));
+    }
     let after = Check {
         config: draft.config,
         webhook_secret: draft.webhook_secret.or_else(|| before.webhook_secret.clone()),
@@ -53,6 +60,29 @@ pub async fn replace<T: StateTx>(
     let seen = tx.view(project, id).await?;
     tx.commit().await?;
     seen.map(Change::Done).ok_or_else(vanished::<T>)
+}
+
+/// The one of the checks that it is to depend on which depends on it already, however many lie between.
+async fn leads_back<T: StateTx>(
+    tx: &mut T,
+    project: ProjectId,
+    id: CheckId,
+    config: &CheckConfig,
+) -> StoreResult<Option<CheckId>> {
+    tx.lock_project(project).await?;
+    for parent in &config.depends_on {
+        let mut seen = BTreeSet::from([*parent]);
+        let mut next = vec![*parent];
+        while !next.is_empty() {
+            if seen.contains(&id) {
+                return Ok(Some(*parent));
+            }
+            let configs = tx.configs(&next).await?;
+            let further = configs.into_iter().flat_map(|(_, _, config)| config.depends_on);
+            next = further.filter(|check| seen.insert(*check)).collect();
+        }
+    }
+    Ok(None)
 }
 
 /// See [`crate::ports::checks::CheckStore::delete`].

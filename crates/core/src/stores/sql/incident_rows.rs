@@ -16,6 +16,7 @@ use crate::models::ids::{
 use crate::models::incident::{Acknowledgement, Before, IncidentKind, Note, NoteKind, Standing};
 use crate::models::installation::{Installation, LinkKey};
 use crate::models::schedule::Slot;
+use crate::models::telling::Memory;
 use crate::ports::incidents::{IncidentFilter, Story, ToldAlert, ToldDelivery};
 
 /// The columns of an [`IncidentRow`], by name: a column that a later version adds must not change what
@@ -25,7 +26,8 @@ macro_rules! incident_columns {
         "incidents.id, incidents.project_id, incidents.kind, incidents.check_id, incidents.severity,
          incidents.title, incidents.tags, incidents.started_slot, incidents.opened_at, incidents.resolved_slot,
          incidents.resolution, incidents.cause, incidents.region, incidents.was, incidents.calm_since,
-         incidents.acknowledged_at, incidents.acknowledged_by, incidents.resolved_at, incidents.resolved_by"
+         incidents.acknowledged_at, incidents.acknowledged_by, incidents.resolved_at, incidents.resolved_by,
+         incidents.telling"
     };
 }
 pub(in crate::stores) use incident_columns;
@@ -51,6 +53,7 @@ pub struct IncidentRow {
     acknowledged_by: Option<String>,
     resolved_at: Option<At>,
     resolved_by: Option<String>,
+    telling: Option<String>,
 }
 
 impl TryFrom<IncidentRow> for Incident {
@@ -81,8 +84,13 @@ impl TryFrom<IncidentRow> for Incident {
                 .map(|at| Acknowledgement { at: at.0, by: row.acknowledged_by }),
             closed_at: row.resolved_at.map(|at| at.0),
             resolved_by: row.resolved_by,
+            telling: row.telling.as_deref().map(memory).transpose()?,
         })
     }
+}
+
+fn memory(text: &str) -> Result<Memory, Unreadable> {
+    serde_json::from_str(text).map_err(|_other| Unreadable("what was told of an incident"))
 }
 
 #[derive(FromRow)]

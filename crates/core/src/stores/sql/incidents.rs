@@ -1,16 +1,13 @@
-//! Edges of incidents, and the alerts and deliveries they raise, in the transaction that made them.
+//! Edges of incidents, in the transaction that made them. Who is told of them, `telling` says.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
-use super::settings::Directory;
-use super::{Ending, Opening, Raised, Receiver, StateTx};
-use crate::crash::{Point, crash_point};
+use super::{Ending, Opening, StateTx, telling};
 use crate::models::alert::{AlertKind, Incident};
 use crate::models::channel::{About, Links, Message, Seen, Told};
 use crate::models::check::CheckConfig;
 use crate::models::event::{Event, What};
-use crate::models::health::State;
-use crate::models::ids::{AlertId, CheckId, IncidentId, ProjectId, Region};
+use crate::models::ids::{IncidentId, Region};
 use crate::models::outage::Edge;
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
@@ -40,13 +37,13 @@ pub async fn apply<T: StateTx>(
         if !openings.is_empty() {
             let opened = tx.open_incidents(&openings, now).await?;
             tx.noted().note(opened.iter().map(|it| event(it, opened_event(it), now)));
-            raise(tx, AlertKind::Opened, &opened, now).await?;
+            telling::begin(tx, &opened, now).await?;
             changed.opened += opened.len() as u64;
         }
         if !endings.is_empty() {
             let resolved = tx.resolve_incidents(&endings, now).await?;
             tx.noted().note(resolved.iter().map(|it| event(it, resolved_event(it), now)));
-            raise(tx, AlertKind::Resolved, &resolved, now).await?;
+            telling::end(tx, &resolved, now).await?;
             changed.resolved += resolved.len() as u64;
         }
     }
@@ -87,69 +84,6 @@ fn parted(edges: Vec<Edge>) -> (Vec<Opening>, Vec<Ending>) {
     (openings, endings)
 }
 
-/// Writes an alert of each incident into the outbox, for everybody who is to be told.
-pub async fn raise<T: StateTx>(
-    tx: &mut T,
-    kind: AlertKind,
-    incidents: &[Incident],
-    now: Slot,
-) -> StoreResult<()> {
-    if incidents.is_empty() {
-        return Ok(());
-    }
-    crash_point(Point::IncidentWritten);
-    let checks: Vec<CheckId> = incidents.iter().map(|incident| incident.check_id).collect();
-    let configs = tx.configs(&checks).await?;
-    let configs: HashMap<CheckId, CheckConfig> =
-        configs.into_iter().map(|(id, _, config)| (id, config)).collect();
-    let projects: BTreeSet<ProjectId> = incidents.iter().map(|it| it.project_id).collect();
-    let directory = Directory::of(tx.settings(&Vec::from_iter(projects)).await?);
-    let installation = tx.installation().await?;
-    let down = down(tx, &checks).await?;
-    let mut told = told(tx, kind, incidents).await?;
-
-    let mut raised = Vec::with_capacity(incidents.len());
-    for incident in incidents {
-        let config = configs.get(&incident.check_id);
-        let Some(subject) = Subject::of(incident, config) else { continue };
-        let receivers = match kind {
-            AlertKind::Opened => directory.receivers(incident, &subject),
-            _ => told.remove(&incident.id).unwrap_or_default(),
-        };
-        let links = installation.as_ref().map(|it| it.links(incident.id, now.time()));
-        let message = Message {
-            links: links.unwrap_or_default(),
-            ..message(kind, incident, &subject, down.get(&incident.check_id), now)
-        };
-        let delivery = |receiver| directory.deliver(&receiver, &message);
-        raised.push(Raised {
-            id: AlertId::generate(),
-            project: incident.project_id,
-            check: incident.check_id,
-            incident: incident.id,
-            message: message.kept(),
-            deliveries: receivers.into_iter().filter_map(delivery).collect(),
-        });
-    }
-    tx.insert_alerts(kind, &raised, now).await?;
-    crash_point(Point::IncidentRaised);
-    Ok(())
-}
-
-/// Where checks are down at this moment.
-async fn down<T: StateTx>(
-    tx: &mut T,
-    checks: &[CheckId],
-) -> StoreResult<HashMap<CheckId, BTreeSet<Region>>> {
-    let mut down: HashMap<CheckId, BTreeSet<Region>> = HashMap::new();
-    for (check, region, state) in tx.region_states(checks).await? {
-        if state == State::Down {
-            down.entry(check).or_default().insert(region);
-        }
-    }
-    Ok(down)
-}
-
 /// What an incident is about: its check, or itself.
 pub struct Subject {
     pub about: About,
@@ -161,7 +95,7 @@ pub struct Subject {
 
 impl Subject {
     /// `None` where it is about a check that is not there.
-    fn of(incident: &Incident, config: Option<&CheckConfig>) -> Option<Self> {
+    pub fn of(incident: &Incident, config: Option<&CheckConfig>) -> Option<Self> {
         let id = incident.check_id;
         match config {
             Some(config) => {
@@ -189,7 +123,8 @@ impl Subject {
     }
 }
 
-fn message(
+/// What is said of it; `down` is where the check is down.
+pub fn message(
     kind: AlertKind,
     incident: &Incident,
     subject: &Subject,
@@ -214,21 +149,4 @@ fn message(
         },
         links: Links::default(),
     }
-}
-
-/// Who heard that these incidents opened: they, and nobody else, hear of the end, wherever the check
-/// points meanwhile.
-async fn told<T: StateTx>(
-    tx: &mut T,
-    kind: AlertKind,
-    incidents: &[Incident],
-) -> StoreResult<HashMap<IncidentId, BTreeSet<Receiver>>> {
-    let mut by_incident: HashMap<IncidentId, BTreeSet<Receiver>> = HashMap::new();
-    if kind != AlertKind::Opened {
-        let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.id).collect();
-        for (incident, receiver) in tx.told(&ids).await? {
-            by_incident.entry(incident).or_default().insert(receiver);
-        }
-    }
-    Ok(by_incident)
 }

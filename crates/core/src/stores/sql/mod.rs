@@ -22,6 +22,7 @@ pub(super) mod schedule;
 pub(super) mod secrets;
 pub(super) mod settings;
 mod stir;
+pub(super) mod telling;
 pub(super) mod transaction;
 
 use std::collections::BTreeSet;
@@ -50,6 +51,7 @@ use crate::ports::secrets::{Referring, SealedSecret};
 use crate::ports::{StoreError, StoreResult};
 use crate::stores::events::Noted;
 use heartbeats::Locked;
+use telling::Followed;
 
 /// An outage that begins.
 pub(super) struct Opening {
@@ -77,6 +79,8 @@ pub(super) struct Raised {
     pub incident: IncidentId,
     /// What it says, as it is kept.
     pub message: String,
+    /// Tells it from others of its kind and incident.
+    pub number: u16,
     pub deliveries: Vec<NewDelivery>,
 }
 
@@ -241,8 +245,18 @@ pub(super) trait StateTx: Send + Sized {
         endings: &[Ending],
         now: Slot,
     ) -> StoreResult<Vec<Incident>>;
+    /// Outages of these checks that last.
+    async fn outages_of(&mut self, checks: &[CheckId]) -> StoreResult<Vec<(CheckId, IncidentId)>>;
+    /// Has all that is told under these incidents asked of at once.
+    async fn ask_children(&mut self, parents: &[IncidentId]) -> StoreResult<()>;
+    /// Keeps two changes of what checks depend on from passing each other.
+    async fn lock_project(&mut self, project: ProjectId) -> StoreResult<()>;
     /// Who heard that these incidents opened.
     async fn told(&mut self, incidents: &[IncidentId]) -> StoreResult<Vec<(IncidentId, Receiver)>>;
+    /// Open incidents whose time to be asked of has come at `now`, oldest first, locked. Those that somebody
+    /// else holds are left to them.
+    async fn lock_follow_ups(&mut self, now: Slot, limit: u32) -> StoreResult<Vec<Incident>>;
+    async fn save_followed(&mut self, followed: &[Followed]) -> StoreResult<()>;
     /// All settings of these projects, in the order of their ids.
     async fn settings(&mut self, projects: &[ProjectId]) -> StoreResult<Vec<Setting>>;
     /// The incident, if there is one.

@@ -14,9 +14,9 @@ use crate::models::alert::{AlertKind, Incident, Resolution};
 use crate::models::channel::{Channel, ChannelSpec, Message};
 use crate::models::ids::{AlertId, CheckId, DeliveryId, ProjectId, SettingId};
 use crate::models::incident::IncidentKind;
-use crate::models::routing::{Route, channels_for};
 use crate::models::schedule::Slot;
 use crate::models::setting::{Setting, SettingKind};
+use crate::models::telling::{Rules, Tell};
 use crate::ports::StoreResult;
 use crate::ports::settings::ChannelState;
 
@@ -78,13 +78,14 @@ impl StandingRow {
 #[derive(Default)]
 pub struct Directory {
     channels: BTreeMap<SettingId, (ProjectId, Channel)>,
-    routes: HashMap<ProjectId, Vec<Route>>,
+    rules: HashMap<ProjectId, Rules>,
+    none: Rules,
 }
 
 impl Directory {
     /// What cannot be read, because another version wrote it, tells nobody: it must not keep the others
     /// from being told.
-    pub fn of(settings: Vec<Setting>) -> Self {
+    pub fn of(settings: Vec<Setting>, now: Slot) -> Self {
         let mut directory = Self::default();
         for Setting { id, project_id, kind, config, .. } in settings {
             match kind {
@@ -95,7 +96,19 @@ impl Directory {
                 }
                 SettingKind::Route => {
                     if let Ok(route) = serde_json::from_value(config) {
-                        directory.routes.entry(project_id).or_default().push(route);
+                        directory.rules.entry(project_id).or_default().add_route(id, route);
+                    }
+                }
+                SettingKind::Silence => {
+                    if let Ok(silence) = serde_json::from_value(config) {
+                        let rules = directory.rules.entry(project_id).or_default();
+                        rules.add_silence(id, silence, now);
+                    }
+                }
+                SettingKind::Maintenance => {
+                    if let Ok(maintenance) = serde_json::from_value(config) {
+                        let rules = directory.rules.entry(project_id).or_default();
+                        rules.add_maintenance(id, maintenance, now);
                     }
                 }
             }
@@ -103,15 +116,24 @@ impl Directory {
         directory
     }
 
-    /// Who is told that an incident opened: the check's own webhook, and what routes lead to.
-    pub fn receivers(&self, incident: &Incident, subject: &Subject) -> BTreeSet<Receiver> {
-        let routes = self.routes.get(&incident.project_id).map_or(&[] as &[Route], Vec::as_slice);
-        let channels = channels_for(routes, incident.check_id, &subject.about.tags);
-        let own = subject.webhook_url.clone().map(Receiver::webhook);
-        let ours = |id: &SettingId| {
+    /// What a project has configured about who is told.
+    pub fn rules(&self, project: ProjectId) -> &Rules {
+        self.rules.get(&project).unwrap_or(&self.none)
+    }
+
+    /// Who is told this of an incident: the check's own webhook, and channels of its project.
+    pub fn receivers(
+        &self,
+        incident: &Incident,
+        subject: &Subject,
+        tell: &Tell,
+    ) -> BTreeSet<Receiver> {
+        let own = subject.webhook_url.clone().filter(|_| tell.webhook).map(Receiver::webhook);
+        let ours = |id: &&SettingId| {
             self.channels.get(id).is_some_and(|(project, _)| *project == incident.project_id)
         };
-        own.into_iter().chain(channels.into_iter().filter(ours).map(Receiver::channel)).collect()
+        let channels = tell.channels.iter().filter(ours).copied().map(Receiver::channel);
+        own.into_iter().chain(channels).collect()
     }
 
     /// What is said to one, or to its stand-in where it is switched off; `None` where nobody is left to
@@ -213,6 +235,7 @@ pub async fn test_channel<T: StateTx>(
         check: incident.check_id,
         incident: incident.id,
         message: message.kept(),
+        number: 1,
         deliveries: vec![delivery],
     };
     tx.insert_incident(&incident).await?;

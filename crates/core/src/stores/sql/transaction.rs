@@ -1,7 +1,7 @@
 //! The way from the shared flows to a dialect's statements, which lie beside their tables.
 
 /// Implements [`super::StateTx`] for a dialect's `Tx`, whose modules `acts`, `changes`, `channel_states`, `checks`,
-/// `check_regions`, `deliveries`, `heartbeats`, `incidents`, `outbox`, `secrets` and `settings` have the
+/// `check_regions`, `deliveries`, `follow_ups`, `heartbeats`, `incidents`, `outbox`, `secrets` and `settings` have the
 /// statements. To be called where these, `Tx`, `STORE` and `error` are in scope.
 macro_rules! state_tx {
     () => {
@@ -27,6 +27,7 @@ macro_rules! state_tx {
         use crate::ports::secrets::{Referring, SealedSecret};
         use crate::stores::events::Noted;
         use crate::stores::sql::heartbeats::Locked;
+        use crate::stores::sql::telling::Followed;
         use crate::stores::sql::{
             Earlier, Ending, NewNote, Opening, Raised, Receiver, Remembered, StateTx, Undelivered,
         };
@@ -277,6 +278,33 @@ macro_rules! state_tx {
 
             async fn insert_incident(&mut self, incident: &Incident) -> StoreResult<()> {
                 incidents::insert(self, incident).await
+            }
+
+            async fn outages_of(
+                &mut self,
+                checks: &[CheckId],
+            ) -> StoreResult<Vec<(CheckId, IncidentId)>> {
+                follow_ups::outages_of(self, checks).await
+            }
+
+            async fn ask_children(&mut self, parents: &[IncidentId]) -> StoreResult<()> {
+                follow_ups::ask_children(self, parents).await
+            }
+
+            async fn lock_project(&mut self, project: ProjectId) -> StoreResult<()> {
+                settings::lock_project(self, project).await
+            }
+
+            async fn lock_follow_ups(
+                &mut self,
+                now: Slot,
+                limit: u32,
+            ) -> StoreResult<Vec<Incident>> {
+                follow_ups::lock(self, now, limit).await
+            }
+
+            async fn save_followed(&mut self, followed: &[Followed]) -> StoreResult<()> {
+                follow_ups::save(self, followed).await
             }
 
             async fn insert_alerts(

@@ -64,7 +64,7 @@ pub(super) async fn resolve(
         "-- incidents.resolve
          UPDATE incidents
          SET resolved_slot = max(n.value ->> 1, incidents.started_slot), resolution = n.value ->> 2,
-             resolved_by = n.value ->> 3, resolved_at = ?2
+             resolved_by = n.value ->> 3, resolved_at = ?2, follow_up_at = NULL
          FROM jsonb_each(?1) AS n
          WHERE incidents.check_id = unhex(n.value ->> 0) AND incidents.resolved_slot IS NULL
          RETURNING ",
@@ -104,12 +104,19 @@ pub(super) async fn insert_alerts(
     now: Slot,
 ) -> StoreResult<()> {
     let list = rows(raised, |it| {
-        [id(it.id.0), id(it.project.0), id(it.check.0), id(it.incident.0), json!(it.message)]
+        [
+            id(it.id.0),
+            id(it.project.0),
+            id(it.check.0),
+            id(it.incident.0),
+            json!(it.message),
+            json!(it.number),
+        ]
     });
     sqlx::query(
         "-- incidents.insert_alerts
-         INSERT INTO alerts (id, project_id, check_id, incident_id, message, kind, raised_at)
-         SELECT unhex(value ->> 0), unhex(value ->> 1), unhex(value ->> 2), unhex(value ->> 3), value ->> 4, ?2, ?3
+         INSERT INTO alerts (id, project_id, check_id, incident_id, message, kind, raised_at, number)
+         SELECT unhex(value ->> 0), unhex(value ->> 1), unhex(value ->> 2), unhex(value ->> 3), value ->> 4, ?2, ?3, value ->> 5
          FROM jsonb_each(?1)",
     )
     .bind(list)
@@ -140,6 +147,7 @@ pub(super) async fn insert_deliveries(
             delivery.receiver.channel.map(|channel| id(channel.0)).into(),
             json!(delivery.body),
             delivery.instead_of.map(|other| id(other.0)).into(),
+            json!(kind.sequence(it.number)),
         ]
     });
     sqlx::query(
@@ -147,14 +155,13 @@ pub(super) async fn insert_deliveries(
          INSERT INTO deliveries (alert_id, project_id, check_id, incident_id, id, channel, channel_id, body,
                                  instead_of, kind, sequence, next_attempt_at, raised_at)
          SELECT unhex(value ->> 0), unhex(value ->> 1), unhex(value ->> 2), unhex(value ->> 3),
-                unhex(value ->> 4), value ->> 5, unhex(value ->> 6), value ->> 7, unhex(value ->> 8), ?2, ?3, ?4, ?4
+                unhex(value ->> 4), value ->> 5, unhex(value ->> 6), value ->> 7, unhex(value ->> 8), ?2, value ->> 9, ?3, ?3
          FROM jsonb_each(?1)
          WHERE true
          ON CONFLICT (alert_id, channel) DO NOTHING",
     )
     .bind(list)
     .bind(kind.as_str())
-    .bind(kind.sequence())
     .bind(now.0)
     .execute(&mut **tx)
     .await

@@ -14,6 +14,7 @@ mod copying;
 mod database;
 mod deliveries;
 mod events;
+mod follow_ups;
 mod heartbeats;
 mod history;
 mod incidents;

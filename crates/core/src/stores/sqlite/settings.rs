@@ -34,6 +34,7 @@ impl SettingStore for Sqlite {
         .execute(&mut *tx)
         .await
         .map_err(error)?;
+        ask_again(&mut tx, setting.project_id, setting.kind).await?;
         tx.commit().await.map_err(error)?;
         Ok(done.rows_affected() == 1)
     }
@@ -100,6 +101,7 @@ impl SettingStore for Sqlite {
         .await
         .map_err(error)?;
         if done.rows_affected() == 1 {
+            ask_again(&mut tx, setting.project_id, setting.kind).await?;
             tx.commit().await.map_err(error)?;
             return Ok(SettingChange::Done);
         }
@@ -128,6 +130,7 @@ impl SettingStore for Sqlite {
         .execute(&mut *tx)
         .await
         .map_err(error)?;
+        ask_again(&mut tx, project, kind).await?;
         tx.commit().await.map_err(error)?;
         Ok(done.rows_affected() == 1)
     }
@@ -152,6 +155,28 @@ impl SettingStore for Sqlite {
     }
 }
 
+/// The transaction is the lock.
+#[expect(clippy::unused_async, reason = "PostgreSQL has to ask for it")]
+pub(super) async fn lock_project(_tx: &mut Tx, _project: ProjectId) -> StoreResult<()> {
+    Ok(())
+}
+
+/// What was configured about who is told has changed: whoever waits for something is asked of at once.
+async fn ask_again(tx: &mut Tx, project: ProjectId, kind: SettingKind) -> StoreResult<()> {
+    if kind == SettingKind::Channel {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- settings.ask_again
+         UPDATE incidents SET follow_up_at = 0 WHERE project_id = ?1 AND follow_up_at > 0",
+    )
+    .bind(project.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(())
+}
+
 pub(super) async fn of(tx: &mut Tx, projects: &[ProjectId]) -> StoreResult<Vec<Setting>> {
     let rows: Vec<SettingRow> = sqlx::query_as(
         "-- settings.of
@@ -161,5 +186,6 @@ pub(super) async fn of(tx: &mut Tx, projects: &[ProjectId]) -> StoreResult<Vec<S
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;
-    read_all(rows).map_err(unreadable)
+    // What a later version configures must not keep people from being told of what this one knows.
+    Ok(rows.into_iter().filter_map(|row| Setting::try_from(row).ok()).collect())
 }

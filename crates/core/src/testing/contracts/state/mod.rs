@@ -15,6 +15,7 @@ mod outbox;
 mod receivers;
 mod secrets;
 mod settings;
+mod telling;
 
 pub use acts::*;
 pub use changes::*;
@@ -29,6 +30,7 @@ pub use outbox::*;
 pub use receivers::*;
 pub use secrets::*;
 pub use settings::*;
+pub use telling::*;
 
 use serde_json::Value;
 
@@ -125,7 +127,7 @@ impl TestStores {
 
     async fn alert_kinds(&self, check: CheckId) -> Vec<AlertKind> {
         let mut alerts = self.stores.alerts.alerts(PROJECT, check, page(100)).await.unwrap();
-        alerts.sort_by_key(|alert| (alert.raised_at, alert.kind.sequence()));
+        alerts.sort_by_key(|alert| (alert.raised_at, alert.kind.sequence(alert.number)));
         alerts.into_iter().map(|alert| alert.kind).collect()
     }
 

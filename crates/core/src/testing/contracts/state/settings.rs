@@ -40,7 +40,12 @@ impl TestStores {
 
     pub(super) async fn route(&self, tags: &[&str], channels: &[SettingId]) -> SettingId {
         let config = json!({"name": "r", "tags": tags, "channels": channels});
-        let setting = self.setting(SettingKind::Route, config);
+        self.configure(SettingKind::Route, config).await
+    }
+
+    /// Adds a setting.
+    pub(super) async fn configure(&self, kind: SettingKind, config: Value) -> SettingId {
+        let setting = self.setting(kind, config);
         assert!(self.stores.settings.create(&setting).await.unwrap());
         setting.id
     }
@@ -59,7 +64,7 @@ impl TestStores {
     }
 
     /// Delivers all that is due, and says what it was and whose.
-    async fn tell_all(&self) -> BTreeSet<(String, &'static str)> {
+    pub(super) async fn tell_all(&self) -> BTreeSet<(String, &'static str)> {
         let due = self.claim_deliveries().await;
         for lease in &due {
             assert!(self.settle(lease, Settlement::Delivered).await);

@@ -1,0 +1,133 @@
+//! Who is told of an incident, and when: one rule for every way there is to be told.
+//!
+//! [`decide`] takes what is known of an incident ([`Facts`]), what its project configured ([`Rules`]), what
+//! was done so far ([`Memory`]) and an instant. It says who is to be told now, and when to look again.
+//! The recorder asks when an incident opens, the follow-ups ask when an instant has come that an earlier
+//! answer named. Whoever asks keeps the memory in the same transaction in which people are told, so
+//! that asking twice tells nobody twice.
+//!
+//! What holds an incident back holds back everything but its end: whoever has heard that it opened
+//! hears that it is over, at once, and nobody else does.
+
+mod family;
+mod ladder;
+mod memory;
+mod muted;
+mod rules;
+
+use std::collections::BTreeSet;
+
+use super::alert::AlertKind;
+use super::channel::Severity;
+use super::ids::{CheckId, SettingId};
+use super::schedule::Slot;
+
+pub use family::Family;
+pub use ladder::Ladder;
+pub use memory::Memory;
+pub use muted::{Muted, MutedBy};
+pub use rules::Rules;
+
+/// What is known of an open incident.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The check.
+    pub check: CheckId,
+    /// Its tags.
+    pub tags: &'a [String],
+    /// How bad it is.
+    pub severity: Severity,
+    /// Whether the check has a webhook of its own.
+    pub has_webhook: bool,
+    /// Whether somebody has said that they see to it.
+    pub acknowledged: bool,
+    /// The channels that have heard that it opened.
+    pub heard: &'a BTreeSet<SettingId>,
+    /// What the checks that it depends on have to do with it.
+    pub family: Family,
+}
+
+/// What is to be told now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tell {
+    /// What.
+    pub kind: AlertKind,
+    /// Tells it from others of its kind and incident; from 1.
+    pub number: u16,
+    /// Whether the check's own webhook is told.
+    pub webhook: bool,
+    /// The channels that are told.
+    pub channels: BTreeSet<SettingId>,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// What is to be told, in this order.
+    pub tell: Vec<Tell>,
+    /// What has been done once that is told.
+    pub memory: Memory,
+    /// When to ask again; `None` for never, as long as nothing else happens.
+    pub follow_up_at: Option<Slot>,
+}
+
+/// What was configured may change, whatever was said before: nobody is left waiting for longer than ten
+/// minutes without being asked of again.
+const LONGEST_WAIT_MS: i64 = 600_000;
+
+/// Decides what is told of an open incident at `now`.
+#[must_use]
+pub fn decide(memory: Memory, facts: &Facts<'_>, rules: &Rules, now: Slot) -> Decision {
+    let decision = held(memory, facts, rules, now);
+    let soon = |at: Slot| at.min(now.plus(LONGEST_WAIT_MS));
+    Decision { follow_up_at: decision.follow_up_at.map(soon), ..decision }
+}
+
+/// Unless something holds it back, or somebody sees to it.
+fn held(mut memory: Memory, facts: &Facts<'_>, rules: &Rules, now: Slot) -> Decision {
+    if facts.acknowledged {
+        // Whoever sees to it needs no reminding, and nobody else needs to be fetched: unless they take
+        // that back, it stays as it is.
+        return Decision { memory, ..Decision::default() };
+    }
+    memory.muted = rules.hold(facts).or_else(|| memory.under_parent(facts.family, now));
+    if let Some(Muted { until, .. }) = memory.muted {
+        // Where nobody knows until when, whoever ends it asks; and if not, it is asked all the same.
+        let follow_up_at = Some(until.unwrap_or(Slot(i64::MAX)));
+        return Decision { memory, follow_up_at, ..Decision::default() };
+    }
+    climb(memory, facts, rules, now)
+}
+
+/// Takes every step and every reminder that is due.
+fn climb(mut memory: Memory, facts: &Facts<'_>, rules: &Rules, now: Slot) -> Decision {
+    let begins = memory.begin(facts, rules, now);
+    let began = memory.began.unwrap_or(now);
+    let mut due = BTreeSet::new();
+    let mut reminded = BTreeSet::new();
+    let (mut next, mut quiet): (Option<Slot>, Option<Muted>) = (None, None);
+    memory.routes.retain(|id, ladder| {
+        let Some(route) = rules.route(*id) else { return false };
+        let climbed = ladder.climb(route, facts.severity, began, now);
+        due.extend(climbed.told);
+        reminded.extend(climbed.reminded);
+        next = [next, climbed.next].into_iter().flatten().min();
+        quiet = quiet.or_else(|| {
+            let (by, until) = (MutedBy::QuietHours, climbed.next.filter(|_| climbed.waits)?);
+            Some(Muted { by, id: Some(id.0), until: Some(until) })
+        });
+        climbed.next.is_some()
+    });
+    let opened: BTreeSet<_> = due.difference(facts.heard).copied().collect();
+    // Whom a later step names again hears again; of those who never heard of it nobody is reminded.
+    let again = reminded.union(&due).filter(|id| facts.heard.contains(*id)).copied().collect();
+    let webhook = begins && facts.has_webhook;
+    memory.muted =
+        if facts.heard.is_empty() && opened.is_empty() && !webhook { quiet } else { None };
+    let nobody_waits = begins && next.is_none();
+    let tell = memory.tell(nobody_waits, webhook, opened, again);
+    Decision { tell, memory, follow_up_at: next }
+}
+
+#[cfg(test)]
+mod tests;

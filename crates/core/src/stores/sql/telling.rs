@@ -1,0 +1,276 @@
+//! What is told of incidents, in the transaction that makes it due: read once for all of them, decided of
+//! each (`models::telling`), written once for all. How many statements that takes does not depend on how many
+//! incidents there are.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::incidents::{Subject, message};
+use super::settings::Directory;
+use super::{Raised, Receiver, StateTx};
+use crate::crash::{Point, crash_point};
+use crate::models::alert::{AlertKind, Incident};
+use crate::models::channel::{Message, Severity};
+use crate::models::check::CheckConfig;
+use crate::models::health::State;
+use crate::models::ids::{AlertId, CheckId, DeliveryId, IncidentId, ProjectId, Region, SettingId};
+use crate::models::installation::Installation;
+use crate::models::schedule::Slot;
+use crate::models::telling::{Decision, Facts, Family, Memory, Tell, decide};
+use crate::ports::StoreResult;
+use crate::ports::follow_ups::FollowedUp;
+
+/// What is kept of an incident that was asked of.
+pub struct Followed {
+    pub incident: IncidentId,
+    pub memory: Memory,
+    pub follow_up_at: Option<Slot>,
+}
+
+/// Tells of incidents that have just been opened.
+pub async fn begin<T: StateTx>(tx: &mut T, opened: &[Incident], now: Slot) -> StoreResult<()> {
+    if opened.is_empty() {
+        return Ok(());
+    }
+    crash_point(Point::IncidentWritten);
+    let around = Surroundings::read(tx, opened, now).await?;
+    let mut outcome = Outcome::default();
+    for incident in opened {
+        let Some(subject) = around.subject(incident) else { continue };
+        let decision = around.decide(incident, &subject, &BTreeSet::new(), now);
+        // Of most incidents all is told at once: there is nothing to keep.
+        if decision.follow_up_at.is_some() {
+            outcome.keep(incident, &decision);
+        }
+        for tell in decision.tell {
+            let receivers = around.directory.receivers(incident, &subject, &tell);
+            let raised = around.raise(incident, &subject, &tell, receivers, now);
+            outcome.raise(tell.kind, raised);
+        }
+    }
+    outcome.write(tx, now).await?;
+    crash_point(Point::IncidentRaised);
+    Ok(())
+}
+
+/// See [`crate::ports::follow_ups::FollowUpStore::follow_up`].
+pub async fn follow_up<T: StateTx>(mut tx: T, now: Slot, limit: u32) -> StoreResult<FollowedUp> {
+    let due = tx.lock_follow_ups(now, limit).await?;
+    if due.is_empty() {
+        return Ok(FollowedUp::default());
+    }
+    let around = Surroundings::read(&mut tx, &due, now).await?;
+    let heard = heard(&mut tx, &due).await?;
+    let mut outcome = Outcome::default();
+    for incident in &due {
+        let Some(subject) = around.subject(incident) else {
+            // Its check is gone: there is nothing left to tell of it.
+            outcome.keep(
+                incident,
+                &Decision {
+                    memory: incident.telling.clone().unwrap_or_default(),
+                    ..Decision::default()
+                },
+            );
+            continue;
+        };
+        let channels = heard.get(&incident.id).into_iter().flatten();
+        let channels = channels.filter_map(|receiver| receiver.channel).collect();
+        let decision = around.decide(incident, &subject, &channels, now);
+        outcome.keep(incident, &decision);
+        for tell in decision.tell {
+            let receivers = around.directory.receivers(incident, &subject, &tell);
+            let raised = around.raise(incident, &subject, &tell, receivers, now);
+            outcome.raise(tell.kind, raised);
+        }
+    }
+    let (incidents, alerts) = (due.len(), outcome.alerts());
+    outcome.write(&mut tx, now).await?;
+    tx.commit().await?;
+    Ok(FollowedUp { incidents: incidents as u64, alerts, full: incidents >= limit as usize })
+}
+
+/// Tells of incidents that are over whoever heard that they opened, and nobody else, wherever routes and
+/// checks lead meanwhile.
+pub async fn end<T: StateTx>(tx: &mut T, resolved: &[Incident], now: Slot) -> StoreResult<()> {
+    if resolved.is_empty() {
+        return Ok(());
+    }
+    crash_point(Point::IncidentWritten);
+    let around = Surroundings::read(tx, resolved, now).await?;
+    let mut heard = heard(tx, resolved).await?;
+    let ids: Vec<IncidentId> = resolved.iter().map(|incident| incident.id).collect();
+    tx.ask_children(&ids).await?;
+    let mut outcome = Outcome::default();
+    for incident in resolved.iter().filter(|incident| incident.was_told()) {
+        let Some(subject) = around.subject(incident) else { continue };
+        let receivers = heard.remove(&incident.id).unwrap_or_default();
+        let tell = Tell {
+            kind: AlertKind::Resolved,
+            number: 1,
+            webhook: false,
+            channels: BTreeSet::new(),
+        };
+        outcome.raise(tell.kind, around.raise(incident, &subject, &tell, receivers, now));
+    }
+    outcome.write(tx, now).await?;
+    crash_point(Point::IncidentRaised);
+    Ok(())
+}
+
+/// Who has heard that these incidents opened.
+async fn heard<T: StateTx>(
+    tx: &mut T,
+    incidents: &[Incident],
+) -> StoreResult<HashMap<IncidentId, BTreeSet<Receiver>>> {
+    let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.id).collect();
+    let mut heard: HashMap<IncidentId, BTreeSet<Receiver>> = HashMap::new();
+    for (incident, receiver) in tx.told(&ids).await? {
+        heard.entry(incident).or_default().insert(receiver);
+    }
+    Ok(heard)
+}
+
+/// All that has to be known besides the incidents themselves.
+struct Surroundings {
+    configs: HashMap<CheckId, CheckConfig>,
+    /// Of the checks that these depend on.
+    parents: HashMap<CheckId, CheckConfig>,
+    /// The outages of those of them that are down.
+    outages: HashMap<CheckId, IncidentId>,
+    directory: Directory,
+    installation: Option<Installation>,
+    /// Where checks are down at this moment.
+    down: HashMap<CheckId, BTreeSet<Region>>,
+}
+
+impl Surroundings {
+    async fn read<T: StateTx>(tx: &mut T, incidents: &[Incident], now: Slot) -> StoreResult<Self> {
+        let checks: Vec<CheckId> = incidents.iter().map(|incident| incident.check_id).collect();
+        let configs = configs(tx, &checks).await?;
+        let parents: BTreeSet<CheckId> =
+            configs.values().flat_map(|config| config.depends_on.iter().copied()).collect();
+        let parents = Vec::from_iter(parents);
+        let (mut outages, mut of_parents) = (HashMap::new(), HashMap::new());
+        if !parents.is_empty() {
+            outages.extend(tx.outages_of(&parents).await?);
+            of_parents = self::configs(tx, &parents).await?;
+        }
+        let projects: BTreeSet<ProjectId> = incidents.iter().map(|it| it.project_id).collect();
+        let directory = Directory::of(tx.settings(&Vec::from_iter(projects)).await?, now);
+        let installation = tx.installation().await?;
+        let mut down: HashMap<CheckId, BTreeSet<Region>> = HashMap::new();
+        for (check, region, state) in tx.region_states(&checks).await? {
+            if state == State::Down {
+                down.entry(check).or_default().insert(region);
+            }
+        }
+        Ok(Self { configs, parents: of_parents, outages, directory, installation, down })
+    }
+
+    fn subject(&self, incident: &Incident) -> Option<Subject> {
+        Subject::of(incident, self.configs.get(&incident.check_id))
+    }
+
+    fn decide(
+        &self,
+        incident: &Incident,
+        subject: &Subject,
+        heard: &BTreeSet<SettingId>,
+        now: Slot,
+    ) -> Decision {
+        let facts = Facts {
+            check: incident.check_id,
+            tags: &subject.about.tags,
+            // Whoever reports something wants it heard, however bad it is.
+            severity: if incident.kind.has_check() { incident.severity } else { Severity::Down },
+            has_webhook: subject.webhook_url.is_some(),
+            acknowledged: incident.acknowledged.is_some(),
+            heard,
+            family: self.family(incident),
+        };
+        decide(
+            incident.telling.clone().unwrap_or_default(),
+            &facts,
+            self.directory.rules(incident.project_id),
+            now,
+        )
+    }
+
+    fn family(&self, incident: &Incident) -> Family {
+        let Some(child) = self.configs.get(&incident.check_id) else {
+            return Family::default();
+        };
+        let down = child.depends_on.iter().find_map(|parent| self.outages.get(parent).copied());
+        let parents = child.depends_on.iter().filter_map(|parent| self.parents.get(parent));
+        Family::of(child, parents, down, incident.started_at, Slot::from(incident.opened_at))
+    }
+
+    fn raise(
+        &self,
+        incident: &Incident,
+        subject: &Subject,
+        tell: &Tell,
+        receivers: BTreeSet<Receiver>,
+        now: Slot,
+    ) -> Raised {
+        let links = self.installation.as_ref().map(|it| it.links(incident.id, now.time()));
+        let down = self.down.get(&incident.check_id);
+        let message = Message {
+            links: links.unwrap_or_default(),
+            ..message(tell.kind, incident, subject, down, now)
+        };
+        let delivery = |receiver| self.directory.deliver(&receiver, &message);
+        Raised {
+            id: AlertId::generate(),
+            project: incident.project_id,
+            check: incident.check_id,
+            incident: incident.id,
+            number: tell.number,
+            message: message.kept(),
+            deliveries: receivers.into_iter().filter_map(delivery).collect(),
+        }
+    }
+}
+
+async fn configs<T: StateTx>(
+    tx: &mut T,
+    checks: &[CheckId],
+) -> StoreResult<HashMap<CheckId, CheckConfig>> {
+    let configs = tx.configs(checks).await?;
+    Ok(configs.into_iter().map(|(id, _, config)| (id, config)).collect())
+}
+
+/// What is to be written.
+#[derive(Default)]
+struct Outcome {
+    raised: BTreeMap<AlertKind, Vec<Raised>>,
+    followed: Vec<Followed>,
+}
+
+impl Outcome {
+    fn keep(&mut self, incident: &Incident, decision: &Decision) {
+        self.followed.push(Followed {
+            incident: incident.id,
+            memory: decision.memory.clone(),
+            follow_up_at: decision.follow_up_at,
+        });
+    }
+
+    fn raise(&mut self, kind: AlertKind, raised: Raised) {
+        self.raised.entry(kind).or_default().push(raised);
+    }
+
+    fn alerts(&self) -> u64 {
+        self.raised.values().map(|raised| raised.len() as u64).sum()
+    }
+
+    async fn write<T: StateTx>(self, tx: &mut T, now: Slot) -> StoreResult<()> {
+        for (kind, raised) in &self.raised {
+            tx.insert_alerts(*kind, raised, now).await?;
+        }
+        if !self.followed.is_empty() {
+            tx.save_followed(&self.followed).await?;
+        }
+        Ok(())
+    }
+}
