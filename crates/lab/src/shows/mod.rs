@@ -22,6 +22,7 @@ mod hostile;
 mod judgement;
 mod killer;
 mod kills;
+mod live;
 mod memory;
 mod moves;
 mod outages;
@@ -53,6 +54,7 @@ pub use guard::{Guard, guard};
 pub use handovers::{Handovers, handovers};
 pub use hostile::{Hostile, hostile};
 pub use kills::{Kills, kills};
+pub use live::{Live, live};
 pub use moves::{Moves, moves};
 pub use postgres_dies::{PostgresDies, postgres_dies};
 pub use redis_dies::{RedisDies, redis_dies};
@@ -80,12 +82,13 @@ pub struct Show {
 }
 
 /// All shows there are.
-pub const SHOWS: [Show; 20] = [
+pub const SHOWS: [Show; 21] = [
     beside::SHOW,
     walk::SHOW,
     calm::SHOW,
     edges::SHOW,
     channels::SHOW,
+    live::SHOW,
     kills::SHOW,
     storm::SHOW,
     exact::SHOW,
