@@ -52,8 +52,8 @@ impl Resealing {
 
     /// One round: the next few secrets. How many it were is logged when all were looked at.
     pub async fn round(&self) -> StoreResult<Pace> {
-        let place = locked(&self.place).clone();
-        let found = self.secrets.sealed_with(&self.keys.older(), place.as_ref(), BATCH).await?;
+        let after = locked(&self.place).clone();
+        let found = self.secrets.sealed_with(&self.keys.older(), after.as_ref(), BATCH).await?;
         let mut resealed = 0;
         for secret in &found {
             if let Some(sealed) = self.sealed_anew(secret) {

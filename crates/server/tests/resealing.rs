@@ -1,7 +1,5 @@
 //! Secrets get the newest key, whatever lies between them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use pulse_core::models::ids::ProjectId;
 use pulse_core::models::secret::SecretName;
 use pulse_core::ports::clock::Clock;
