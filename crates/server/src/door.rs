@@ -12,8 +12,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::live::Live;
 
-/// What was sent must be taken in this time, whether the client is gone or reads nothing.
-const UNTAKEN: Duration = Duration::from_secs(30);
 /// How long clients of live events are given to hear that they are to come again.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// After the last handler has ended, for its answer to leave.
@@ -29,7 +27,8 @@ pub async fn serve(
     requests: TaskTracker,
     stop: CancellationToken,
 ) {
-    let listener = listener.tap_io(|stream| set_up(stream));
+    let untaken = live.options().untaken;
+    let listener = listener.tap_io(move |stream| set_up(stream, untaken));
     let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
     let leaving = async {
         stop.cancelled().await;
@@ -44,9 +43,10 @@ pub async fn serve(
     }
 }
 
-/// Small messages leave at once. An option that this system does not know is done without.
-fn set_up(stream: &TcpStream) {
+/// Small messages leave at once. What is sent must be taken in time, whether the client is gone or reads
+/// nothing. An option that this system does not know is done without.
+fn set_up(stream: &TcpStream, untaken: Duration) {
     let _slower = stream.set_nodelay(true);
     #[cfg(target_os = "linux")]
-    let _later = SockRef::from(stream).set_tcp_user_timeout(Some(UNTAKEN));
+    let _later = SockRef::from(stream).set_tcp_user_timeout(Some(untaken));
 }

@@ -39,7 +39,7 @@ use subscription::Subscription;
 const LOOKING: Duration = Duration::from_millis(250);
 /// After a look, so that a busy minute costs each client few, larger writes.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Before the bell is hung up again.
+/// Between two times that the bell is hung up.
 const HANGING_UP: Duration = Duration::from_secs(1);
 /// Events, or batches of runs, read at once.
 const AT_ONCE: usize = 500;
@@ -61,6 +61,8 @@ pub struct LiveOptions {
     pub silence: Duration,
     /// What is sent to a WebSocket client must be taken in this time.
     pub writing: Duration,
+    /// What is sent on any connection must be taken in this time, or it is cut off.
+    pub untaken: Duration,
 }
 
 impl Default for LiveOptions {
@@ -72,6 +74,7 @@ impl Default for LiveOptions {
             ping: Duration::from_secs(15),
             silence: Duration::from_secs(45),
             writing: Duration::from_secs(10),
+            untaken: Duration::from_secs(30),
         }
     }
 }
@@ -168,9 +171,10 @@ impl Live {
     pub async fn run(&self, loops: &Loops, stop: &CancellationToken) {
         let ringing = async {
             loop {
-                // However the line ended: looks go on without it meanwhile, and that is told by them.
+                let began = Instant::now();
+                // However the line ended: looks go on without it, and what ails it is told by them.
                 let _ended = self.0.log.listen(&self.0.bell).await;
-                tokio::time::sleep(HANGING_UP).await;
+                tokio::time::sleep(HANGING_UP.saturating_sub(began.elapsed())).await;
             }
         };
         let loops = loops.aside();

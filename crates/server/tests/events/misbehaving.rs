@@ -22,6 +22,7 @@ fn strict() -> LiveOptions {
         ping: Duration::from_millis(200),
         silence: Duration::from_secs(1),
         writing: Duration::from_secs(1),
+        untaken: Duration::from_secs(30),
         ..LiveOptions::default()
     }
 }
@@ -60,6 +61,22 @@ async fn a_stream_that_is_read_too_slowly_is_told_so_and_goes_on() {
     world.happens(&check, Status::Down);
     while slow.event().await.data["to"] != "down" {}
     assert_eq!(world.servers[0].counted("pulse_event_resyncs_total{reason=\"slow\"}"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_never_read_is_cut_off() {
+    let world = World::with(LiveOptions { untaken: Duration::from_secs(1), ..strict() }).await;
+    let check = world.a_check(a_check().with("name", json!("x".repeat(200)))).await;
+    let (_deaf, _) = Stream::open(world.address(), "/events", &[]).await;
+    let (mut quick, _) = Stream::open(world.address(), "/events", &[]).await;
+    let clients = "pulse_event_clients{transport=\"sse\"}";
+    assert_eq!(world.servers[0].counted(clients), 2);
+
+    world.storm(&check, 20, &mut quick).await;
+
+    eventually("it is cut off", async || (world.servers[0].counted(clients) == 1).then_some(()))
+        .await;
+    world.storm(&check, 1, &mut quick).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
