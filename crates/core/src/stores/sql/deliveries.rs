@@ -23,7 +23,6 @@ use crate::ports::StoreResult;
 
 /// Channels that are told of one that was switched off and has no fallback, at most.
 const MOST_TOLD: usize = 20;
-const SWITCHED_OFF: &str = "Pulse has switched this channel off";
 
 #[derive(FromRow)]
 pub struct DeliveryRow {
@@ -177,7 +176,8 @@ async fn give_up<T: StateTx>(
     }
     let directory = Directory::of(tx.settings(&[project]).await?, now);
     let name = directory.name_of(channel.id).unwrap_or_default();
-    let (title, cause) = (format!("Channel {name}"), format!("{SWITCHED_OFF}: {reason}"));
+    let title = format!("Channel {name} was switched off");
+    let cause = format!("{reason}; nobody is told by it until somebody switches it on");
     let incident = Incident {
         resolved_at: Some(now),
         resolution: Some(Resolution::Recovered),

@@ -225,7 +225,8 @@ pub async fn a_channel_that_is_gone_is_switched_off_and_its_fallback_is_told(t: 
     let due = t.claim_deliveries().await;
     let for_lead: Vec<_> = due.iter().filter(|it| it.receiver == lead.to_string()).collect();
     assert_eq!(for_lead.len(), 4, "of two given up, of one that is new, of the channel: {due:?}");
-    let of_itself = for_lead.iter().filter(|it| it.body.contains("Channel ops is down")).count();
+    let of_itself =
+        for_lead.iter().filter(|it| it.body.contains("Channel ops was switched off")).count();
     assert_eq!(of_itself, 1, "once");
     let left: Vec<_> = due.iter().filter(|it| it.receiver == ops.to_string()).collect();
     assert!(left.len() == 1 && left[0].is_switched_off());
