@@ -12,7 +12,7 @@ use crate::models::alert::{AlertKind, Incident};
 use crate::models::channel::{Message, Severity};
 use crate::models::check::CheckConfig;
 use crate::models::health::State;
-use crate::models::ids::{AlertId, CheckId, DeliveryId, IncidentId, ProjectId, Region, SettingId};
+use crate::models::ids::{AlertId, CheckId, IncidentId, ProjectId, Region, SettingId};
 use crate::models::installation::Installation;
 use crate::models::schedule::Slot;
 use crate::models::telling::{Decision, Facts, Family, Memory, Tell, decide};
