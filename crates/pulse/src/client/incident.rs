@@ -161,7 +161,8 @@ async fn show(id: Uuid, api: &Api, out: &mut Output) -> anyhow::Result<()> {
 #[derive(Deserialize)]
 struct Event {
     at: DateTime<Utc>,
-    event: String,
+    #[serde(rename = "event")]
+    kind: String,
     by: Option<String>,
     text: Option<String>,
     run: Option<Failed>,
@@ -197,7 +198,7 @@ fn tell(story: &Value, api: &Api, out: &mut Output) -> anyhow::Result<()> {
         vec![
             Cell::of(super::time(event.at)),
             Cell::of(super::seconds(event.at)),
-            Cell::word(&event.event),
+            Cell::word(&event.kind),
             Cell::maybe(event.by.clone()),
             Cell::of(what(event)),
         ]
