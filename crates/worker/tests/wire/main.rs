@@ -31,6 +31,7 @@ mod nginx;
 mod openssl;
 mod postgres;
 mod proxies;
+mod receivers;
 mod redirects;
 mod redis;
 mod resolver;

@@ -2,15 +2,17 @@
 //! <https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml>.
 //!
 //! It forgets an alert that names no end after a few minutes; ours name one far off, and are ended
-//! by what is sent when the incident is resolved. Labels are the alert's identity there: they are
-//! those of the incident's beginning, whatever becomes of the check.
+//! by what is sent when the incident is resolved. Labels are the alert's identity there: with another
+//! severity it is another alert, so that each message ends the one that it may have had before.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::message::time;
-use super::{AlertKind, Attempt, Errand, Fault, Kind, Message, Post, address, beneath, line};
+use super::{
+    AlertKind, Attempt, Errand, Fault, Kind, Message, Post, Severity, address, beneath, line,
+};
 
 /// Longer than an incident should last; a reminder moves it on.
 const LASTS: TimeDelta = TimeDelta::days(30);
@@ -45,27 +47,30 @@ impl Kind for Alertmanager {
     }
 
     fn compose(&self, message: &Message) -> String {
+        let began = message.incident.started_at;
         let lasts = if message.kind == AlertKind::Test { TEST_LASTS } else { LASTS };
         let ends = message.incident.resolved_at.unwrap_or(message.at + lasts);
         let mut alert = json!({
-            "labels": {
-                "alertname": "PulseCheck",
-                "check_id": message.check.id,
-                "incident_id": message.incident.id,
-                "severity": message.severity,
-            },
+            "labels": labels(message, message.severity),
             "annotations": {
                 "summary": message.title(),
                 "description": message.lines(),
                 "check": message.check.name,
             },
-            "startsAt": time(message.incident.started_at),
-            "endsAt": time(ends.max(message.incident.started_at)),
+            "startsAt": time(began),
+            "endsAt": time(ends.max(began)),
         });
         if let Some(url) = &message.links.incident {
             alert["generatorURL"] = json!(url);
         }
-        json!([alert]).to_string()
+        let mut alerts = vec![alert];
+        if matches!(message.kind, AlertKind::Reminder | AlertKind::Resolved) {
+            let others = Severity::ALL.iter().filter(|other| **other != message.severity);
+            alerts.extend(others.map(|other| {
+                json!({"labels": labels(message, *other), "startsAt": time(began), "endsAt": time(began)})
+            }));
+        }
+        json!(alerts).to_string()
     }
 
     fn errand(&self, attempt: &Attempt<'_>) -> Result<Errand, String> {
@@ -75,4 +80,13 @@ impl Kind for Alertmanager {
             user => post.with("authorization", super::basic(user, &self.password)),
         }))
     }
+}
+
+fn labels(message: &Message, severity: Severity) -> Value {
+    json!({
+        "alertname": "PulseCheck",
+        "check_id": message.check.id,
+        "incident_id": message.incident.id,
+        "severity": severity,
+    })
 }

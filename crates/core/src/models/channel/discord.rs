@@ -11,7 +11,8 @@ use super::{
 };
 
 const TITLE: usize = 256;
-const FIELD: usize = 1024;
+/// A field may have 1024 characters, but all texts together 6000.
+const FIELD: usize = 500;
 
 /// What it takes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

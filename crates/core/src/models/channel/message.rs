@@ -128,11 +128,14 @@ impl Message {
     /// that is not known.
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let known = |text: String| Some(text).filter(|text| !text.trim().is_empty());
         if self.kind == AlertKind::Test {
-            return vec![("Why", self.incident.cause.clone())];
+            return known(self.incident.cause.clone())
+                .map(|why| ("Why", why))
+                .into_iter()
+                .collect();
         }
         let lasted = self.lasted().map(spoken);
-        let known = |text: String| Some(text).filter(|text| !text.is_empty());
         [
             ("Why", known(self.incident.cause.clone())),
             ("Severity", self.severity_if_untold()),
@@ -149,12 +152,12 @@ impl Message {
         .collect()
     }
 
-    /// The facts as lines of plain text.
+    /// The facts as lines of plain text; the title where there are none, for receivers that want a text.
     #[must_use]
     pub fn lines(&self) -> String {
         let lines: Vec<_> =
             self.facts().into_iter().map(|(what, it)| format!("{what}: {it}")).collect();
-        lines.join("\n")
+        if lines.is_empty() { self.title() } else { lines.join("\n") }
     }
 
     /// Whether there is nothing to do any more.

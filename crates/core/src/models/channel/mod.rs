@@ -343,12 +343,20 @@ fn line(field: &'static str, text: &str, most: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The beginning of `text`, `most` characters at most, with a mark where it was cut.
+/// The beginning of `text`, with a mark where it was cut: `most` units of UTF-16 at most, by which some
+/// receivers count. It is never more for those that count characters.
 fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+    if text.encode_utf16().count() <= most {
         return text.to_owned();
     }
-    text.chars().take(most - 1).chain(['…']).collect()
+    let mut left = most - 1;
+    let fits = |c: &char| {
+        let units = c.len_utf16();
+        let is_room = units <= left;
+        left = left.saturating_sub(units);
+        is_room
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
 }
 
 /// A body with a field that was kept out of it.

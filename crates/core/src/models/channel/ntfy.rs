@@ -7,7 +7,7 @@ use super::{AlertKind, Attempt, Errand, Fault, Kind, Message, Post, Severity, ad
 
 const SERVER: &str = "https://ntfy.sh";
 const TITLE: usize = 250;
-/// Longer messages become attachments.
+/// Messages of more than 4096 bytes become attachments, and a unit of UTF-16 takes three at most.
 const TEXT: usize = 1_300;
 
 /// What it takes.

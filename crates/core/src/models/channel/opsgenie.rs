@@ -13,6 +13,8 @@ const SERVER: &str = "https://api.opsgenie.com";
 const TITLE: usize = 130;
 const DESCRIPTION: usize = 15_000;
 const TAG: usize = 50;
+/// All details together may have 8000 characters.
+const DETAIL: usize = 750;
 
 /// What it takes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +49,14 @@ impl Kind for Opsgenie {
         let details: Map<String, Value> = message
             .facts()
             .into_iter()
-            .map(|(what, it)| (what.to_lowercase(), it.into()))
-            .chain(message.links.incident.iter().map(|url| ("incident".into(), url.clone().into())))
+            .map(|(what, it)| (what.to_lowercase(), cut(&it, DETAIL).into()))
+            .chain(
+                message
+                    .links
+                    .incident
+                    .iter()
+                    .map(|url| ("incident".into(), cut(url, DETAIL).into())),
+            )
             .collect();
         let tags: Vec<_> = message.check.tags.iter().take(20).map(|tag| cut(tag, TAG)).collect();
         json!({

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::message::time;
 use super::{
-    AlertKind, Attempt, Errand, Fault, Kind, Message, Post, Severity, address, beneath, cut, line,
+    About, AlertKind, Attempt, Errand, Fault, Kind, Message, Post, Severity, address, beneath, cut,
+    line,
 };
 
 const SERVER: &str = "https://events.pagerduty.com";
@@ -61,7 +62,7 @@ impl Kind for PagerDuty {
             "links": links,
             "payload": {
                 "summary": cut(&format!("{}: {}", message.title(), message.incident.cause), SUMMARY),
-                "source": cut(&message.check.url, SUMMARY),
+                "source": cut(source(message), SUMMARY),
                 "component": message.check.name,
                 "severity": severity(message),
                 "timestamp": time(message.at),
@@ -75,6 +76,12 @@ impl Kind for PagerDuty {
         let body = super::with_field(attempt.body, "routing_key", &self.routing_key)?;
         Ok(Errand::Post(Post::json(beneath(&self.server, "/v2/enqueue"), &body)))
     }
+}
+
+/// It must not be empty, as the address of what is not looked at is.
+fn source(message: &Message) -> &str {
+    let About { name, url, .. } = &message.check;
+    if url.is_empty() { name } else { url }
 }
 
 const fn severity(message: &Message) -> &'static str {

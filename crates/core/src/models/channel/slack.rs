@@ -37,10 +37,10 @@ impl Kind for Slack {
             .take(FIELDS)
             .map(|(what, it)| mrkdwn(&cut(&format!("*{what}*\n{}", marked::slack(it)), FIELD)))
             .collect();
-        let mut blocks = vec![
-            json!({"type": "header", "text": plain(&cut(&title, HEADER))}),
-            json!({"type": "section", "fields": fields}),
-        ];
+        let mut blocks = vec![json!({"type": "header", "text": plain(&cut(&title, HEADER))})];
+        if !fields.is_empty() {
+            blocks.push(json!({"type": "section", "fields": fields}));
+        }
         let buttons = buttons(message);
         if !buttons.is_empty() {
             blocks.push(json!({"type": "actions", "elements": buttons}));

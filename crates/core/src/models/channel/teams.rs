@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{AlertKind, Attempt, Errand, Fault, Kind, Message, Post, Severity, address, cut};
 
 /// A message may have 28 KB in all.
-const FACT: usize = 2000;
+const FACT: usize = 800;
 
 /// What it takes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

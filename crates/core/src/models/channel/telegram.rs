@@ -10,8 +10,10 @@ use super::{Attempt, Errand, Fault, Kind, Message, Post, address, beneath, cut, 
 const SERVER: &str = "https://api.telegram.org";
 /// Characters of a message, counted after entities are read: what is written may be longer.
 const TEXT: usize = 4096;
-/// What one fact may take of them, so that no tag is cut.
-const FACT: usize = 480;
+/// What one fact, or the title, may take of them, so that no tag is cut.
+const FACT: usize = 380;
+/// What its name takes, with what stands beside it.
+const NAME: usize = 14;
 
 /// What it takes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +60,7 @@ impl Kind for Telegram {
         if let (Some(url), false) = (&message.links.acknowledge, message.is_over()) {
             text.push(link("Acknowledge", url));
         }
-        debug_assert!(facts.len() * FACT < TEXT, "all facts fit in one message");
+        debug_assert!((facts.len() + 1) * (FACT + NAME) < TEXT, "all facts fit in one message");
         json!({
             "chat_id": self.chat_id,
             "text": text.join("\n"),
