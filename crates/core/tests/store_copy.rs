@@ -137,9 +137,9 @@ async fn look(stores: &Stores) -> Vec<Seen> {
     for view in stores.checks.list(PROJECT, &CheckFilter::default(), page(1_000)).await.unwrap() {
         let check = view.check.id;
         let incidents = incidents_of(stores, check).await;
-        let mut stories = Vec::new();
+        let mut told = Vec::new();
         for incident in &incidents {
-            stories.push(stores.incidents.story(PROJECT, incident.id).await.unwrap());
+            told.push(stores.incidents.story(PROJECT, incident.id).await.unwrap());
         }
         let alerts = stores.alerts.alerts(PROJECT, check, page(10)).await.unwrap();
         let changes =
@@ -154,7 +154,7 @@ async fn look(stores: &Stores) -> Vec<Seen> {
         seen.push(Seen {
             view,
             incidents: format!("{incidents:?}"),
-            stories,
+            stories: told,
             alerts: format!("{alerts:?}"),
             changes: format!("{changes:?}"),
             runs,

@@ -228,12 +228,11 @@ impl Desk {
         let mut hooks = self.hooks();
         let hook = hooks.entry(name.to_owned()).or_default();
         let play = match hook.play {
-            Play::Refuse { times: Some(0), .. } => Play::Accept,
             Play::Moody(moods) => hook.mood(moods, id, told),
             Play::Again if hook.failed.insert(hash.to_owned(), 1).is_none() => {
                 Play::Refuse { status: 500, times: None, retry_after_s: None }
             }
-            Play::Again => Play::Accept,
+            Play::Again | Play::Refuse { times: Some(0), .. } => Play::Accept,
             play => play,
         };
         if let Play::Refuse { times: Some(left), .. } = &mut hook.play {

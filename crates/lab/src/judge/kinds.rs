@@ -33,13 +33,12 @@ pub fn judge(names: &[String], deliveries: &[Delivery]) -> Figures {
     let mut figures = Figures { edges: 2 * names.len(), ..Figures::default() };
     let mut tries: BTreeMap<(&str, Edge), Vec<&Delivery>> = BTreeMap::new();
     for delivery in deliveries {
-        match told(names, &delivery.body) {
-            Some(edge) => tries.entry(edge).or_default().push(delivery),
-            None => {
-                figures.unfounded += 1;
-                let said = String::from_utf8_lossy(&delivery.body).into_owned();
-                figures.complaints.push(format!("{} was told {said:?}", delivery.hook));
-            }
+        if let Some(edge) = told(names, &delivery.body) {
+            tries.entry(edge).or_default().push(delivery);
+        } else {
+            figures.unfounded += 1;
+            let said = String::from_utf8_lossy(&delivery.body).into_owned();
+            figures.complaints.push(format!("{} was told {said:?}", delivery.hook));
         }
     }
     for name in names {

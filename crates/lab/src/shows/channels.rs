@@ -267,9 +267,9 @@ async fn every_kind(lab: &Lab, report: &mut Report) -> anyhow::Result<()> {
     for (kind, _) in &kinds {
         lab.sink.play(kind, Play::Again);
     }
-    let named =
+    let channel =
         |(kind, config): &(&str, Value)| json!({"name": kind, "type": kind, "config": config});
-    route_to(&api, &kinds.iter().map(named).collect::<Vec<_>>()).await?;
+    route_to(&api, &kinds.iter().map(channel).collect::<Vec<_>>()).await?;
     let names: Vec<String> = (0..CHECKS_OF_KINDS).map(|number| format!("kinds{number}")).collect();
     create_all(lab, names.iter().map(|name| a_quick_check(lab, name))).await?;
     let heard = |kind: &str| match kind {

@@ -4,7 +4,8 @@ use super::*;
 
 fn route(body: Value) -> Result<Route, (&'static str, String)> {
     let mut whole = json!({"name": "r", "channels": [SettingId::generate()]});
-    whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+    let Value::Object(body) = body else { panic!("an object") };
+    whole.as_object_mut().unwrap().extend(body);
     serde_json::from_value::<Route>(whole).unwrap().checked()
 }
 

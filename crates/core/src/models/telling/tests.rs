@@ -18,7 +18,8 @@ fn channel(number: u128) -> SettingId {
 
 fn a_route(body: Value) -> Route {
     let mut whole = json!({"name": "r", "channels": [channel(1)]});
-    whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+    let Value::Object(body) = body else { panic!("an object") };
+    whole.as_object_mut().unwrap().extend(body);
     serde_json::from_value::<Route>(whole).unwrap().checked().unwrap()
 }
 

@@ -98,7 +98,7 @@ impl DeliveryStore for Postgres {
         .bind(rooms.iter().map(|it| it.project).collect::<Vec<_>>())
         .bind(rooms.iter().map(|it| it.receiver.to_owned()).collect::<Vec<_>>())
         .bind(rooms.iter().map(|it| it.lane).collect::<Vec<_>>())
-        .bind(rooms.iter().map(|it| it.room).collect::<Vec<_>>())
+        .bind(rooms.iter().map(|it| it.places).collect::<Vec<_>>())
         .bind(rooms.iter().map(|it| it.probes).collect::<Vec<_>>())
         .fetch_all(&mut *tx)
         .await

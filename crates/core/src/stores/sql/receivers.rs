@@ -26,7 +26,7 @@ pub struct Room<'a> {
     pub project: Uuid,
     pub receiver: &'a str,
     pub lane: i32,
-    pub room: i32,
+    pub places: i32,
     pub probes: bool,
 }
 
@@ -51,12 +51,12 @@ impl ReceiverRow {
             }
         };
         let probes = breaker == Breaker::HalfOpen && !self.absent;
-        [(0, first), (1, again), (2, tests)].into_iter().filter(|(_, room)| *room > 0).map(
-            move |(lane, room)| Room {
+        [(0, first), (1, again), (2, tests)].into_iter().filter(|(_, places)| *places > 0).map(
+            move |(lane, places)| Room {
                 project: self.project_id,
                 receiver: &self.channel,
                 lane,
-                room,
+                places,
                 probes: probes && lane != 2,
             },
         )

@@ -153,7 +153,7 @@ async fn due(tx: &mut Tx, room: &Room<'_>, now: Slot) -> StoreResult<Vec<Due>> {
     .bind(room.receiver)
     .bind(room.lane)
     .bind(now.0)
-    .bind(room.room)
+    .bind(room.places)
     .fetch_all(&mut **tx)
     .await
     .map_err(error)

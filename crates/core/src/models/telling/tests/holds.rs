@@ -12,7 +12,8 @@ fn silence(from: i64, to: i64, more: Value) -> Silence {
     let mut whole = json!({
         "author": "Ada", "reason": "we know", "starts_at": time(from), "expires_at": time(to),
     });
-    whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else { panic!("an object") };
+    whole.as_object_mut().unwrap().extend(more);
     serde_json::from_value::<Silence>(whole).unwrap().checked().unwrap()
 }
 
