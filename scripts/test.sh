@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Runs the tests on real servers: on those named by DATABASE_URL, REDIS_URL and CLICKHOUSE_DSN when
-# all three are set, else on private ones that live as long as the run. Arguments go to `cargo test`.
+# all three are set, else on private ones that live as long as the run.
+#
+#   test.sh           all of them, most of them in two lanes side by side: see lanes.py
+#   test.sh ARG...    those that `cargo test ARG...` runs, one program after another
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,6 +23,19 @@ bring_up_private_servers() {
     set +a
 }
 
+# Goes through to the end, then says what failed.
+all_in_lanes() {
+    local built failed=()
+    built=$(cargo test "${locked[@]}" --workspace --no-run --message-format json-render-diagnostics)
+    build_programs
+    cargo test "${locked[@]}" --workspace --no-fail-fast --doc || failed+=(doctests)
+    scripts/lanes.py <<<"$built" || failed+=(lanes)
+    ((${#failed[@]} == 0)) || { echo "test: failed: ${failed[*]}" >&2; return 1; }
+}
+
+# The real ones, which the fault tests start. `cargo test` puts others in their place, with features for tests.
+build_programs() { cargo build "${locked[@]}" --workspace --bins; }
+
 if servers_are_given; then
     echo "testing on the servers named in the environment" >&2
 else
@@ -29,6 +45,9 @@ fi
 locked=()
 [[ ! ${CI:-} ]] || locked=(--locked)
 
-# The fault tests start the real binaries.
-cargo build "${locked[@]}" --workspace --bins
-cargo test "${locked[@]}" --workspace --no-fail-fast "$@"
+if (($#)); then
+    build_programs
+    cargo test "${locked[@]}" --workspace --no-fail-fast "$@"
+else
+    all_in_lanes
+fi
