@@ -287,6 +287,16 @@ impl Api {
         Ok(made.id)
     }
 
+    /// Changes what is there, at the first server.
+    pub async fn change(&self, path: &str, fields: &Value) -> anyhow::Result<()> {
+        let base = self.bases.first().context("a client needs a server")?;
+        let answer = self.http.patch(format!("{base}{path}")).json(fields).send().await?;
+        if !answer.status().is_success() {
+            bail!("PATCH {path} was answered {}", answer.status());
+        }
+        Ok(())
+    }
+
     /// Removes what is there from the first server.
     pub async fn remove(&self, path: &str) -> anyhow::Result<()> {
         let base = self.bases.first().context("a client needs a server")?;

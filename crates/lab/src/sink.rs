@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -170,6 +170,12 @@ impl Sink {
     #[must_use]
     pub fn url(&self, hook: &str) -> String {
         format!("http://{}/hook/{hook}", self.address)
+    }
+
+    /// The address that it listens at.
+    #[must_use]
+    pub const fn ip(&self) -> IpAddr {
+        self.address.ip()
     }
 
     /// Sets the secret (`whsec_...`) that a hook verifies with.

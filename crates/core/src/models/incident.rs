@@ -18,6 +18,8 @@ words! {
         Outage = "outage",
         /// Somebody said that something is wrong.
         Manual = "manual",
+        /// Many incidents at once, told of as one.
+        Storm = "storm",
         /// Somebody tried a channel; over at once.
         Test = "test",
         /// Pulse has something to say of itself: it switched a channel off. Over at once.

@@ -9,6 +9,7 @@ use super::alert::Resolution;
 use super::health::{State, Transition};
 use super::ids::{CheckId, Region};
 use super::schedule::Slot;
+use super::telling::storm::Shared;
 
 /// An edge of a check's incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Edge {
         was: State,
         /// What was seen, in a sentence.
         cause: String,
+        /// What others may share.
+        shared: Shared,
     },
     /// It is over.
     Resolve {
@@ -71,6 +74,7 @@ impl Outage {
         was: State,
         transition: Transition,
         cause: &str,
+        shared: &Shared,
     ) -> Option<Edge> {
         match transition {
             Transition::WentDown { since } => {
@@ -82,6 +86,7 @@ impl Outage {
                     region: region.clone(),
                     was,
                     cause: cause.to_owned(),
+                    shared: shared.clone(),
                 })
             }
             Transition::Recovered { at } => {
@@ -107,17 +112,25 @@ mod tests {
         let check = CheckId::generate();
         let (east, west) = (Region::parse("east").unwrap(), Region::parse("west").unwrap());
         let mut outage = Outage::new(check, BTreeSet::new());
+        let none = Shared::default();
 
         let edges: Vec<_> = [
-            outage.observe(&east, State::Up, Transition::WentDown { since: Slot(1) }, "refused"),
+            outage.observe(
+                &east,
+                State::Up,
+                Transition::WentDown { since: Slot(1) },
+                "refused",
+                &none,
+            ),
             outage.observe(
                 &west,
                 State::Pending,
                 Transition::WentDown { since: Slot(2) },
                 "refused",
+                &none,
             ),
-            outage.observe(&east, State::Down, Transition::Recovered { at: Slot(3) }, ""),
-            outage.observe(&west, State::Down, Transition::Recovered { at: Slot(4) }, ""),
+            outage.observe(&east, State::Down, Transition::Recovered { at: Slot(3) }, "", &none),
+            outage.observe(&west, State::Down, Transition::Recovered { at: Slot(4) }, "", &none),
         ]
         .into();
 
@@ -129,7 +142,8 @@ mod tests {
                     since: Slot(1),
                     region: east,
                     was: State::Up,
-                    cause: "refused".into()
+                    cause: "refused".into(),
+                    shared: none
                 }),
                 None,
                 None,

@@ -19,6 +19,8 @@ words! {
         Silence = "silence",
         /// When somebody works on what is looked at.
         Maintenance = "maintenance",
+        /// When many incidents are a storm; a project has one at most.
+        StormBreaker = "storm_breaker",
     }
 }
 

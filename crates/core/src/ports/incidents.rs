@@ -24,6 +24,8 @@ pub struct IncidentFilter {
     pub severity: Option<Severity>,
     /// Only of this kind; all but tests of channels when nobody says.
     pub kind: Option<IncidentKind>,
+    /// Only those that are told under this incident.
+    pub parent: Option<IncidentId>,
     /// Only those that began then or later.
     pub from: Option<DateTime<Utc>>,
     /// Only those that began before.

@@ -90,13 +90,13 @@ pub async fn channels(show: &Channels) -> anyhow::Result<Report> {
 }
 
 /// A check that looks every second, alerts at its first failure, and has no webhook of its own.
-fn a_quick_check(lab: &Lab, name: &str) -> NewCheck {
+pub(super) fn a_quick_check(lab: &Lab, name: &str) -> NewCheck {
     let (webhook_url, webhook_secret) = (String::new(), String::new());
     NewCheck { alert_threshold: 1, webhook_url, webhook_secret, ..a_check(lab, name, 1, "") }
 }
 
 /// Makes channels and a route of everything to them.
-async fn route_to(api: &Api, channels: &[Value]) -> anyhow::Result<Uuid> {
+pub(super) async fn route_to(api: &Api, channels: &[Value]) -> anyhow::Result<Uuid> {
     let mut ids = Vec::new();
     for channel in channels {
         ids.push(api.make("/channels", channel).await?);
@@ -106,6 +106,8 @@ async fn route_to(api: &Api, channels: &[Value]) -> anyhow::Result<Uuid> {
 
 async fn unequal(lab: &Lab, show: &Channels, report: &mut Report) -> anyhow::Result<()> {
     let api = lab.fleet.api()?;
+    // Each outage is told by itself, however many there are.
+    api.change("/storm-breaker", &json!({"limit": 0})).await?;
     let secret = sink::new_secret();
     let hooks = [DEAD, SLOW, HEALTHY].map(|hook| {
         lab.sink.trust(hook, &secret);

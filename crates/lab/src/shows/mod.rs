@@ -26,6 +26,7 @@ mod live;
 mod memory;
 mod moves;
 mod outages;
+mod outbreak;
 mod postgres_dies;
 mod reckoning;
 mod redis_dies;
@@ -56,6 +57,7 @@ pub use hostile::{Hostile, hostile};
 pub use kills::{Kills, kills};
 pub use live::{Live, live};
 pub use moves::{Moves, moves};
+pub use outbreak::{Outbreak, outbreak};
 pub use postgres_dies::{PostgresDies, postgres_dies};
 pub use redis_dies::{RedisDies, redis_dies};
 pub use siege::Throng;
@@ -82,12 +84,13 @@ pub struct Show {
 }
 
 /// All shows there are.
-pub const SHOWS: [Show; 21] = [
+pub const SHOWS: [Show; 22] = [
     beside::SHOW,
     walk::SHOW,
     calm::SHOW,
     edges::SHOW,
     channels::SHOW,
+    outbreak::SHOW,
     live::SHOW,
     kills::SHOW,
     storm::SHOW,

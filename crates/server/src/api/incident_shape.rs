@@ -9,7 +9,7 @@ use pulse_core::models::incident::{
     Act, Before, IncidentKind, LONGEST_CAUSE, LONGEST_NAME, LONGEST_TAG, MOST_TAGS, Report,
     Standing, line, prose,
 };
-use pulse_core::models::telling::{Muted, MutedBy};
+use pulse_core::models::telling::{Memory, Muted, MutedBy};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -32,7 +32,7 @@ pub(super) fn severities() -> Object {
 }
 
 pub(super) fn kinds() -> Object {
-    let meaning = "What it is: `outage`: a check is down; `manual`: somebody said that something is wrong; `test`: somebody tried a channel; `system`: Pulse switched a channel off.";
+    let meaning = "What it is: `outage`: a check is down; `manual`: somebody said that something is wrong; `storm`: many checks at once, told of as one; `test`: somebody tried a channel; `system`: Pulse switched a channel off.";
     words(meaning, IncidentKind::ALL.iter().map(|it| it.as_str()))
 }
 
@@ -118,7 +118,7 @@ struct MutedBody {
 }
 
 fn muted_by() -> Object {
-    let meaning = "What: `silence`, `maintenance`, the `quiet_hours` of every route that concerns it, or a `parent`: a check that its own depends on.";
+    let meaning = "What: `silence`, `maintenance`, the `quiet_hours` of every route that concerns it, a `parent`: a check that its own depends on, or a `storm` of which it is a part.";
     words(meaning, MutedBy::ALL.iter().map(|it| it.as_str()))
 }
 
@@ -167,7 +167,7 @@ impl From<Incident> for IncidentBody {
             resolution: incident.resolution.map(Resolution::as_str),
             resolved_by: incident.resolved_by,
             cause: incident.cause,
-            parent_id: telling.as_ref().and_then(|memory| memory.parent).map(|id| id.0),
+            parent_id: telling.as_ref().and_then(Memory::under).map(|id| id.0),
             muted: telling.and_then(|memory| memory.muted).map(MutedBody::from),
             region: incident.region.map(|region| region.to_string()),
             before: incident.before.map(BeforeBody::from),

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use super::body::MaybeJson;
 use super::checks::{read_tags, refuse_fields};
@@ -63,6 +64,9 @@ struct Only {
     /// Only of this kind; all but `test` when nobody says.
     #[param(schema_with = kinds, required = false)]
     kind: Option<IncidentKind>,
+    /// Only those that are told under this incident: of checks that depend on its own, or of a storm.
+    #[param(value_type = String, format = Uuid, required = false)]
+    parent_id: Option<IncidentId>,
     /// Only those that began at this instant or later: RFC 3339.
     #[param(value_type = String, format = DateTime, required = false)]
     from: Option<DateTime<Utc>>,
@@ -78,6 +82,10 @@ impl FromQuery for Only {
             tag: params.all("tag", |given| read_tags(&given)),
             severity: params.one("severity", |word| one_of(word, Severity::ALL, Severity::as_str)),
             kind: params.one("kind", |word| one_of(word, IncidentKind::ALL, IncidentKind::as_str)),
+            parent_id: params.one("parent_id", |text| {
+                let no_id = |_no_uuid| "must be the UUID of an incident".to_owned();
+                Uuid::parse_str(text).map(IncidentId).map_err(no_id)
+            }),
             from: params.one("from", instant),
             to: params.one("to", instant),
         }
@@ -105,8 +113,8 @@ fn instant(text: &str) -> Result<DateTime<Utc>, String> {
 
 impl Only {
     fn filter(self, check: Option<CheckId>) -> IncidentFilter {
-        let Self { status, tag, severity, kind, from, to } = self;
-        IncidentFilter { standing: status, check, tags: tag, severity, kind, from, to }
+        let Self { status, tag, severity, kind, parent_id: parent, from, to } = self;
+        IncidentFilter { standing: status, check, tags: tag, severity, kind, parent, from, to }
     }
 }
 

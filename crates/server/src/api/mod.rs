@@ -36,6 +36,7 @@ mod runs;
 mod secrets;
 mod settings;
 mod silences;
+mod storms;
 mod time;
 mod timeline;
 mod webhooks;
@@ -148,6 +149,7 @@ fn resources() -> OpenApiRouter<Api> {
         .merge(deliveries::routes())
         .merge(silences::routes())
         .merge(maintenance::routes())
+        .merge(storms::routes())
         .merge(webhooks::routes())
         .merge(events::routes())
 }

@@ -1,4 +1,4 @@
-//! What channels, routes, silences and maintenance have in common: kept, listed, changed by merge patches, removed.
+//! What channels, routes, silences, maintenance and the storm breaker have in common: kept, listed, changed by merge patches, removed.
 
 use axum::http::StatusCode;
 use pulse_core::models::check::{FieldError, merge_patch};
@@ -41,21 +41,18 @@ pub(super) async fn create(
     kind: SettingKind,
     config: Value,
 ) -> Result<Setting, ApiError> {
-    let now = api.clock.now().time();
-    let setting = Setting {
-        id: SettingId::generate(),
-        project_id: PROJECT,
-        kind,
-        config,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    };
+    let setting = new(api, SettingId::generate(), kind, config);
     if api.settings.create(&setting).await? {
         return Ok(setting);
     }
     let detail = format!("cannot be added: there are {MOST_OF_A_KIND} of the kind {kind} already");
     Err(refuse(FieldError { pointer: String::new(), detail }))
+}
+
+/// One as it begins.
+pub(super) fn new(api: &Api, id: SettingId, kind: SettingKind, config: Value) -> Setting {
+    let now = api.clock.now().time();
+    Setting { id, project_id: PROJECT, kind, config, version: 1, created_at: now, updated_at: now }
 }
 
 pub(super) async fn get(api: &Api, kind: SettingKind, id: SettingId) -> Result<Setting, ApiError> {

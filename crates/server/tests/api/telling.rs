@@ -189,3 +189,24 @@ async fn an_incident_says_what_holds_it_back() {
         (vec![json!("opened")], vec![json!(1)])
     );
 }
+
+#[tokio::test]
+async fn the_storm_breaker_is_shown_and_changed() {
+    let world = World::new().await;
+    let usual = json!({"limit": 5, "within_seconds": 60});
+    assert_eq!(world.get("/storm-breaker").await, usual);
+
+    let line = "PATCH /storm-breaker";
+    let changed = world.says(line, &json!({"limit": 0}), 200).await;
+
+    assert_eq!(changed, json!({"limit": 0, "within_seconds": 60}));
+    assert_eq!(world.get("/storm-breaker").await, changed);
+    assert_eq!(world.says(line, &json!({"limit": null}), 200).await, usual);
+    let cases = vec![
+        (json!({"limit": 10_001}), "/limit", "from 0 (none) to 10000"),
+        (json!({"within_seconds": 9}), "/within_seconds", "from 10 to 3600"),
+        (json!({"within": 60}), "", "within"),
+        (json!([]), "", "must be a JSON object"),
+    ];
+    world.all_faults(line, cases).await;
+}

@@ -101,8 +101,9 @@ impl Desk {
         self.add(SettingKind::Channel, Channel::read(config).unwrap().config()).await
     }
 
-    /// So many outages, which these channels are told of.
+    /// So many outages, of each of which these channels are told.
     async fn outages(&self, count: u32, channels: &[SettingId]) {
+        self.add(SettingKind::StormBreaker, json!({"limit": 0})).await;
         self.add(SettingKind::Route, json!({"name": "all", "channels": channels})).await;
         let (stores, now) = (&self.stores.stores, self.stores.clock.now());
         for _ in 0..count {

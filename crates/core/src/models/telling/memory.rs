@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Family, Ladder, Muted, MutedBy, Rules, Tell};
+use super::{Facts, Family, Ladder, Muted, MutedBy, Rules, Tell, storm};
 use crate::models::alert::AlertKind;
 use crate::models::ids::{IncidentId, SettingId};
 use crate::models::schedule::Slot;
@@ -25,6 +25,15 @@ pub struct Memory {
     /// The incident of a parent under which it was last told.
     #[serde(default)]
     pub parent: Option<IncidentId>,
+    /// The storm that it was last a part of.
+    #[serde(default)]
+    pub storm: Option<IncidentId>,
+    /// What was told of it, if it is a storm itself.
+    #[serde(default)]
+    pub weather: storm::Told,
+    /// Whether the check's own webhook was told.
+    #[serde(default)]
+    webhook: bool,
     /// When that was found to be over.
     #[serde(default)]
     released: Option<Slot>,
@@ -53,6 +62,43 @@ impl Memory {
             None => return None,
         };
         (now < until).then_some(Muted { by, id, until: Some(until) })
+    }
+
+    /// What people have not heard of when a storm breaks is told as a part of it.
+    pub(super) fn in_storm(&mut self, storm: Option<IncidentId>) -> Option<Muted> {
+        let id = storm.filter(|_| self.began.is_none())?;
+        self.storm = Some(id);
+        Some(Muted { by: MutedBy::Storm, id: Some(id.0), until: None })
+    }
+
+    /// The incident under which this one is told.
+    #[must_use]
+    pub fn under(&self) -> Option<IncidentId> {
+        self.parent.or(self.storm)
+    }
+
+    pub(super) fn tells_webhook(&mut self, facts: &Facts<'_>) -> bool {
+        let tells = facts.has_webhook && !self.webhook;
+        self.webhook |= tells;
+        tells
+    }
+
+    /// A storm keeps nothing from a check's own webhook: whoever listens there asked for this check alone.
+    pub(super) fn tell_webhook(&mut self, facts: &Facts<'_>) -> Vec<Tell> {
+        let in_storm = self.muted.is_some_and(|muted| muted.by == MutedBy::Storm);
+        if in_storm && self.tells_webhook(facts) {
+            return self.tell(false, true, BTreeSet::new(), BTreeSet::new());
+        }
+        Vec::new()
+    }
+
+    /// Enrols the routes that concern any incident of a storm, unless that was done before.
+    pub(super) fn enrol(&mut self, members: &[Facts<'_>], rules: &Rules, now: Slot) {
+        self.began.get_or_insert(now);
+        for id in rules.concerning_any(members, &self.weather.routes) {
+            self.weather.routes.insert(id);
+            self.routes.insert(id, Ladder::default());
+        }
     }
 
     /// Enrols the routes that concern an incident, unless that was done before; whether it was not.

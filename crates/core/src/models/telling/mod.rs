@@ -14,12 +14,13 @@ mod ladder;
 mod memory;
 mod muted;
 mod rules;
+pub mod storm;
 
 use std::collections::BTreeSet;
 
 use super::alert::AlertKind;
 use super::channel::Severity;
-use super::ids::{CheckId, SettingId};
+use super::ids::{CheckId, IncidentId, SettingId};
 use super::schedule::Slot;
 
 pub use family::Family;
@@ -45,6 +46,8 @@ pub struct Facts<'a> {
     pub heard: &'a BTreeSet<SettingId>,
     /// What the checks that it depends on have to do with it.
     pub family: Family,
+    /// The storm that it is a part of and that lasts, or that gathers in its project.
+    pub storm: Option<IncidentId>,
 }
 
 /// What is to be told now.
@@ -83,6 +86,24 @@ pub fn decide(memory: Memory, facts: &Facts<'_>, rules: &Rules, now: Slot) -> De
     Decision { follow_up_at: decision.follow_up_at.map(soon), ..decision }
 }
 
+/// Decides what is told of a storm at `now`: to whom the routes lead that concern any of its `members`, by
+/// their steps and reminders. With `news`, whoever has heard of it hears of it again.
+#[must_use]
+pub fn decide_storm(
+    mut memory: Memory,
+    storm: &Facts<'_>,
+    members: &[Facts<'_>],
+    news: bool,
+    rules: &Rules,
+    now: Slot,
+) -> Decision {
+    if storm.acknowledged {
+        return Decision { memory, ..Decision::default() };
+    }
+    memory.enrol(members, rules, now);
+    climb(memory, storm, rules, news, now)
+}
+
 /// Unless something holds it back, or somebody sees to it.
 fn held(mut memory: Memory, facts: &Facts<'_>, rules: &Rules, now: Slot) -> Decision {
     if facts.acknowledged {
@@ -90,17 +111,21 @@ fn held(mut memory: Memory, facts: &Facts<'_>, rules: &Rules, now: Slot) -> Deci
         // that back, it stays as it is.
         return Decision { memory, ..Decision::default() };
     }
-    memory.muted = rules.hold(facts).or_else(|| memory.under_parent(facts.family, now));
+    memory.muted = rules
+        .hold(facts)
+        .or_else(|| memory.under_parent(facts.family, now))
+        .or_else(|| memory.in_storm(facts.storm));
     if let Some(Muted { until, .. }) = memory.muted {
         // Where nobody knows until when, whoever ends it asks; and if not, it is asked all the same.
         let follow_up_at = Some(until.unwrap_or(Slot(i64::MAX)));
-        return Decision { memory, follow_up_at, ..Decision::default() };
+        let tell = memory.tell_webhook(facts);
+        return Decision { tell, memory, follow_up_at };
     }
-    climb(memory, facts, rules, now)
+    climb(memory, facts, rules, false, now)
 }
 
-/// Takes every step and every reminder that is due.
-fn climb(mut memory: Memory, facts: &Facts<'_>, rules: &Rules, now: Slot) -> Decision {
+/// Takes every step and every reminder that is due; news are for everybody who has heard of it.
+fn climb(mut memory: Memory, facts: &Facts<'_>, rules: &Rules, news: bool, now: Slot) -> Decision {
     let begins = memory.begin(facts, rules, now);
     let began = memory.began.unwrap_or(now);
     let mut due = BTreeSet::new();
@@ -120,8 +145,9 @@ fn climb(mut memory: Memory, facts: &Facts<'_>, rules: &Rules, now: Slot) -> Dec
     });
     let opened: BTreeSet<_> = due.difference(facts.heard).copied().collect();
     // Whom a later step names again hears again; of those who never heard of it nobody is reminded.
-    let again = reminded.union(&due).filter(|id| facts.heard.contains(*id)).copied().collect();
-    let webhook = begins && facts.has_webhook;
+    let is_for = |id: &&SettingId| news || reminded.contains(*id) || due.contains(*id);
+    let again = facts.heard.iter().filter(is_for).copied().collect();
+    let webhook = begins && memory.tells_webhook(facts);
     memory.muted =
         if facts.heard.is_empty() && opened.is_empty() && !webhook { quiet } else { None };
     let nobody_waits = begins && next.is_none();

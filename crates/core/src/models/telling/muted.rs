@@ -16,6 +16,8 @@ words! {
         QuietHours = "quiet_hours",
         /// A check that it depends on: one that is down, was a moment ago, or may turn out to be.
         Parent = "parent",
+        /// A storm: it is told as one of many.
+        Storm = "storm",
     }
 }
 
@@ -24,7 +26,7 @@ words! {
 pub struct Muted {
     /// What.
     pub by: MutedBy,
-    /// Its id: that of a silence, maintenance, a route, or a parent's incident; `None` where there is none yet.
+    /// Its id: that of a silence, maintenance, a route, a parent's incident or a storm's; `None` where there is none yet.
     pub id: Option<Uuid>,
     /// When that is over; `None` where nobody knows.
     pub until: Option<Slot>,

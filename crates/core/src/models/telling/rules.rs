@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::storm::StormBreaker;
 use super::{Facts, Muted, MutedBy};
 use crate::models::channel::Severity;
 use crate::models::ids::{CheckId, SettingId};
@@ -16,6 +17,8 @@ use crate::models::silence::Silence;
 pub struct Rules {
     routes: BTreeMap<SettingId, Route>,
     holds: Vec<Hold>,
+    /// When many incidents are a storm.
+    pub breaker: StormBreaker,
 }
 
 /// Something that holds incidents back at the instant in question.
@@ -66,6 +69,19 @@ impl Rules {
             .iter()
             .filter(|(_, route)| route.concerns(facts.check, facts.tags, facts.severity));
         concerned.map(|(id, _)| *id)
+    }
+
+    /// The routes that concern any of these, but for those that are `known`.
+    pub(super) fn concerning_any(
+        &self,
+        members: &[Facts<'_>],
+        known: &BTreeSet<SettingId>,
+    ) -> Vec<SettingId> {
+        let concerns =
+            |route: &Route| members.iter().any(|it| route.concerns(it.check, it.tags, it.severity));
+        let others =
+            self.routes.iter().filter(|(id, route)| !known.contains(id) && concerns(route));
+        others.map(|(id, _)| *id).collect()
     }
 
     /// What holds an incident back the longest.

@@ -30,6 +30,7 @@ struct World {
     has_webhook: bool,
     acknowledged: bool,
     family: Family,
+    storm: Option<IncidentId>,
     memory: Memory,
     heard: BTreeSet<SettingId>,
     follow_up_at: Option<Slot>,
@@ -47,6 +48,7 @@ impl World {
             has_webhook: false,
             acknowledged: false,
             family: Family::default(),
+            storm: None,
             memory: Memory::default(),
             heard: BTreeSet::new(),
             follow_up_at: Some(Slot(0)),
@@ -63,6 +65,7 @@ impl World {
             acknowledged: self.acknowledged,
             heard: &self.heard,
             family: self.family,
+            storm: self.storm,
         };
         let decision = decide(self.memory.clone(), &facts, &self.rules, Slot(now));
         for tell in decision.tell.iter().filter(|tell| tell.kind == AlertKind::Opened) {

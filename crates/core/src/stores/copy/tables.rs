@@ -119,6 +119,9 @@ pub const TABLES: [Table; 16] = [
             ("follow_up_at", Plain),
             ("telling", Plain),
             ("parent_id", Id),
+            ("shared", Plain),
+            ("told_at", Plain),
+            ("gathers", Flag),
         ],
     },
     Table {

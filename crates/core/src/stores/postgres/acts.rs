@@ -37,6 +37,7 @@ macro_rules! incidents {
                AND ($7::bigint IS NULL OR started_slot >= $7) AND ($8::bigint IS NULL OR started_slot < $8)
                AND (cardinality($9::text[]) = 0 OR coalesce(
                    tags, (SELECT c.config -> 'tags' FROM checks c WHERE c.id = incidents.check_id)) ?& $9)
+               AND ($12::uuid IS NULL OR parent_id = $12)
              ORDER BY id DESC LIMIT $10 OFFSET $11"
         )
     };
@@ -65,6 +66,7 @@ impl IncidentStore for Postgres {
             .bind(only.tags)
             .bind(i64::from(page.limit))
             .bind(i64::from(page.offset))
+            .bind(filter.parent.map(|id| id.0))
             .fetch_all(&self.pool)
             .await
             .map_err(error)?;

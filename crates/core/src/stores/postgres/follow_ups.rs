@@ -44,7 +44,7 @@ pub(super) async fn save(tx: &mut Tx, followed: &[Followed]) -> StoreResult<()> 
     let next: Vec<Option<i64>> =
         followed.iter().map(|it| it.follow_up_at.map(|slot| slot.0)).collect();
     let parents: Vec<Option<Uuid>> =
-        followed.iter().map(|it| it.memory.parent.map(|id| id.0)).collect();
+        followed.iter().map(|it| it.memory.under().map(|id| id.0)).collect();
     sqlx::query(
         "-- follow_ups.save
          UPDATE incidents AS i SET telling = n.telling, follow_up_at = n.follow_up_at, parent_id = n.parent_id

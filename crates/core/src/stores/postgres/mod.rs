@@ -22,6 +22,7 @@ mod recording;
 mod schedule;
 mod secrets;
 mod settings;
+mod storms;
 mod survey;
 mod transaction;
 

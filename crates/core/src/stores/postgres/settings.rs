@@ -23,7 +23,8 @@ impl SettingStore for Postgres {
             "-- settings.create
              INSERT INTO settings (id, project_id, kind, config, version, created_at, updated_at)
              SELECT $1, $2, $3, $4, $5, $6, $7
-             WHERE (SELECT count(*) FROM settings WHERE project_id = $2 AND kind = $3) < $8",
+             WHERE (SELECT count(*) FROM settings WHERE project_id = $2 AND kind = $3) < $8
+             ON CONFLICT (id) DO NOTHING",
         )
         .bind(setting.id.0)
         .bind(setting.project_id.0)

@@ -72,9 +72,9 @@ fn parted(edges: Vec<Edge>) -> (Vec<Opening>, Vec<Ending>) {
     let (mut openings, mut endings) = (Vec::new(), Vec::new());
     for edge in edges {
         match edge {
-            Edge::Open { check, since, region, was, cause } => {
+            Edge::Open { check, since, region, was, cause, shared } => {
                 let id = IncidentId::generate();
-                openings.push(Opening { id, check, since, region, was, cause });
+                openings.push(Opening { id, check, since, region, was, cause, shared });
             }
             Edge::Resolve { check, at, resolution, by } => {
                 endings.push(Ending { check, at, resolution, by });

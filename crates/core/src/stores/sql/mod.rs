@@ -22,6 +22,7 @@ pub(super) mod schedule;
 pub(super) mod secrets;
 pub(super) mod settings;
 mod stir;
+pub(super) mod storms;
 pub(super) mod telling;
 pub(super) mod transaction;
 
@@ -45,12 +46,14 @@ use crate::models::installation::Installation;
 use crate::models::schedule::{Reach, Slot};
 use crate::models::secret::SecretName;
 use crate::models::setting::Setting;
+use crate::models::telling::storm::Shared;
 use crate::models::traits::{Change, Memory, TraitKind};
 use crate::ports::checks::IdempotencyKey;
 use crate::ports::secrets::{Referring, SealedSecret};
 use crate::ports::{StoreError, StoreResult};
 use crate::stores::events::Noted;
 use heartbeats::Locked;
+use storms::{MemberRow, StormRow};
 use telling::Followed;
 
 /// An outage that begins.
@@ -61,6 +64,7 @@ pub(super) struct Opening {
     pub region: Region,
     pub was: State,
     pub cause: String,
+    pub shared: Shared,
 }
 
 /// An outage that ends.
@@ -251,6 +255,25 @@ pub(super) trait StateTx: Send + Sized {
     async fn ask_children(&mut self, parents: &[IncidentId]) -> StoreResult<()>;
     /// Keeps two changes of what checks depend on from passing each other.
     async fn lock_project(&mut self, project: ProjectId) -> StoreResult<()>;
+    /// Lets nobody else count what is told in a project until this transaction ends; whether it does. Only
+    /// with `waits` it waits for whoever does.
+    async fn lock_storms(&mut self, project: ProjectId, waits: bool) -> StoreResult<bool>;
+    /// Storms of these projects that last.
+    async fn storms(&mut self, projects: &[ProjectId]) -> StoreResult<Vec<StormRow>>;
+    /// How many incidents of a project channels were told of since then; `most` at most.
+    async fn told_since(&mut self, project: ProjectId, since: Slot, most: u32) -> StoreResult<u64>;
+    /// Notes that channels were told of these for the first time.
+    async fn note_told(&mut self, incidents: &[IncidentId], now: Slot) -> StoreResult<()>;
+    /// The incidents of a storm, and those that were told of by themselves in the time before it, oldest
+    /// first; so many at most.
+    async fn members_of(
+        &mut self,
+        storm: &Incident,
+        within_ms: i64,
+        most: u32,
+    ) -> StoreResult<Vec<MemberRow>>;
+    /// Keeps what a storm is called, what is said of it, how bad it is, and whether it gathers.
+    async fn describe_storm(&mut self, storm: &Incident, gathers: bool) -> StoreResult<()>;
     /// Who heard that these incidents opened.
     async fn told(&mut self, incidents: &[IncidentId]) -> StoreResult<Vec<(IncidentId, Receiver)>>;
     /// Open incidents whose time to be asked of has come at `now`, oldest first, locked. Those that somebody

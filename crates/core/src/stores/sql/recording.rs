@@ -10,13 +10,15 @@ use super::stir::Stirred;
 use super::{StateTx, incidents, outbox, stir};
 use crate::crash::{Point, crash_point};
 use crate::models::check_region::{CheckRegion, Settled};
+use crate::models::evidence::Answer;
 use crate::models::health::{State, Transition};
 use crate::models::heartbeat::Arrival;
 use crate::models::ids::{CheckId, Region};
 use crate::models::job::RunResult;
 use crate::models::outage::{Edge, Outage};
-use crate::models::run::{Outcome, Run};
+use crate::models::run::{Observation, Outcome, Run};
 use crate::models::schedule::Slot;
+use crate::models::telling::storm::Shared;
 use crate::ports::StoreResult;
 use crate::ports::recording::Recorded;
 
@@ -46,6 +48,7 @@ struct Moved {
     was: State,
     transition: Transition,
     cause: String,
+    shared: Shared,
 }
 
 /// What a batch of outcomes comes to.
@@ -102,7 +105,7 @@ impl Batch {
             }
             let settled = row.receive(&arrival);
             batch.stirred.extend(Stirred::of(&row, before));
-            batch.add(&row, before, settled, arrival.observation.error);
+            batch.add(&row, before, settled, Some(&arrival.observation));
             batch.rows.push(row);
         }
         batch
@@ -126,12 +129,12 @@ impl Batch {
             return false;
         };
         let seen = result.observation.as_ref();
-        self.add(row, was, settled, seen.and_then(|seen| seen.error.clone()));
+        self.add(row, was, settled, seen);
         self.sight(row, result);
         true
     }
 
-    fn add(&mut self, row: &CheckRegion, was: State, settled: Settled, told: Option<String>) {
+    fn add(&mut self, row: &CheckRegion, was: State, settled: Settled, seen: Option<&Observation>) {
         self.recorded.applied += 1;
         self.recorded.missed += settled
             .runs
@@ -145,7 +148,8 @@ impl Batch {
                 region: row.region.clone(),
                 was,
                 transition,
-                cause: told.unwrap_or_default(),
+                cause: seen.and_then(|seen| seen.error.clone()).unwrap_or_default(),
+                shared: shared(settled.runs.last(), seen),
             });
         }
         self.runs.extend(settled.runs);
@@ -165,6 +169,24 @@ impl Batch {
         });
         self.sightings.extend(others);
     }
+}
+
+/// What others may have in common with a run that failed.
+fn shared(run: Option<&Run>, seen: Option<&Observation>) -> Shared {
+    let certificate = seen.and_then(|seen| seen.traits.as_ref()?.certificate.as_ref());
+    let connected = seen.and_then(|seen| seen.address).map(|address| address.to_string());
+    Shared {
+        address: connected.or_else(|| resolved(seen?)),
+        certificate: certificate.map(|leaf| leaf.sha256.clone()),
+        phase: run.map(|run| run.outcome.reason()).filter(|it| !it.is_empty()).map(str::to_owned),
+    }
+}
+
+/// The address that was tried first where none was reached.
+fn resolved(seen: &Observation) -> Option<String> {
+    let answers = &seen.evidence.as_ref()?.answers;
+    let is_address = |it: &&Answer| matches!(it.record.as_str(), "A" | "AAAA");
+    answers.iter().find(is_address).map(|it| it.value.clone())
 }
 
 impl Moved {
@@ -204,7 +226,7 @@ async fn edges<T: StateTx>(tx: &mut T, batch: &Batch, now: Slot) -> StoreResult<
         let outage = outages.entry(moved.check).or_insert_with(|| {
             Outage::new(moved.check, down.remove(&moved.check).unwrap_or_default())
         });
-        outage.observe(&moved.region, moved.was, moved.transition, &moved.cause)
+        outage.observe(&moved.region, moved.was, moved.transition, &moved.cause, &moved.shared)
     };
     Ok(batch.moved.iter().filter_map(edge).collect())
 }

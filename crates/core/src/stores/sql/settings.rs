@@ -105,6 +105,11 @@ impl Directory {
                         rules.add_silence(id, silence, now);
                     }
                 }
+                SettingKind::StormBreaker => {
+                    if let Ok(breaker) = serde_json::from_value(config) {
+                        directory.rules.entry(project_id).or_default().breaker = breaker;
+                    }
+                }
                 SettingKind::Maintenance => {
                     if let Ok(maintenance) = serde_json::from_value(config) {
                         let rules = directory.rules.entry(project_id).or_default();

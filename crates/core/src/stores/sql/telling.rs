@@ -4,16 +4,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::incidents::{Subject, message};
+use super::incidents::{Subject, apply, message};
 use super::settings::Directory;
+use super::storms::{self, Storms};
 use super::{Raised, Receiver, StateTx};
 use crate::crash::{Point, crash_point};
-use crate::models::alert::{AlertKind, Incident};
+use crate::models::alert::{AlertKind, Incident, Resolution};
 use crate::models::channel::{Message, Severity};
 use crate::models::check::CheckConfig;
 use crate::models::health::State;
 use crate::models::ids::{AlertId, CheckId, IncidentId, ProjectId, Region, SettingId};
+use crate::models::incident::IncidentKind;
 use crate::models::installation::Installation;
+use crate::models::outage::Edge;
 use crate::models::schedule::Slot;
 use crate::models::telling::{Decision, Facts, Family, Memory, Tell, decide};
 use crate::ports::StoreResult;
@@ -26,26 +29,52 @@ pub struct Followed {
     pub follow_up_at: Option<Slot>,
 }
 
+/// An incident that is asked of, and the answer.
+pub struct Asked<'a> {
+    pub incident: &'a Incident,
+    subject: Subject,
+    heard: BTreeSet<SettingId>,
+    decision: Decision,
+}
+
+impl Asked<'_> {
+    /// Asks, or asks again where something is known by now that was not.
+    pub fn decide(&mut self, around: &Surroundings, now: Slot) {
+        self.decision = around.decide(self.incident, &self.subject, &self.heard, now);
+    }
+
+    /// Nothing is told of it now: it is asked of again at once.
+    pub fn put_off(&mut self, now: Slot) {
+        let memory = self.incident.telling.clone().unwrap_or_default();
+        self.decision = Decision { memory, follow_up_at: Some(now), ..Decision::default() };
+    }
+
+    /// Whether channels would be told of it that it opened, and none was before.
+    pub fn is_first_told(&self) -> bool {
+        let tells = |tell: &Tell| tell.kind == AlertKind::Opened && !tell.channels.is_empty();
+        self.heard.is_empty() && self.decision.tell.iter().any(tells)
+    }
+}
+
 /// Tells of incidents that have just been opened.
 pub async fn begin<T: StateTx>(tx: &mut T, opened: &[Incident], now: Slot) -> StoreResult<()> {
     if opened.is_empty() {
         return Ok(());
     }
     crash_point(Point::IncidentWritten);
-    let around = Surroundings::read(tx, opened, now).await?;
-    let mut outcome = Outcome::default();
+    let mut around = Surroundings::read(tx, opened, now).await?;
+    let mut asked = Vec::with_capacity(opened.len());
     for incident in opened {
-        let Some(subject) = around.subject(incident) else { continue };
-        let decision = around.decide(incident, &subject, &BTreeSet::new(), now);
+        asked.extend(around.ask(incident, BTreeSet::new(), now));
+    }
+    storms::gather(tx, &mut around, &mut asked, false, now).await?;
+    let mut outcome = Outcome::default();
+    for it in asked {
         // Of most incidents all is told at once: there is nothing to keep.
-        if decision.follow_up_at.is_some() {
-            outcome.keep(incident, &decision);
+        if it.decision.follow_up_at.is_some() {
+            outcome.keep(it.incident, &it.decision);
         }
-        for tell in decision.tell {
-            let receivers = around.directory.receivers(incident, &subject, &tell);
-            let raised = around.raise(incident, &subject, &tell, receivers, now);
-            outcome.raise(tell.kind, raised);
-        }
+        outcome.tell(&around, it, now);
     }
     outcome.write(tx, now).await?;
     crash_point(Point::IncidentRaised);
@@ -58,35 +87,50 @@ pub async fn follow_up<T: StateTx>(mut tx: T, now: Slot, limit: u32) -> StoreRes
     if due.is_empty() {
         return Ok(FollowedUp::default());
     }
-    let around = Surroundings::read(&mut tx, &due, now).await?;
-    let heard = heard(&mut tx, &due).await?;
+    let mut around = Surroundings::read(&mut tx, &due, now).await?;
+    let mut heard = heard(&mut tx, &due).await?;
     let mut outcome = Outcome::default();
-    for incident in &due {
-        let Some(subject) = around.subject(incident) else {
-            // Its check is gone: there is nothing left to tell of it.
-            outcome.keep(
-                incident,
-                &Decision {
-                    memory: incident.telling.clone().unwrap_or_default(),
-                    ..Decision::default()
-                },
-            );
-            continue;
-        };
-        let channels = heard.get(&incident.id).into_iter().flatten();
-        let channels = channels.filter_map(|receiver| receiver.channel).collect();
-        let decision = around.decide(incident, &subject, &channels, now);
-        outcome.keep(incident, &decision);
-        for tell in decision.tell {
-            let receivers = around.directory.receivers(incident, &subject, &tell);
-            let raised = around.raise(incident, &subject, &tell, receivers, now);
-            outcome.raise(tell.kind, raised);
+    let mut channels = |incident: &Incident| {
+        let receivers = heard.remove(&incident.id).unwrap_or_default();
+        receivers.into_iter().filter_map(|receiver| receiver.channel).collect()
+    };
+    // First what others may be a part of.
+    let (of_many, of_one): (Vec<_>, Vec<_>) =
+        due.iter().partition(|incident| incident.kind == IncidentKind::Storm);
+    let mut over = Vec::new();
+    for storm in of_many {
+        let looked = storms::look(&mut tx, &mut around, storm, &channels(storm), now).await?;
+        if looked.is_over {
+            over.push(ending(storm, now));
+        } else {
+            outcome.take(&around, &looked.storm, looked.decision, now);
         }
+    }
+    apply(&mut tx, over, now).await?;
+    let mut asked = Vec::with_capacity(of_one.len());
+    for incident in of_one {
+        if let Some(it) = around.ask(incident, channels(incident), now) {
+            asked.push(it);
+        } else {
+            // Its check is gone: there is nothing left to tell of it.
+            let memory = incident.telling.clone().unwrap_or_default();
+            outcome.keep(incident, &Decision { memory, ..Decision::default() });
+        }
+    }
+    storms::gather(&mut tx, &mut around, &mut asked, true, now).await?;
+    for it in asked {
+        outcome.keep(it.incident, &it.decision);
+        outcome.tell(&around, it, now);
     }
     let (incidents, alerts) = (due.len(), outcome.alerts());
     outcome.write(&mut tx, now).await?;
     tx.commit().await?;
     Ok(FollowedUp { incidents: incidents as u64, alerts, full: incidents >= limit as usize })
+}
+
+/// That of a storm which is over.
+fn ending(storm: &Incident, now: Slot) -> Edge {
+    Edge::Resolve { check: storm.check_id, at: now, resolution: Resolution::Recovered, by: None }
 }
 
 /// Tells of incidents that are over whoever heard that they opened, and nobody else, wherever routes and
@@ -131,13 +175,15 @@ async fn heard<T: StateTx>(
 }
 
 /// All that has to be known besides the incidents themselves.
-struct Surroundings {
+pub struct Surroundings {
     configs: HashMap<CheckId, CheckConfig>,
     /// Of the checks that these depend on.
     parents: HashMap<CheckId, CheckConfig>,
     /// The outages of those of them that are down.
     outages: HashMap<CheckId, IncidentId>,
-    directory: Directory,
+    pub directory: Directory,
+    /// The storms that last.
+    pub storms: Storms,
     installation: Option<Installation>,
     /// Where checks are down at this moment.
     down: HashMap<CheckId, BTreeSet<Region>>,
@@ -156,7 +202,9 @@ impl Surroundings {
             of_parents = self::configs(tx, &parents).await?;
         }
         let projects: BTreeSet<ProjectId> = incidents.iter().map(|it| it.project_id).collect();
-        let directory = Directory::of(tx.settings(&Vec::from_iter(projects)).await?, now);
+        let projects = Vec::from_iter(projects);
+        let storms = Storms::of(tx.storms(&projects).await?);
+        let directory = Directory::of(tx.settings(&projects).await?, now);
         let installation = tx.installation().await?;
         let mut down: HashMap<CheckId, BTreeSet<Region>> = HashMap::new();
         for (check, region, state) in tx.region_states(&checks).await? {
@@ -164,7 +212,19 @@ impl Surroundings {
                 down.entry(check).or_default().insert(region);
             }
         }
-        Ok(Self { configs, parents: of_parents, outages, directory, installation, down })
+        Ok(Self { configs, parents: of_parents, outages, directory, storms, installation, down })
+    }
+
+    /// `None` where its check is gone.
+    fn ask<'a>(
+        &self,
+        incident: &'a Incident,
+        heard: BTreeSet<SettingId>,
+        now: Slot,
+    ) -> Option<Asked<'a>> {
+        let subject = self.subject(incident)?;
+        let decision = self.decide(incident, &subject, &heard, now);
+        Some(Asked { incident, subject, heard, decision })
     }
 
     fn subject(&self, incident: &Incident) -> Option<Subject> {
@@ -187,6 +247,7 @@ impl Surroundings {
             acknowledged: incident.acknowledged.is_some(),
             heard,
             family: self.family(incident),
+            storm: self.storms.over(incident),
         };
         decide(
             incident.telling.clone().unwrap_or_default(),
@@ -245,9 +306,32 @@ async fn configs<T: StateTx>(
 struct Outcome {
     raised: BTreeMap<AlertKind, Vec<Raised>>,
     followed: Vec<Followed>,
+    /// Those that channels are told of for the first time.
+    first_told: Vec<IncidentId>,
 }
 
 impl Outcome {
+    fn tell(&mut self, around: &Surroundings, asked: Asked<'_>, now: Slot) {
+        if asked.is_first_told() {
+            self.first_told.push(asked.incident.id);
+        }
+        let Asked { incident, subject, decision, .. } = asked;
+        for tell in decision.tell {
+            let receivers = around.directory.receivers(incident, &subject, &tell);
+            let raised = around.raise(incident, &subject, &tell, receivers, now);
+            self.raise(tell.kind, raised);
+        }
+    }
+
+    /// Of a storm.
+    fn take(&mut self, around: &Surroundings, storm: &Incident, decision: Decision, now: Slot) {
+        self.keep(storm, &decision);
+        let heard = BTreeSet::new();
+        if let Some(subject) = around.subject(storm) {
+            self.tell(around, Asked { incident: storm, subject, heard, decision }, now);
+        }
+    }
+
     fn keep(&mut self, incident: &Incident, decision: &Decision) {
         self.followed.push(Followed {
             incident: incident.id,
@@ -270,6 +354,9 @@ impl Outcome {
         }
         if !self.followed.is_empty() {
             tx.save_followed(&self.followed).await?;
+        }
+        if !self.first_told.is_empty() {
+            tx.note_told(&self.first_told, now).await?;
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ macro_rules! state_tx {
         use crate::ports::secrets::{Referring, SealedSecret};
         use crate::stores::events::Noted;
         use crate::stores::sql::heartbeats::Locked;
+        use crate::stores::sql::storms::{MemberRow, StormRow};
         use crate::stores::sql::telling::Followed;
         use crate::stores::sql::{
             Earlier, Ending, NewNote, Opening, Raised, Receiver, Remembered, StateTx, Undelivered,
@@ -278,6 +279,40 @@ macro_rules! state_tx {
 
             async fn insert_incident(&mut self, incident: &Incident) -> StoreResult<()> {
                 incidents::insert(self, incident).await
+            }
+
+            async fn lock_storms(&mut self, project: ProjectId, waits: bool) -> StoreResult<bool> {
+                storms::lock(self, project, waits).await
+            }
+
+            async fn storms(&mut self, projects: &[ProjectId]) -> StoreResult<Vec<StormRow>> {
+                storms::lasting(self, projects).await
+            }
+
+            async fn told_since(
+                &mut self,
+                project: ProjectId,
+                since: Slot,
+                most: u32,
+            ) -> StoreResult<u64> {
+                storms::told_since(self, project, since, most).await
+            }
+
+            async fn note_told(&mut self, incidents: &[IncidentId], now: Slot) -> StoreResult<()> {
+                storms::note_told(self, incidents, now).await
+            }
+
+            async fn members_of(
+                &mut self,
+                storm: &Incident,
+                within_ms: i64,
+                most: u32,
+            ) -> StoreResult<Vec<MemberRow>> {
+                storms::members_of(self, storm, within_ms, most).await
+            }
+
+            async fn describe_storm(&mut self, storm: &Incident, gathers: bool) -> StoreResult<()> {
+                storms::describe(self, storm, gathers).await
             }
 
             async fn outages_of(

@@ -38,6 +38,7 @@ macro_rules! incidents {
                AND (?7 IS NULL OR started_slot >= ?7) AND (?8 IS NULL OR started_slot < ?8)
                AND NOT EXISTS (SELECT value FROM jsonb_each(?9) EXCEPT SELECT value FROM json_each(coalesce(
                    tags, (SELECT c.config -> '$.tags' FROM checks c WHERE c.id = incidents.check_id), '[]')))
+               AND (?12 IS NULL OR parent_id = ?12)
              ORDER BY id DESC LIMIT ?10 OFFSET ?11"
         )
     };
@@ -69,6 +70,7 @@ impl IncidentStore for Sqlite {
             .bind(json!(only.tags).to_string())
             .bind(page.limit)
             .bind(page.offset)
+            .bind(filter.parent.map(|id| id.0))
             .fetch_all(self.readers())
             .await
             .map_err(error)?;

@@ -54,7 +54,7 @@ pub(super) async fn save(tx: &mut Tx, followed: &[Followed]) -> StoreResult<()> 
             id(it.incident.0),
             json!(json_text(&it.memory)),
             json!(it.follow_up_at.map(|slot| slot.0)),
-            it.memory.parent.map(|parent| id(parent.0)).into(),
+            it.memory.under().map(|parent| id(parent.0)).into(),
         ]
     });
     sqlx::query(

@@ -24,6 +24,7 @@ mod recording;
 mod schedule;
 mod secrets;
 mod settings;
+mod storms;
 mod survey;
 mod transaction;
 

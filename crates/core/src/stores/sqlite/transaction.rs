@@ -2,7 +2,7 @@
 
 use super::{
     STORE, Tx, acts, changes, channel_states, check_regions, checks, deliveries, error, follow_ups,
-    heartbeats, incidents, outbox, secrets, settings,
+    heartbeats, incidents, outbox, secrets, settings, storms,
 };
 
 crate::stores::sql::transaction::state_tx!();

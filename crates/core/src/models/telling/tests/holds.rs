@@ -180,3 +180,32 @@ fn quiet_hours_may_let_outages_through() {
     assert_eq!(Held::new(vec![route]).ask(night).len(), 1);
     assert_eq!(degraded.ask(night), []);
 }
+
+#[test]
+fn an_incident_of_a_storm_is_told_as_a_part_of_it_and_by_itself_if_it_lasts_longer() {
+    let storm = IncidentId(uuid::Uuid::from_u128(9));
+    let mut member = Held::new(vec![json!({})]);
+    member.world.has_webhook = true;
+    member.world.storm = Some(storm);
+
+    let told = member.ask(0);
+    assert_eq!((told.len(), told[0].webhook, told[0].channels.len()), (1, true, 0));
+    assert_eq!(member.ask(MINUTE), []);
+    assert_eq!(member.muted(), Some((MutedBy::Storm, None)));
+    assert_eq!(member.world.memory.under(), Some(storm));
+    member.world.storm = None;
+    let told = member.ask(2 * MINUTE);
+
+    assert_eq!((told.len(), told[0].webhook, told[0].number), (1, false, 2));
+    assert_eq!(told[0].channels, [channel(1)].into());
+}
+
+#[test]
+fn a_storm_takes_nothing_back_that_people_have_heard_of() {
+    let mut member = Held::new(vec![json!({"reminders": {"every_minutes": 5}})]);
+    member.ask(0);
+
+    member.world.storm = Some(IncidentId(uuid::Uuid::from_u128(9)));
+
+    assert_eq!(member.ask(5 * MINUTE).len(), 1);
+}

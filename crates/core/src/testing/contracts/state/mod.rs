@@ -15,6 +15,7 @@ mod outbox;
 mod receivers;
 mod secrets;
 mod settings;
+mod storms;
 mod telling;
 
 pub use acts::*;
@@ -30,6 +31,7 @@ pub use outbox::*;
 pub use receivers::*;
 pub use secrets::*;
 pub use settings::*;
+pub use storms::*;
 pub use telling::*;
 
 use serde_json::Value;

@@ -50,6 +50,11 @@ impl TestStores {
         setting.id
     }
 
+    /// Each incident is told by itself, however many there are at once.
+    pub(super) async fn without_storms(&self) {
+        self.configure(SettingKind::StormBreaker, json!({"limit": 0})).await;
+    }
+
     pub(super) async fn get_setting(&self, kind: SettingKind, id: SettingId) -> Option<Setting> {
         self.stores.settings.get(PROJECT, kind, id).await.unwrap()
     }

@@ -47,7 +47,7 @@ impl TestStores {
     }
 
     /// A route that tells `first` at once, `then` after ten minutes, and reminds twice, after 5 and 15.
-    async fn ladder(&self, first: SettingId, then: SettingId) -> SettingId {
+    pub(super) async fn ladder(&self, first: SettingId, then: SettingId) -> SettingId {
         let config = json!({
             "name": "ladder", "channels": [first],
             "steps": [{"after_minutes": 10, "channels": [then]}],
@@ -145,6 +145,7 @@ pub async fn rival_servers_follow_each_incident_up_once(t: TestStores) {
     const CHECKS: usize = 60;
     let (ops, lead) = (t.channel("ops").await, t.channel("lead").await);
     t.ladder(ops, lead).await;
+    t.without_storms().await;
     for _ in 0..CHECKS {
         t.add(a_check().every(3_600)).await;
     }

@@ -1,0 +1,229 @@
+//! Many incidents at once: told of as one, and none of them left out.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::{PROJECT, SECOND, page};
+use crate::models::alert::AlertKind;
+use crate::models::ids::CheckId;
+use crate::models::incident::{Act, IncidentKind};
+use crate::models::telling::MutedBy;
+use crate::ports::incidents::IncidentFilter;
+use crate::testing::{TestStores, a_check, a_result};
+
+/// Every check is due once in any.
+const HOUR: i64 = 3_600 * SECOND;
+
+impl TestStores {
+    /// So many checks that are looked at once an hour.
+    async fn many(&self, checks: usize) -> Vec<CheckId> {
+        let mut ids = Vec::new();
+        for n in 0..checks {
+            let check = a_check().every(3_600).with("name", json!(format!("Shop {n}")));
+            ids.push(self.add(check).await.id);
+        }
+        ids
+    }
+
+    /// Runs what is due: these fail, all others are well.
+    async fn fail_some(&self, failing: &[CheckId]) {
+        let jobs = self.claim().await;
+        let results: Vec<_> = jobs
+            .iter()
+            .map(|job| {
+                let result = a_result(job);
+                let fails = failing.contains(&job.check_id);
+                if fails { result.failed().build() } else { result.build() }
+            })
+            .collect();
+        self.record(&results).await;
+    }
+
+    /// What people were told since the last time: how many of each kind, and what the first said.
+    async fn heard(&self) -> (usize, usize, String) {
+        let (mut opened, mut resolved, mut first) = (0, 0, String::new());
+        loop {
+            let due = self.claim_deliveries().await;
+            if due.is_empty() {
+                return (opened, resolved, first);
+            }
+            for lease in &due {
+                let settled = crate::models::alert::Settlement::Delivered;
+                assert!(self.settle(lease, settled).await);
+                opened += usize::from(lease.kind.as_str() == "opened");
+                resolved += usize::from(lease.kind.as_str() == "resolved");
+                if first.is_empty() {
+                    first.clone_from(&lease.body);
+                }
+            }
+        }
+    }
+
+    async fn storms(&self) -> usize {
+        let only = IncidentFilter { kind: Some(IncidentKind::Storm), ..IncidentFilter::default() };
+        self.stores.incidents.list(PROJECT, &only, page(10)).await.unwrap().len()
+    }
+}
+
+pub async fn many_incidents_at_once_are_told_as_one(t: TestStores) {
+    let ops = t.channel("ops").await;
+    t.route(&[], &[ops]).await;
+    let checks = t.many(30).await;
+
+    t.fail_some(&checks).await;
+    assert_eq!(t.heard().await.0, 0, "too many to be told by themselves");
+    t.clock.advance(5 * SECOND);
+    t.follow_up().await;
+
+    let (opened, _, said) = t.heard().await;
+    assert_eq!((opened, t.storms().await), (1, 1));
+    assert!(said.contains("30 checks went down"), "{said}");
+    assert!(said.contains("all share the address 127.0.0.1; Shop 0, Shop 1"), "{said}");
+    let incident = t.incidents(checks[0]).await.remove(0);
+    assert_eq!(incident.telling.unwrap().muted.unwrap().by, MutedBy::Storm);
+    t.clock.advance(2 * HOUR);
+    t.fail_some(&[]).await;
+    assert_eq!(t.heard().await.1, 0);
+    t.follow_up().await;
+    let (opened, resolved, said) = t.heard().await;
+    assert_eq!((opened, resolved), (0, 1), "{said}");
+    for check in checks {
+        assert_eq!(t.alert_kinds(check).await, []);
+    }
+    t.clock.advance(2 * HOUR);
+    t.follow_up().await;
+    assert_eq!(t.heard().await.0, 0);
+}
+
+pub async fn no_more_are_told_by_themselves_than_may_be(t: TestStores) {
+    let ops = t.channel("ops").await;
+    t.route(&[], &[ops]).await;
+    let mut alone = 0;
+
+    for _ in 0..5 {
+        let checks = t.many(3).await;
+        t.fail_some(&checks).await;
+        alone += t.heard().await.0;
+        t.clock.advance(SECOND);
+    }
+    t.clock.advance(5 * SECOND);
+    t.follow_up().await;
+
+    assert_eq!(alone, 3, "as many as fit, five at most");
+    let (opened, _, said) = t.heard().await;
+    assert!(opened == 1 && said.contains("15 checks went down"), "the storm lists all: {said}");
+}
+
+pub async fn what_fails_when_a_storm_gathers_no_more_is_told_by_itself(t: TestStores) {
+    let ops = t.channel("ops").await;
+    t.route(&[], &[ops]).await;
+    let checks = t.many(30).await;
+    t.fail_some(&checks).await;
+    for _ in 0..2 {
+        t.clock.advance(61 * SECOND);
+        t.follow_up().await;
+    }
+    assert_eq!(t.heard().await.0, 1);
+
+    let other = t.many(1).await;
+    t.fail_some(&other).await;
+
+    assert_eq!((t.heard().await.0, t.storms().await), (1, 1));
+    assert_eq!(t.alert_kinds(other[0]).await, [AlertKind::Opened]);
+    t.clock.advance(2 * HOUR);
+    t.fail_some(&[]).await;
+    assert_eq!(t.heard().await.1, 1);
+    t.follow_up().await;
+    assert_eq!(t.heard().await.1, 1, "the storm is over");
+}
+
+pub async fn a_storm_takes_the_steps_of_routes_until_somebody_sees_to_it(t: TestStores) {
+    let (ops, lead) = (t.channel("ops").await, t.channel("lead").await);
+    t.ladder(ops, lead).await;
+    let checks = t.many(30).await;
+    t.fail_some(&checks).await;
+    t.clock.advance(5 * SECOND);
+    t.follow_up().await;
+    let (ops, lead) = (ops.to_string(), lead.to_string());
+    assert_eq!(t.tell_all().await, [(ops.clone(), "opened")].into());
+
+    t.clock.advance(10 * 60 * SECOND);
+    t.follow_up().await;
+
+    assert_eq!(t.tell_all().await, [(ops.clone(), "reminder"), (lead, "opened")].into());
+    let only = IncidentFilter { kind: Some(IncidentKind::Storm), ..IncidentFilter::default() };
+    let storm = t.stores.incidents.list(PROJECT, &only, page(10)).await.unwrap().remove(0);
+    let act = Act { by: None, note: String::new() };
+    t.stores.incidents.acknowledge(PROJECT, storm.id, &act, t.clock.advance(0)).await.unwrap();
+    t.clock.advance(20 * 60 * SECOND);
+    t.follow_up().await;
+    assert_eq!(t.tell_all().await, [].into(), "somebody sees to it");
+    t.clock.advance(2 * HOUR);
+    t.fail_some(&[]).await;
+    t.follow_up().await;
+    assert_eq!(t.heard().await.1, 2, "and who has heard of it hears that it is over");
+}
+
+pub async fn rivals_who_record_at_once_tell_no_more_by_themselves_than_may_be(t: TestStores) {
+    let ops = t.channel("ops").await;
+    t.route(&[], &[ops]).await;
+    t.many(40).await;
+    let jobs = t.claim().await;
+    let results: Vec<_> = jobs.iter().map(|job| a_result(job).failed().build()).collect();
+
+    let rivals = results.chunks(2).map(|some| t.record(some));
+    join_all(rivals).await;
+    let (alone, _, _) = t.heard().await;
+    t.clock.advance(5 * SECOND);
+    t.follow_up().await;
+
+    assert!(alone <= 5, "{alone}");
+    let (opened, _, said) = t.heard().await;
+    assert!(opened == 1 && said.contains("40 checks went down"), "{opened}: {said}");
+}
+
+pub async fn what_outlasts_a_storm_is_told_by_itself(t: TestStores) {
+    let ops = t.channel("ops").await;
+    t.route(&[], &[ops]).await;
+    let checks = t.many(30).await;
+    t.fail_some(&checks).await;
+    t.clock.advance(5 * SECOND);
+    t.follow_up().await;
+    t.heard().await;
+
+    t.clock.advance(2 * HOUR);
+    t.fail_some(&checks[..4]).await;
+    t.follow_up().await;
+    t.follow_up().await;
+
+    let (opened, resolved, _) = t.heard().await;
+    assert_eq!((opened, resolved), (4, 1));
+    t.clock.advance(2 * HOUR);
+    t.fail_some(&[]).await;
+    assert_eq!(t.heard().await.1, 4, "who heard of one hears of its end");
+}
+
+pub async fn a_check_s_own_webhook_is_told_in_any_storm(t: TestStores) {
+    let ops = t.channel("ops").await;
+    t.route(&[], &[ops]).await;
+    let mut checks = t.many(30).await;
+    checks.push(t.add(a_check().every(3_600).telling("http://sink.test/")).await.id);
+
+    t.fail_some(&checks).await;
+    assert_eq!(t.heard().await.0, 1);
+    t.clock.advance(2 * HOUR);
+    t.fail_some(&[]).await;
+
+    assert_eq!(t.heard().await.1, 1);
+}
+
+pub async fn a_breaker_without_a_limit_never_trips(t: TestStores) {
+    let ops = t.channel("ops").await;
+    t.route(&[], &[ops]).await;
+    t.without_storms().await;
+    let checks = t.many(60).await;
+
+    t.fail_some(&checks).await;
+
+    assert_eq!((t.heard().await.0, t.storms().await), (60, 0));
+}
