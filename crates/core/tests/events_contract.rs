@@ -3,12 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use pulse_core::ports::events::{EventBatch, EventLog};
 use pulse_core::stores::memory::Memory;
 use pulse_core::stores::queue_rules::QueueOptions;
 use pulse_core::stores::redis::{Redis, RedisOptions};
 use pulse_core::testing::contracts::events::{self, Events};
-use pulse_core::testing::{Profile, scaled};
+use pulse_core::testing::{Profile, RedisCluster, ScriptWatch, scaled};
 use uuid::Uuid;
 
 fn prefix() -> String {
@@ -19,10 +21,14 @@ fn url() -> String {
     scaled("events", Profile::Scaled).redis_url.unwrap()
 }
 
-/// A way of the test's own, as two processes see it.
 fn in_redis() -> (Redis, Redis) {
+    in_redis_at(&url())
+}
+
+/// A way of the test's own, as two processes see it.
+fn in_redis_at(url: &str) -> (Redis, Redis) {
     let options = RedisOptions { prefix: prefix(), queue: QueueOptions::default() };
-    let of_process = |identity| Redis::new(&url(), identity, options.clone()).unwrap();
+    let of_process = |identity| Redis::new(url, identity, options.clone()).unwrap();
     (of_process("one process"), of_process("another process"))
 }
 
@@ -41,6 +47,18 @@ macro_rules! keeps {
                     super::events::$contract(super::Events { one: &one, other: &other }).await;
                 }
             )+
+        }
+
+        /// The whole contract at once: its ways have nothing in common but the server.
+        async fn is_kept_at(url: &str) {
+            join_all([$(
+                async {
+                    let (one, other) = in_redis_at(url);
+                    events::$contract(Events { one: &one, other: &other }).await;
+                }
+                .boxed_local(),
+            )+])
+            .await;
         }
 
         mod memory {
@@ -122,4 +140,17 @@ async fn a_publisher_that_died_is_told_in_redis() {
     let told = way.events_after(None, 10).await.unwrap();
     assert_eq!(told.found.len(), 1);
     assert!(told.found[0].1.contains("\"resync\""), "{}", told.found[0].1);
+}
+
+#[tokio::test]
+async fn the_contract_is_kept_on_a_server_that_refuses_what_spans_hash_slots() {
+    let cluster = RedisCluster::start(1).await;
+    let url = &cluster.urls()[0];
+    let watch = ScriptWatch::begin(url).await.unwrap();
+
+    is_kept_at(url).await;
+
+    let watched = watch.end().await.unwrap();
+    assert_eq!(watched.scripts.len(), 2, "{watched:?}");
+    assert!(watched.undeclared.is_empty(), "{:?}", watched.undeclared);
 }

@@ -2,18 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use pulse_core::stores::memory::Memory;
 use pulse_core::stores::redis::{Redis, RedisOptions};
 use pulse_core::testing::contracts::queue::{self, LIMITS, Queue};
-use pulse_core::testing::{Profile, scaled};
+use pulse_core::testing::{Profile, RedisCluster, ScriptWatch, scaled};
 use uuid::Uuid;
 
-/// A queue of the test's own, as two processes see it.
 fn in_redis() -> (Redis, Redis) {
+    in_redis_at(&scaled("queue", Profile::Scaled).redis_url.unwrap())
+}
+
+/// A queue of the test's own, as two processes see it.
+fn in_redis_at(url: &str) -> (Redis, Redis) {
     let prefix = format!("pulse_test_{}", Uuid::now_v7().simple());
-    let url = scaled(&prefix, Profile::Scaled).redis_url.unwrap();
     let options = RedisOptions { prefix, queue: LIMITS };
-    let of_process = |identity| Redis::new(&url, identity, options.clone()).unwrap();
+    let of_process = |identity| Redis::new(url, identity, options.clone()).unwrap();
     (of_process("one process"), of_process("another process"))
 }
 
@@ -33,6 +38,18 @@ macro_rules! keeps {
                     super::queue::$contract(super::Queue::new(&queue, &other)).await;
                 }
             )+
+        }
+
+        /// The whole contract at once: its queues have nothing in common but the server.
+        async fn is_kept_at(url: &str) {
+            join_all([$(
+                async {
+                    let (queue, other) = in_redis_at(url);
+                    queue::$contract(Queue::new(&queue, &other)).await;
+                }
+                .boxed_local(),
+            )+])
+            .await;
         }
 
         mod memory {
@@ -75,4 +92,17 @@ keeps! {
     results_of_all_regions_reach_the_recorder,
     workers_are_listed_until_they_leave,
     the_result_of_a_dry_run_is_taken_once_by_who_asked,
+}
+
+#[tokio::test]
+async fn the_contract_is_kept_on_a_server_that_refuses_what_spans_hash_slots() {
+    let cluster = RedisCluster::start(1).await;
+    let url = &cluster.urls()[0];
+    let watch = ScriptWatch::begin(url).await.unwrap();
+
+    is_kept_at(url).await;
+
+    let watched = watch.end().await.unwrap();
+    assert_eq!(watched.scripts.len(), 4, "{watched:?}");
+    assert!(watched.undeclared.is_empty(), "{:?}", watched.undeclared);
 }

@@ -4,12 +4,16 @@
 mod clock;
 pub mod contracts;
 mod fixtures;
+mod redis_cluster;
+mod script_watch;
 mod servers;
 
 use std::time::{Duration, Instant};
 
 pub use clock::ManualClock;
 pub use fixtures::{CheckBuilder, ResultBuilder, a_check, a_result};
+pub use redis_cluster::RedisCluster;
+pub use script_watch::{ScriptWatch, Watched};
 pub use servers::{Profile, TestStores, scaled, stores, stores_on};
 
 /// Waits until `look` finds something, looking every few milliseconds; a minute at most.

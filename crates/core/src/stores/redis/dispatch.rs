@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use async_trait::async_trait;
 use redis::Script;
 
-use super::{MOST_AT_ONCE, Redis, error, job_id, spec_suffix};
+use super::{MOST_AT_ONCE, Redis, error, job_id};
 use crate::models::ids::Region;
 use crate::models::job::{Job, VersionedSpec};
 use crate::ports::StoreResult;
@@ -41,7 +41,7 @@ impl Dispatch for Redis {
         }
         let mut pipe = redis::pipe();
         for spec in specs {
-            let key = self.key(region, "spec:") + &spec_suffix(spec.check_id, spec.version);
+            let key = self.spec_key(region, spec.check_id, spec.version);
             let body = serde_json::to_string(&*spec.spec).unwrap_or_default();
             pipe.set_ex(key, body, KEEP_SPEC.as_secs()).ignore();
         }
@@ -64,11 +64,11 @@ impl Redis {
             .key(self.key(region, "jobs"))
             .arg(self.options.queue.queue_limit)
             .arg(CLEARED_AT_ONCE)
-            .arg(self.key(region, "spec:"))
             .arg(KEEP_SPEC.as_secs())
             .arg(u8::from(rand::random_ratio(1, RENEWED)));
         for job in jobs {
-            call.arg(job_id(job.check_id, job.slot))
+            call.key(self.spec_key(region, job.check_id, job.version))
+                .arg(job_id(job.check_id, job.slot))
                 .arg(job.version)
                 .arg(job.timeout_ms)
                 .arg(job.due_in_ms)

@@ -2,8 +2,8 @@
 //!
 //! One queue a region: a list of ready jobs, a hash of what is known of them, a sorted set of leases
 //! and a stream of results, under one hash tag, so that a script's keys share a node. Every move is
-//! one script, for hundreds of jobs at a time. Nothing blocks: consumers poll, and every call has a
-//! deadline.
+//! one script, which declares all keys it touches, for hundreds of jobs at a time. Nothing blocks:
+//! consumers poll, and every call has a deadline.
 
 mod connection;
 mod dispatch;
@@ -80,6 +80,11 @@ impl Redis {
         format!("{}:{{{region}}}:{part}", self.options.prefix)
     }
 
+    fn spec_key(&self, region: &Region, check: CheckId, version: i32) -> String {
+        format!("{}:{{{region}}}:spec:{}:{version}", self.options.prefix, check.0.simple())
+    }
+
+    /// A key that is only ever asked for by itself.
     fn shared_key(&self, part: &str) -> String {
         format!("{}:{part}", self.options.prefix)
     }
@@ -117,8 +122,4 @@ fn unreadable(what: &str) -> StoreError {
 /// A job's id in the queue: the same for the same slot, however often it is pushed.
 fn job_id(check: CheckId, slot: Slot) -> String {
     format!("{}:{slot}", check.0.simple())
-}
-
-fn spec_suffix(check: CheckId, version: i32) -> String {
-    format!("{}:{version}", check.0.simple())
 }

@@ -15,7 +15,7 @@ impl Presence for Redis {
         redis::pipe()
             .set_ex(self.worker_key(&report.worker), body, ALIVE.as_secs())
             .ignore()
-            .sadd(self.shared_key("workers"), &report.worker)
+            .sadd(self.presence_key("names"), &report.worker)
             .ignore()
             .query_async(&mut connection)
             .await
@@ -27,7 +27,7 @@ impl Presence for Redis {
         redis::pipe()
             .del(self.worker_key(worker))
             .ignore()
-            .srem(self.shared_key("workers"), worker)
+            .srem(self.presence_key("names"), worker)
             .ignore()
             .query_async(&mut connection)
             .await
@@ -37,7 +37,7 @@ impl Presence for Redis {
     async fn workers(&self) -> StoreResult<Vec<WorkerReport>> {
         let mut connection = self.connection().await?;
         let names: Vec<String> = redis::cmd("SMEMBERS")
-            .arg(self.shared_key("workers"))
+            .arg(self.presence_key("names"))
             .query_async(&mut connection)
             .await
             .map_err(error)?;
@@ -54,7 +54,7 @@ impl Presence for Redis {
             .collect();
         if !gone.is_empty() {
             let () = redis::cmd("SREM")
-                .arg(self.shared_key("workers"))
+                .arg(self.presence_key("names"))
                 .arg(gone)
                 .query_async(&mut connection)
                 .await
@@ -68,6 +68,11 @@ impl Presence for Redis {
 
 impl Redis {
     fn worker_key(&self, worker: &str) -> String {
-        self.shared_key("worker:") + worker
+        self.presence_key("report:") + worker
+    }
+
+    /// Under one hash tag: all reports are asked for at once.
+    fn presence_key(&self, part: &str) -> String {
+        format!("{}:{{workers}}:{part}", self.options.prefix)
     }
 }

@@ -80,14 +80,16 @@ impl ResultQueue for Redis {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut pipe = redis::pipe();
+        let mut connection = self.connection().await?;
+        // A region each: a pipeline goes to one node.
         for (region, ids) in by_region(entries) {
             let key = self.key(region, "results");
+            let mut pipe = redis::pipe();
             pipe.cmd("XACK").arg(&key).arg(GROUP).arg(&ids).ignore();
             pipe.cmd("XDEL").arg(&key).arg(&ids).ignore();
+            let () = pipe.query_async(&mut connection).await.map_err(error)?;
         }
-        let mut connection = self.connection().await?;
-        pipe.query_async(&mut connection).await.map_err(error)
+        Ok(())
     }
 
     async fn bury(&self, entries: &[Entry]) -> StoreResult<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::Script;
 
-use super::{Connection, MOST_AT_ONCE, Redis, STORE, error, job_id, spec_suffix, unreadable};
+use super::{Connection, MOST_AT_ONCE, Redis, STORE, error, job_id, unreadable};
 use crate::models::ids::{CheckId, Region};
 use crate::models::job::{Job, LeasedJob, RunResult, VersionedSpec};
 use crate::models::probe_spec::ProbeSpec;
@@ -76,10 +76,8 @@ impl WorkQueue for Redis {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let keys: Vec<String> = wanted
-            .iter()
-            .map(|(check, version)| self.key(region, "spec:") + &spec_suffix(*check, *version))
-            .collect();
+        let keys: Vec<String> =
+            wanted.iter().map(|(check, version)| self.spec_key(region, *check, *version)).collect();
         let mut connection = self.connection().await?;
         let bodies: Vec<Option<String>> =
             redis::cmd("MGET").arg(keys).query_async(&mut connection).await.map_err(error)?;

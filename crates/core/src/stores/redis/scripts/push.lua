@@ -1,14 +1,14 @@
 -- Adds jobs to a region's queue, each once, however often it is pushed.
--- KEYS: ready list, jobs hash. ARGV: most jobs in the list, most late ones cleared, prefix of specs,
--- seconds to keep a spec, 1 to begin that time anew; then for each job id, version, timeout, due_in,
--- start_within (milliseconds).
+-- KEYS: ready list, jobs hash, then the spec of each job. ARGV: most jobs in the list, most late ones
+-- cleared, seconds to keep a spec, 1 to begin that time anew; then for each job id, version, timeout,
+-- due_in, start_within (milliseconds).
 -- Returns how many were dropped for want of room, then the places (from 0) of jobs that lack a spec.
 --
 -- What the hash says of a job: token, lease (0 when it is ready), timeout, due at, start by, version,
 -- due_in, start_within. Times are this server's, which is also what leases go by.
 local ready, jobs = KEYS[1], KEYS[2]
-local most, clear, prefix, keep, renew = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
-local FIRST, WIDTH = 6, 5
+local most, clear, keep, renew = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local FIRST, WIDTH = 5, 5
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -31,7 +31,7 @@ for n, id in ipairs(ids) do
   if not known[n] and not seen[id] then
     seen[id] = true
     places[#places + 1] = n - 1
-    specs[#specs + 1] = prefix .. string.sub(id, 1, 32) .. ':' .. ARGV[FIRST + (n - 1) * WIDTH + 1]
+    specs[#specs + 1] = KEYS[2 + n]
   end
 end
 if #places == 0 then return { 0 } end
