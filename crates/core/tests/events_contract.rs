@@ -22,12 +22,12 @@ fn url() -> String {
 }
 
 fn in_redis() -> (Redis, Redis) {
-    in_redis_at(&url())
+    in_redis_at(&url(), false)
 }
 
 /// A way of the test's own, as two processes see it.
-fn in_redis_at(url: &str) -> (Redis, Redis) {
-    let options = RedisOptions { prefix: prefix(), queue: QueueOptions::default() };
+fn in_redis_at(url: &str, cluster: bool) -> (Redis, Redis) {
+    let options = RedisOptions { prefix: prefix(), queue: QueueOptions::default(), cluster };
     let of_process = |identity| Redis::new(url, identity, options.clone()).unwrap();
     (of_process("one process"), of_process("another process"))
 }
@@ -50,10 +50,10 @@ macro_rules! keeps {
         }
 
         /// The whole contract at once: its ways have nothing in common but the server.
-        async fn is_kept_at(url: &str) {
+        async fn is_kept_at(url: &str, cluster: bool) {
             join_all([$(
                 async {
-                    let (one, other) = in_redis_at(url);
+                    let (one, other) = in_redis_at(url, cluster);
                     events::$contract(Events { one: &one, other: &other }).await;
                 }
                 .boxed_local(),
@@ -89,7 +89,8 @@ keeps! {
 #[tokio::test]
 async fn all_keys_in_redis_share_a_hash_tag() {
     let prefix = prefix();
-    let options = RedisOptions { prefix: prefix.clone(), queue: QueueOptions::default() };
+    let options =
+        RedisOptions { prefix: prefix.clone(), queue: QueueOptions::default(), cluster: false };
     let way = Redis::new(&url(), "one", options).unwrap();
     let batch = EventBatch {
         publisher: "one".into(),
@@ -119,7 +120,8 @@ async fn all_keys_in_redis_share_a_hash_tag() {
 #[tokio::test]
 async fn a_publisher_that_died_is_told_in_redis() {
     let prefix = prefix();
-    let options = RedisOptions { prefix: prefix.clone(), queue: QueueOptions::default() };
+    let options =
+        RedisOptions { prefix: prefix.clone(), queue: QueueOptions::default(), cluster: false };
     let way = Redis::new(&url(), "one", options).unwrap();
     way.attend("dead").await.unwrap();
     let client = ::redis::Client::open(url()).unwrap();
@@ -148,9 +150,16 @@ async fn the_contract_is_kept_on_a_server_that_refuses_what_spans_hash_slots() {
     let url = &cluster.urls()[0];
     let watch = ScriptWatch::begin(url).await.unwrap();
 
-    is_kept_at(url).await;
+    is_kept_at(url, false).await;
 
     let watched = watch.end().await.unwrap();
     assert_eq!(watched.scripts.len(), 2, "{watched:?}");
     assert!(watched.undeclared.is_empty(), "{:?}", watched.undeclared);
+}
+
+#[tokio::test]
+async fn the_contract_is_kept_on_a_cluster_of_three() {
+    let cluster = RedisCluster::start(3).await;
+
+    is_kept_at(&cluster.urls().join(","), true).await;
 }

@@ -4,20 +4,22 @@
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use pulse_core::models::job::VersionedSpec;
+use pulse_core::ports::queue::{Dispatch, WorkQueue};
 use pulse_core::stores::memory::Memory;
 use pulse_core::stores::redis::{Redis, RedisOptions};
-use pulse_core::testing::contracts::queue::{self, LIMITS, Queue};
-use pulse_core::testing::{Profile, RedisCluster, ScriptWatch, scaled};
+use pulse_core::testing::contracts::queue::{self, LIMITS, Queue, a_job};
+use pulse_core::testing::{Profile, RedisCluster, ScriptWatch, a_check, scaled};
 use uuid::Uuid;
 
 fn in_redis() -> (Redis, Redis) {
-    in_redis_at(&scaled("queue", Profile::Scaled).redis_url.unwrap())
+    in_redis_at(&scaled("queue", Profile::Scaled).redis_url.unwrap(), false)
 }
 
 /// A queue of the test's own, as two processes see it.
-fn in_redis_at(url: &str) -> (Redis, Redis) {
+fn in_redis_at(url: &str, cluster: bool) -> (Redis, Redis) {
     let prefix = format!("pulse_test_{}", Uuid::now_v7().simple());
-    let options = RedisOptions { prefix, queue: LIMITS };
+    let options = RedisOptions { prefix, queue: LIMITS, cluster };
     let of_process = |identity| Redis::new(url, identity, options.clone()).unwrap();
     (of_process("one process"), of_process("another process"))
 }
@@ -41,10 +43,10 @@ macro_rules! keeps {
         }
 
         /// The whole contract at once: its queues have nothing in common but the server.
-        async fn is_kept_at(url: &str) {
+        async fn is_kept_at(url: &str, cluster: bool) {
             join_all([$(
                 async {
-                    let (queue, other) = in_redis_at(url);
+                    let (queue, other) = in_redis_at(url, cluster);
                     queue::$contract(Queue::new(&queue, &other)).await;
                 }
                 .boxed_local(),
@@ -100,9 +102,35 @@ async fn the_contract_is_kept_on_a_server_that_refuses_what_spans_hash_slots() {
     let url = &cluster.urls()[0];
     let watch = ScriptWatch::begin(url).await.unwrap();
 
-    is_kept_at(url).await;
+    is_kept_at(url, false).await;
 
     let watched = watch.end().await.unwrap();
     assert_eq!(watched.scripts.len(), 4, "{watched:?}");
     assert!(watched.undeclared.is_empty(), "{:?}", watched.undeclared);
+}
+
+#[tokio::test]
+async fn the_contract_is_kept_on_a_cluster_of_three() {
+    let cluster = RedisCluster::start(3).await;
+
+    is_kept_at(&cluster.urls().join(","), true).await;
+}
+
+/// Who knew the old node of a hash slot is sent on, and finds what lay there.
+#[tokio::test]
+async fn a_queue_that_moves_to_another_node_is_followed() {
+    let cluster = RedisCluster::start(3).await;
+    // One address is enough to find the others.
+    let (queue, _) = in_redis_at(&cluster.urls()[0], true);
+    let job = a_job(60_000);
+    let spec = a_check().build().config.probe;
+    let spec = VersionedSpec { check_id: job.check_id, version: job.version, spec: spec.into() };
+    queue.put_specs(&job.region, &[spec]).await.unwrap();
+    queue.push(std::slice::from_ref(&job)).await.unwrap();
+
+    let (from, to) = cluster.move_slot_of(&format!("{{{}}}", job.region)).await.unwrap();
+    let leased = queue.lease(&job.region, 1).await.unwrap();
+
+    assert_ne!(from, to);
+    assert_eq!(leased[0].job, job);
 }

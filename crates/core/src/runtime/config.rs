@@ -15,8 +15,8 @@ use crate::models::installation::public_url;
 use crate::runtime::sealing::SecretKeys;
 use crate::stores::clickhouse::dsn::Dsn;
 use values::{
-    log_level, name_servers, networks, origins, postgres_url, redis_prefix, redis_url, region,
-    roles,
+    log_level, name_servers, networks, origins, postgres_url, redis_prefix, redis_url, redis_urls,
+    region, roles,
 };
 
 pub use values::state_url;
@@ -54,8 +54,9 @@ pub const SETTINGS: [Setting; 26] = [
     ("ALLOWED_TARGETS", None),
     ("NAME_SERVERS", None),
 ];
-/// The one setting that is yes or no.
-pub const SWITCHES: [Setting; 1] = [("PROBE_RUN_HEADER", Some("true"))];
+/// Those that are yes or no.
+pub const SWITCHES: [Setting; 2] =
+    [("REDIS_CLUSTER", Some("false")), ("PROBE_RUN_HEADER", Some("true"))];
 
 /// What is wrong with the settings; one line each.
 #[derive(Debug, thiserror::Error)]
@@ -108,8 +109,10 @@ pub enum Role {
 pub struct Config {
     pub state: StateAt,
     pub database_pool_size: u32,
-    /// `None`: jobs and results pass within the process. May hold a password.
+    /// `None`: jobs and results pass within the process. Of a cluster, some nodes, parted by commas. May
+    /// hold a password.
     pub redis_url: Option<String>,
+    pub redis_cluster: bool,
     pub redis_prefix: String,
     pub data: PathBuf,
     /// `None`: history is kept in the state database.
@@ -183,13 +186,16 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let mut r = Reader { source, wrong: Vec::new() };
         let data = r.text("PULSE_DATA", |text| Ok(PathBuf::from(text)));
+        let redis_cluster = r.switch("REDIS_CLUSTER");
+        let redis = if redis_cluster { redis_urls } else { redis_url };
         let config = Self {
             state: r.state(shape, &data),
             database_pool_size: r.number("DATABASE_POOL_SIZE", 1..=1_000),
             redis_url: match shape {
-                Shape::Whole => r.optional("REDIS_URL", redis_url),
-                Shape::Half => Some(r.text("REDIS_URL", redis_url)),
+                Shape::Whole => r.optional("REDIS_URL", redis),
+                Shape::Half => Some(r.text("REDIS_URL", redis)),
             },
+            redis_cluster,
             redis_prefix: r.text("REDIS_PREFIX", redis_prefix),
             data,
             clickhouse: r.optional("CLICKHOUSE_DSN", Dsn::parse),
@@ -213,7 +219,7 @@ impl Config {
             worker_roles: r.text("WORKER_ROLES", roles),
             targets: r.targets(),
             name_servers: r.optional("NAME_SERVERS", name_servers),
-            probe_run_header: r.one_of("PROBE_RUN_HEADER", &[("true", true), ("false", false)]),
+            probe_run_header: r.switch("PROBE_RUN_HEADER"),
         };
         // Jobs that pass within the process are done by nobody else.
         if shape == Shape::Whole && config.redis_url.is_none() && config.worker_roles.len() < 4 {
@@ -297,6 +303,10 @@ impl<S: Fn(&str) -> Option<String>> Reader<S> {
         self.text(name, |value| {
             value.parse().ok().filter(|n| range.contains(n)).ok_or_else(|| rule.clone())
         })
+    }
+
+    fn switch(&mut self, name: &str) -> bool {
+        self.one_of(name, &[("true", true), ("false", false)])
     }
 
     fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> T {

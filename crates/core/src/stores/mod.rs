@@ -205,7 +205,11 @@ impl<S: StateStore> State<S> {
         let Some(url) = &config.redis_url else {
             return Ok(self.and(Arc::new(Memory::new(queue)), None));
         };
-        let options = RedisOptions { prefix: config.redis_prefix.clone(), queue };
+        let options = RedisOptions {
+            prefix: config.redis_prefix.clone(),
+            queue,
+            cluster: config.redis_cluster,
+        };
         let redis = Arc::new(Redis::new(url, identity, options)?);
         Ok(self.and(redis.clone(), Some(redis)))
     }

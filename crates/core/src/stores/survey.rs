@@ -56,7 +56,8 @@ fn queue(config: &Config) -> Surveyor {
         return Err(Finding::well("jobs pass within the process of `pulse up`"));
     };
     let queue = QueueOptions::default();
-    let options = RedisOptions { prefix: config.redis_prefix.clone(), queue };
+    let options =
+        RedisOptions { prefix: config.redis_prefix.clone(), queue, cluster: config.redis_cluster };
     Ok(Arc::new(Redis::new(url, "doctor", options).map_err(|it| unreadable(&it))?))
 }
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, RedisResult};
+use redis::{Client, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
 use super::eventually;
@@ -51,30 +51,67 @@ impl RedisCluster {
         self.nodes.iter().map(Node::url).collect()
     }
 
+    /// Moves the hash slot of `key`, and what lies in it, to another node. The ports it left and went to.
+    ///
+    /// # Errors
+    /// When a node refuses.
+    ///
+    /// # Panics
+    /// When there is no other node.
+    pub async fn move_slot_of(&self, key: &str) -> RedisResult<(u16, u16)> {
+        let any = &mut self.nodes[0].connection().await?;
+        let slot: usize = ask(any, &["CLUSTER", "KEYSLOT", key]).await?;
+        let place = slot / self.share();
+        let (from, to) = (&self.nodes[place], &self.nodes[(place + 1) % self.nodes.len()]);
+        assert_ne!(from.port, to.port, "there is no other node");
+        let (giver, taker) = (&mut from.connection().await?, &mut to.connection().await?);
+        let giver_id: String = ask(giver, &["CLUSTER", "MYID"]).await?;
+        let taker_id: String = ask(taker, &["CLUSTER", "MYID"]).await?;
+        let slot = slot.to_string();
+        let () = ask(taker, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &giver_id]).await?;
+        let () = ask(giver, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &taker_id]).await?;
+        let keys: Vec<String> = ask(giver, &["CLUSTER", "GETKEYSINSLOT", &slot, "1000"]).await?;
+        for key in keys {
+            let port = to.port.to_string();
+            let () = ask(giver, &["MIGRATE", "127.0.0.1", &port, &key, "0", "2000"]).await?;
+        }
+        for node in [taker, giver] {
+            let () = ask(node, &["CLUSTER", "SETSLOT", &slot, "NODE", &taker_id]).await?;
+        }
+        Ok((from.port, to.port))
+    }
+
+    /// Most slots of one node; each but the last has as many.
+    fn share(&self) -> usize {
+        HASH_SLOTS.div_ceil(self.nodes.len())
+    }
+
     async fn share_out(&self) -> RedisResult<()> {
-        let share = HASH_SLOTS.div_ceil(self.nodes.len());
+        let share = self.share();
         for (place, node) in self.nodes.iter().enumerate() {
             let first = place * share;
             let last = (first + share).min(HASH_SLOTS) - 1;
             let mut connection = node.connection().await?;
-            let () = redis::cmd("CLUSTER")
-                .arg(&["ADDSLOTSRANGE", &first.to_string(), &last.to_string()])
-                .query_async(&mut connection)
-                .await?;
+            let (first, last) = (first.to_string(), last.to_string());
+            let () = ask(&mut connection, &["CLUSTER", "ADDSLOTSRANGE", &first, &last]).await?;
             // Primaries with one epoch would have to agree on others first.
-            let () = redis::cmd("CLUSTER")
-                .arg(&["SET-CONFIG-EPOCH", &(place + 1).to_string()])
-                .query_async(&mut connection)
-                .await?;
+            let epoch = (place + 1).to_string();
+            let () = ask(&mut connection, &["CLUSTER", "SET-CONFIG-EPOCH", &epoch]).await?;
             for other in &self.nodes[..place] {
-                let () = redis::cmd("CLUSTER")
-                    .arg(&["MEET", "127.0.0.1", &other.port.to_string(), &other.bus.to_string()])
-                    .query_async(&mut connection)
-                    .await?;
+                let (port, bus) = (other.port.to_string(), other.bus.to_string());
+                let meet = ["CLUSTER", "MEET", "127.0.0.1", &port, &bus];
+                let () = ask(&mut connection, &meet).await?;
             }
         }
         Ok(())
     }
+}
+
+async fn ask<T: FromRedisValue>(
+    node: &mut MultiplexedConnection,
+    words: &[&str],
+) -> RedisResult<T> {
+    redis::cmd(words[0]).arg(&words[1..]).query_async(node).await
 }
 
 struct Node {
@@ -131,8 +168,7 @@ impl Node {
     /// Whether it serves, and knows of so many primaries that serve.
     async fn knows(&self, primaries: usize) -> RedisResult<bool> {
         let mut connection = self.connection().await?;
-        let about: String =
-            redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection).await?;
+        let about: String = ask(&mut connection, &["CLUSTER", "INFO"]).await?;
         let says = |line: &str| about.lines().any(|it| it.trim() == line);
         Ok(says("cluster_state:ok")
             && says(&format!("cluster_known_nodes:{primaries}"))

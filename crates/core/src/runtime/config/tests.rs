@@ -148,6 +148,19 @@ fn redis_may_be_told_as_host_and_port() {
 }
 
 #[test]
+fn a_cluster_may_be_told_by_several_of_its_nodes() {
+    let nodes = ("REDIS_URL", "a:1, redis://b:2");
+    let cluster = with(&[("REDIS_CLUSTER", "true"), nodes]).unwrap();
+
+    assert!(cluster.redis_cluster);
+    assert_eq!(cluster.redis_url.as_deref(), Some("redis://a:1,redis://b:2"));
+    assert!(with(&[nodes]).unwrap_err().to_string().contains("REDIS_URL"));
+    assert!(!with(&[]).unwrap().redis_cluster);
+    let wrong = with(&[("REDIS_CLUSTER", "true"), ("REDIS_URL", "a:1,http://b")]);
+    assert!(wrong.unwrap_err().to_string().contains("REDIS_URL"));
+}
+
+#[test]
 fn the_example_lists_every_setting_with_its_default() {
     let example = include_str!("../../../../../.env.example");
     let listed: Vec<(&str, Option<&str>)> = example

@@ -58,6 +58,12 @@ pub(super) fn redis_url(text: &str) -> Result<String, String> {
     Ok(url)
 }
 
+/// Nodes of a cluster, parted by commas.
+pub(super) fn redis_urls(text: &str) -> Result<String, String> {
+    let urls: Result<Vec<String>, _> = text.split(',').map(|url| redis_url(url.trim())).collect();
+    urls.map(|urls| urls.join(","))
+}
+
 pub(super) fn redis_prefix(text: &str) -> Result<String, String> {
     let fits =
         text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));

@@ -40,6 +40,8 @@ pub struct RedisOptions {
     pub prefix: String,
     /// How much may wait.
     pub queue: QueueOptions,
+    /// The address is that of a cluster: some of its nodes, parted by commas.
+    pub cluster: bool,
 }
 
 /// The queue. Cheap to clone: one connection underneath.
@@ -63,9 +65,13 @@ impl Redis {
     /// # Errors
     /// [`StoreError::Refused`] when `url` is no Redis URL.
     pub fn new(url: &str, identity: &str, options: RedisOptions) -> StoreResult<Self> {
-        let connections = Connections::new(url).map_err(error)?.into();
+        let connections = if options.cluster {
+            Connections::to_cluster(url)
+        } else {
+            Connections::to_server(url)
+        };
         Ok(Self {
-            connections,
+            connections: connections.map_err(error)?.into(),
             options: Arc::new(options),
             consumer: Arc::new(Consumer::new(identity)),
             regions: Arc::default(),

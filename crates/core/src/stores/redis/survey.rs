@@ -26,7 +26,7 @@ impl Survey for Redis {
 
 impl Redis {
     async fn look(&self) -> StoreResult<Vec<Finding>> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.connections.to_a_node().await.map_err(error)?;
         let asked = Instant::now();
         let (seconds, us): (i64, i64) =
             redis::cmd("TIME").query_async(&mut connection).await.map_err(error)?;
@@ -34,11 +34,20 @@ impl Redis {
         let host =
             Slot::from(Utc::now()).0 - i64::try_from(took.as_millis() / 2).unwrap_or_default();
         let info: String = redis::cmd("INFO").query_async(&mut connection).await.map_err(error)?;
-        Ok(vec![
+        let mut findings = vec![
             version(&info, took.as_secs_f64() * 1000.0),
             Finding::clock("Redis", seconds * 1000 + us / 1000 - host),
             eviction(&info),
-        ])
+        ];
+        if field(&info, "cluster_enabled") == Some("1") {
+            let mut ask = redis::cmd("CLUSTER");
+            let about: String =
+                ask.arg("INFO").query_async(&mut connection).await.map_err(error)?;
+            findings.push(cluster(&about, self.options.cluster));
+        } else if self.options.cluster {
+            findings.push(no_cluster());
+        }
+        Ok(findings)
     }
 }
 
@@ -67,6 +76,33 @@ fn eviction(info: &str) -> Finding {
     }
 }
 
+/// `about` is what a node says of its cluster; `is_followed` whether Pulse goes where nodes send it.
+fn cluster(about: &str, is_followed: bool) -> Finding {
+    let number = |name| field(about, name).and_then(|it| it.parse().ok()).unwrap_or(0_u32);
+    let (primaries, served) = (number("cluster_size"), number("cluster_slots_ok"));
+    if field(about, "cluster_state") != Some("ok") {
+        return Finding::ill(
+            format!("the cluster serves {served} of 16384 hash slots, and takes no commands"),
+            "bring back the nodes that are gone, or give their slots to others",
+        );
+    }
+    match (primaries, is_followed) {
+        (0 | 1, _) => Finding::well("it is a cluster of one primary"),
+        (_, true) => Finding::well(format!("it is a cluster of {primaries} primaries")),
+        (_, false) => Finding::ill(
+            format!("it is a cluster of {primaries} primaries, and only one of them is asked"),
+            "set REDIS_CLUSTER=true on every server and worker",
+        ),
+    }
+}
+
+fn no_cluster() -> Finding {
+    Finding::ill(
+        "REDIS_CLUSTER is true, and this server is no node of a cluster",
+        "leave REDIS_CLUSTER out, or set REDIS_URL to nodes of the cluster",
+    )
+}
+
 fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
@@ -91,6 +127,26 @@ mod tests {
         assert_eq!(
             version("redis_version:7.2.4\r\nvalkey_version:8.1.0\r\n", 1.0).says,
             "Valkey 8.1.0 answers within 1.0 ms"
+        );
+    }
+
+    #[test]
+    fn a_cluster_of_several_primaries_must_be_followed() {
+        let about = |state: &str, size: u32, ok: u32| {
+            format!("cluster_state:{state}\r\ncluster_slots_ok:{ok}\r\ncluster_size:{size}\r\n")
+        };
+        let standing = |state: &str, size: u32, followed: bool| {
+            cluster(&about(state, size, 16_384), followed).standing
+        };
+
+        assert_eq!(standing("ok", 1, false), Standing::Well);
+        assert_eq!(standing("ok", 1, true), Standing::Well);
+        assert_eq!(standing("ok", 3, true), Standing::Well);
+        assert_eq!(standing("ok", 3, false), Standing::Ill);
+        assert_eq!(standing("fail", 3, true), Standing::Ill);
+        assert_eq!(
+            cluster(&about("fail", 2, 10_923), true).says,
+            "the cluster serves 10923 of 16384 hash slots, and takes no commands"
         );
     }
 }
