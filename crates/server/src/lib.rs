@@ -86,6 +86,7 @@ fn app(context: &Context, role: &'static str, live: Live, requests: TaskTracker)
         settings: stores.settings.clone(),
         secret_keys: config.secret_keys,
         incidents: stores.incidents.clone(),
+        labels: stores.labels.clone(),
         alerts: stores.alerts.clone(),
         changes: stores.changes.clone(),
         history: stores.history.clone(),

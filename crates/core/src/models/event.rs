@@ -134,6 +134,8 @@ impl What {
 pub struct Label {
     /// Its name.
     pub name: String,
+    /// What it looks at.
+    pub url: String,
     /// Its tags.
     pub tags: Vec<String>,
 }
@@ -277,7 +279,7 @@ mod tests {
     }
 
     fn shown(event: &Event) -> Value {
-        let label = Label { name: "Shop".into(), tags: vec!["eu".into()] };
+        let label = Label { name: "Shop".into(), tags: vec!["eu".into()], ..Label::default() };
         serde_json::from_str(&event.text(Some(&label))).unwrap()
     }
 
@@ -319,7 +321,8 @@ mod tests {
     #[test]
     fn a_head_says_who_gets_it_and_reads_what_a_later_version_adds() {
         let event = an_event(What::StatusChanged { from: Status::Up, to: Status::Down });
-        let label = Label { name: "a \"b\"".into(), tags: vec!["x".into(), "y".into()] };
+        let tags = vec!["x".into(), "y".into()];
+        let label = Label { name: "a \"b\"".into(), tags, ..Label::default() };
         let text = event.text(Some(&label));
 
         let head: Head<'_> = serde_json::from_str(&text).unwrap();

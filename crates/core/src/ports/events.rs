@@ -92,7 +92,7 @@ pub trait EventLog: Send + Sync {
     async fn listen(&self, bell: &Notify) -> StoreResult<()>;
 }
 
-/// What people call checks, for events about them.
+/// What people call checks, for events and incidents of them.
 #[async_trait]
 pub trait EventLabels: Send + Sync {
     /// The labels of these checks, of deleted ones as well; what is no check has none.

@@ -52,6 +52,7 @@ impl World {
             clock: stores.clock.clone(),
             dispatch: stores.dispatch.clone(),
             dry_runs: stores.dry_runs.clone(),
+            labels: stores.labels.clone(),
             state: stores.state_ping.clone(),
             metrics: Metrics::new(),
             lost_pings: LostPings::default(),

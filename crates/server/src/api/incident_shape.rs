@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use pulse_core::models::alert::{Incident, Resolution};
 use pulse_core::models::channel::Severity;
 use pulse_core::models::check::FieldError;
+use pulse_core::models::event::Label;
 use pulse_core::models::health;
 use pulse_core::models::incident::{
     Act, Before, IncidentKind, LONGEST_CAUSE, LONGEST_NAME, LONGEST_TAG, MOST_TAGS, Report,
@@ -63,6 +64,8 @@ pub(super) struct IncidentBody {
     severity: &'static str,
     /// The check; `null` where it is about none.
     check_id: Option<Uuid>,
+    /// That check as it is now, or was when it was deleted; `null` where there is none, or it is kept no more.
+    check: Option<CheckOfIncidentBody>,
     /// What it is called; `null` where it is about a check.
     title: Option<String>,
     /// What it has to do with, where it is about no check.
@@ -102,6 +105,20 @@ pub(super) struct IncidentBody {
     parent_id: Option<Uuid>,
     /// What keeps people from being told of it, or did when it was over; `null` where nothing does.
     muted: Option<MutedBody>,
+}
+
+/// The check that an incident is about.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CheckOfIncident)]
+struct CheckOfIncidentBody {
+    /// Its id.
+    id: Uuid,
+    /// Its name.
+    #[schema(example = "Google Homepage")]
+    name: String,
+    /// What it looks at.
+    #[schema(example = "https://www.google.com")]
+    url: String,
 }
 
 /// What holds an incident back.
@@ -145,8 +162,9 @@ impl From<Before> for BeforeBody {
     }
 }
 
-impl From<Incident> for IncidentBody {
-    fn from(incident: Incident) -> Self {
+impl IncidentBody {
+    /// `label` is what its check is called, where it is about one.
+    pub(super) fn of(incident: Incident, label: Option<&Label>) -> Self {
         let status = incident.standing().as_str();
         let telling = incident.telling.clone();
         let after = |at: Option<DateTime<Utc>>| at.map(|at| seconds(incident.opened_at, at));
@@ -158,6 +176,11 @@ impl From<Incident> for IncidentBody {
             status,
             severity: incident.severity.as_str(),
             check_id: incident.kind.has_check().then_some(incident.check_id.0),
+            check: label.map(|label| CheckOfIncidentBody {
+                id: incident.check_id.0,
+                name: label.name.clone(),
+                url: label.url.clone(),
+            }),
             title: incident.title,
             tags: incident.tags,
             started_at: incident.started_at.into(),

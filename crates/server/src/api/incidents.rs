@@ -1,5 +1,6 @@
 //! Incidents: what is wrong, and what people do about it.
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use axum::Json;
@@ -9,6 +10,7 @@ use chrono::{DateTime, Utc};
 use pulse_core::models::alert::Incident;
 use pulse_core::models::channel::Severity;
 use pulse_core::models::check::FieldError;
+use pulse_core::models::event::Label;
 use pulse_core::models::ids::{CheckId, IncidentId};
 use pulse_core::models::incident::{Act, IncidentKind, MOST_NOTES, Standing};
 use pulse_core::models::run::Run;
@@ -156,7 +158,28 @@ async fn page_of(
 ) -> Result<Json<List<IncidentBody>>, ApiError> {
     let limit = paging.limit;
     let incidents = api.incidents.list(PROJECT, filter, paging.page(0)).await?;
-    Ok(Json(List::of(incidents, limit, |incident| incident.id, IncidentBody::from)))
+    let labels = labels(api, &incidents).await?;
+    let show = |incident: Incident| {
+        let label = labels.get(&incident.check_id);
+        IncidentBody::of(incident, label)
+    };
+    Ok(Json(List::of(incidents, limit, |incident| incident.id, show)))
+}
+
+/// What the checks of these are called, asked for at once.
+async fn labels(api: &Api, of: &[Incident]) -> Result<HashMap<CheckId, Label>, ApiError> {
+    let checks = of.iter().filter(|it| it.kind.has_check()).map(|it| it.check_id);
+    let checks = Vec::from_iter(checks.collect::<BTreeSet<_>>());
+    if checks.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(api.labels.labels(&checks).await?.into_iter().collect())
+}
+
+async fn shown(api: &Api, incident: Incident) -> Result<Json<IncidentBody>, ApiError> {
+    let labels = labels(api, std::slice::from_ref(&incident)).await?;
+    let label = labels.get(&incident.check_id);
+    Ok(Json(IncidentBody::of(incident, label)))
 }
 
 /// Open an incident by hand
@@ -176,7 +199,7 @@ async fn report_incident(
     let now = api.clock.now();
     let incident = api.incidents.report(PROJECT, &report, by.as_deref(), now).await?;
     count(&api, "opened");
-    Ok((StatusCode::CREATED, Json(incident.into())))
+    Ok((StatusCode::CREATED, shown(&api, incident).await?))
 }
 
 /// Show an incident
@@ -197,7 +220,9 @@ async fn get_incident(
 async fn story(api: &Api, id: IncidentId) -> Result<Json<StoryBody>, ApiError> {
     let story = api.incidents.story(PROJECT, id).await?.ok_or_else(|| missing(id))?;
     let run = first_run(api, &story).await?;
-    Ok(Json(StoryBody::of(story, run)))
+    let labels = labels(api, std::slice::from_ref(&story.incident)).await?;
+    let label = labels.get(&story.incident.check_id);
+    Ok(Json(StoryBody::of(story, label, run)))
 }
 
 /// The run of the first failing slot, evidence and all, while the history has it.
@@ -239,7 +264,8 @@ async fn acknowledge_incident(
     MaybeJson(body): MaybeJson,
 ) -> Result<Json<IncidentBody>, ApiError> {
     let act = ActInput::read(body).map_err(refuse_fields)?;
-    done(try_to_acknowledge(&api, id, &act).await?, id).map(|incident| Json(incident.into()))
+    let incident = done(try_to_acknowledge(&api, id, &act).await?, id)?;
+    shown(&api, incident).await
 }
 
 /// Whoever asks for it, and however.
@@ -269,7 +295,7 @@ async fn unacknowledge_incident(
 ) -> Result<Json<IncidentBody>, ApiError> {
     let now = api.clock.now();
     let acted = api.incidents.unacknowledge(PROJECT, id, &Act::default(), now).await?;
-    done(acted, id).map(|incident| Json(incident.into()))
+    shown(&api, done(acted, id)?).await
 }
 
 /// Resolve an incident by hand
@@ -293,7 +319,7 @@ async fn resolve_incident(
     if matches!(acted, Acted::Done(_)) {
         count(&api, "resolved");
     }
-    done(acted, id).map(|incident| Json(incident.into()))
+    shown(&api, done(acted, id)?).await
 }
 
 /// Write a note on an incident

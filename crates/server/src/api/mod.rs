@@ -52,6 +52,7 @@ use pulse_core::ports::changes::ChangeLog;
 use pulse_core::ports::checks::{AlertLog, CheckStore};
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::dry_runs::DryRuns;
+use pulse_core::ports::events::EventLabels;
 use pulse_core::ports::heartbeats::HeartbeatStore;
 use pulse_core::ports::history::History;
 use pulse_core::ports::incidents::IncidentStore;
@@ -84,6 +85,8 @@ pub struct Api {
     pub settings: Arc<dyn SettingStore>,
     /// What was wrong with them, and what people do about it.
     pub incidents: Arc<dyn IncidentStore>,
+    /// What checks are called, where something else is shown of them.
+    pub labels: Arc<dyn EventLabels>,
     /// Who was told.
     pub alerts: Arc<dyn AlertLog>,
     /// What of their targets changed.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use pulse_core::models::alert::{AlertKind, DeliveryState, Incident};
+use pulse_core::models::event::Label;
 use pulse_core::models::incident::{Note, NoteKind};
 use pulse_core::ports::incidents::{Story, ToldAlert, ToldDelivery};
 use serde::Serialize;
@@ -95,8 +96,8 @@ fn states() -> Object {
 }
 
 impl StoryBody {
-    /// Of a story, and the run of its first failing slot.
-    pub(super) fn of(story: Story, run: Option<RunBody>) -> Self {
+    /// Of a story, what its check is called, and the run of its first failing slot.
+    pub(super) fn of(story: Story, label: Option<&Label>, run: Option<RunBody>) -> Self {
         let Story { incident, notes, alerts } = story;
         let mut timeline = edges(&incident, &notes, run);
         timeline.extend(notes.into_iter().map(noted));
@@ -104,7 +105,7 @@ impl StoryBody {
         // Stable: of what happened at the same instant, the cause stands before its consequence.
         timeline.sort_by_key(|(at, rank, _)| (*at, *rank));
         let timeline = timeline.into_iter().map(|(_, _, event)| event).collect();
-        Self { incident: incident.into(), timeline }
+        Self { incident: IncidentBody::of(incident, label), timeline }
     }
 }
 

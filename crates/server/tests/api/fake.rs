@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use pulse_core::models::alert::{Alert, AttemptView, DeliveryView, Incident};
 use pulse_core::models::channel::Message;
 use pulse_core::models::check::{Check, CheckDraft, CheckView, Status};
+use pulse_core::models::event::Label;
 use pulse_core::models::heartbeat::{Ping as JobPing, PingToken};
 use pulse_core::models::ids::{
     AlertId, AttemptId, ChangeId, CheckId, DeliveryId, IncidentId, ProjectId, Region, SettingId,
@@ -28,6 +29,7 @@ use pulse_core::ports::checks::{
 };
 use pulse_core::ports::clock::Clock;
 use pulse_core::ports::dry_runs::DryRuns;
+use pulse_core::ports::events::EventLabels;
 use pulse_core::ports::heartbeats::{HeartbeatStore, Overdue, Received};
 use pulse_core::ports::history::{History, Metrics, MetricsOf, RunsOf, Shipment};
 use pulse_core::ports::incidents::{Acted, IncidentFilter, IncidentStore, Story};
@@ -89,6 +91,7 @@ impl Fake {
             settings: fake.clone(),
             secret_keys: SecretKeys::default(),
             incidents: fake.clone(),
+            labels: fake.clone(),
             alerts: fake.clone(),
             changes: fake.clone(),
             history: fake.clone(),
@@ -346,6 +349,13 @@ impl IncidentStore for Fake {
 
     async fn installation(&self) -> StoreResult<Option<Installation>> {
         self.or(None).await
+    }
+}
+
+#[async_trait]
+impl EventLabels for Fake {
+    async fn labels(&self, _: &[CheckId]) -> StoreResult<Vec<(CheckId, Label)>> {
+        self.or(Vec::new()).await
     }
 }
 

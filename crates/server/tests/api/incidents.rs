@@ -137,6 +137,31 @@ async fn an_incident_can_be_opened_by_hand_and_is_about_no_check() {
 }
 
 #[tokio::test]
+async fn an_incident_names_its_check_as_it_is_now_wherever_it_is_shown() {
+    let world = World::new().await;
+    let (check, incident) = world.down(&json!({"name": "Shop", "url": "http://s.test/a"})).await;
+    world.down(&json!({"name": "Till", "url": "http://t.test/"})).await;
+    let report = json!({"title": "Payments are slow", "cause": "the bank says so"});
+    let manual = world.act("POST /incidents", &report, 201).await;
+    let id = check.trim_start_matches("/checks/");
+    let shop = json!({"id": id, "name": "Shop", "url": "http://s.test/a"});
+
+    let all = world.get("/incidents").await;
+    let names = each(&all, "check").iter().map(|it| it["name"].clone()).collect::<Vec<_>>();
+    assert_eq!(names, [Value::Null, json!("Till"), json!("Shop")]);
+    assert_eq!((&manual["check"], &all["items"][0]["check"]), (&json!(null), &json!(null)));
+    assert_eq!(world.get(&incident).await["check"], shop);
+    assert_eq!(world.get(&format!("{check}/incidents")).await["items"][0]["check"], shop);
+    let acknowledged = world.act(&format!("POST {incident}/ack"), &json!({}), 200).await;
+    assert_eq!(acknowledged["check"], shop);
+
+    world.act(&format!("PATCH {check}"), &json!({"name": "The shop"}), 200).await;
+    assert_eq!(world.get(&incident).await["check"]["name"], "The shop");
+    assert_eq!(world.client.ask(&format!("DELETE {check}")).await.status, 204);
+    assert_eq!(world.get(&incident).await["check"]["name"], "The shop", "and of a deleted one");
+}
+
+#[tokio::test]
 async fn incidents_are_filtered_by_what_they_are() {
     let world = World::new().await;
     let (_, first) = world.down(&json!({"name": "a", "tags": ["eu", "web"]})).await;

@@ -36,6 +36,7 @@ impl World {
             settings: stores.stores.settings.clone(),
             secret_keys: a_key(),
             incidents: stores.stores.incidents.clone(),
+            labels: stores.stores.labels.clone(),
             alerts: stores.stores.alerts.clone(),
             changes: stores.stores.changes.clone(),
             history: stores.stores.history.clone(),

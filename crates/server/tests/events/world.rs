@@ -122,6 +122,7 @@ impl Server {
             settings: stores.settings.clone(),
             secret_keys: SecretKeys::default(),
             incidents: stores.incidents.clone(),
+            labels: stores.labels.clone(),
             alerts: stores.alerts.clone(),
             changes: stores.changes.clone(),
             history: stores.history.clone(),

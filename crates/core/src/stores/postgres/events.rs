@@ -1,4 +1,4 @@
-//! What people call checks, for events about them.
+//! What people call checks, for events and incidents of them.
 
 use async_trait::async_trait;
 use sqlx::types::Json;
@@ -14,16 +14,16 @@ use crate::ports::events::EventLabels;
 #[async_trait]
 impl EventLabels for Postgres {
     async fn labels(&self, checks: &[CheckId]) -> StoreResult<Vec<(CheckId, Label)>> {
-        let rows: Vec<(Uuid, String, Json<Vec<String>>)> = sqlx::query_as(
+        let rows: Vec<(Uuid, String, String, Json<Vec<String>>)> = sqlx::query_as(
             "-- events.labels
-             SELECT id, config ->> 'name', config -> 'tags' FROM checks WHERE id = ANY($1)",
+             SELECT id, config ->> 'name', config ->> 'url', config -> 'tags' FROM checks WHERE id = ANY($1)",
         )
         .bind(uuids(checks))
         .fetch_all(self.readers())
         .await
         .map_err(error)?;
-        let label = |(id, name, tags): (Uuid, String, Json<Vec<String>>)| {
-            (CheckId(id), Label { name, tags: tags.0 })
+        let label = |(id, name, url, tags): (Uuid, String, String, Json<Vec<String>>)| {
+            (CheckId(id), Label { name, url, tags: tags.0 })
         };
         Ok(rows.into_iter().map(label).collect())
     }

@@ -129,7 +129,9 @@ pub async fn labels_are_those_of_checks_deleted_or_not(t: TestStores) {
     let mut labels = t.stores.labels.labels(&[nobody, check.id, deleted.id]).await.unwrap();
 
     labels.sort_by_key(|(id, _)| *id);
-    let shop = Label { name: "Shop".into(), tags: vec!["eu".into(), "x".into()] };
-    let other = Label { name: "A check".into(), tags: vec![] };
+    let url = check.config.probe.url.clone();
+    let tags = vec!["eu".into(), "x".into()];
+    let shop = Label { name: "Shop".into(), url: url.clone(), tags };
+    let other = Label { name: "A check".into(), url, tags: vec![] };
     assert_eq!(labels, [(check.id, shop), (deleted.id, other)]);
 }
