@@ -128,6 +128,8 @@ pub const LONGEST_CAUSE: usize = 1_000;
 pub const LONGEST_NOTE: usize = 10_000;
 /// Notes of one incident, and acts that are kept with it.
 pub const MOST_NOTES: u32 = 500;
+/// Incidents of a project that somebody opened, and that last.
+pub const MOST_REPORTED: u32 = 1_000;
 /// Tags of an incident.
 pub const MOST_TAGS: usize = 20;
 /// Characters of a tag.

@@ -111,14 +111,15 @@ pub trait IncidentStore: Send + Sync {
     /// The incident of that id in that project, and all that happened to it.
     async fn story(&self, project: ProjectId, id: IncidentId) -> StoreResult<Option<Story>>;
 
-    /// Opens an incident that somebody reports, and tells of it whom routes lead to by its tags.
+    /// Opens an incident that somebody reports, and tells of it whom routes lead to by its tags. `None`
+    /// where as many that were reported last as may.
     async fn report(
         &self,
         project: ProjectId,
         report: &Report,
         by: Option<&str>,
         now: Slot,
-    ) -> StoreResult<Incident>;
+    ) -> StoreResult<Option<Incident>>;
 
     /// Says that somebody sees to it. Who said so first stays.
     async fn acknowledge(

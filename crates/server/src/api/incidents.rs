@@ -12,7 +12,7 @@ use pulse_core::models::channel::Severity;
 use pulse_core::models::check::FieldError;
 use pulse_core::models::event::Label;
 use pulse_core::models::ids::{CheckId, IncidentId};
-use pulse_core::models::incident::{Act, IncidentKind, MOST_NOTES, Standing};
+use pulse_core::models::incident::{Act, IncidentKind, MOST_NOTES, MOST_REPORTED, Standing};
 use pulse_core::models::run::Run;
 use pulse_core::ports::Page;
 use pulse_core::ports::history::RunsOf;
@@ -30,7 +30,7 @@ use super::incident_shape::{
     ActInput, IncidentBody, NoteInput, ReportInput, kinds, severities, standings,
 };
 use super::page::{List, OfAnyCheck, Paging, PagingParams};
-use super::problem::{ApiError, Kind, OnAck, OnCheck, OnCreateSetting, OnList, OnUnack, OnWrite};
+use super::problem::{ApiError, Kind, OnAck, OnCheck, OnList, OnReport, OnUnack, OnWrite};
 use super::runs::RunBody;
 use super::timeline::StoryBody;
 use super::{Api, PROJECT};
@@ -188,7 +188,7 @@ async fn shown(api: &Api, incident: Incident) -> Result<Json<IncidentBody>, ApiE
 #[utoipa::path(
     post, path = "/incidents", tag = "incidents",
     request_body(content = ReportInput, content_type = "application/json"),
-    responses((status = 201, description = "The incident.", body = IncidentBody), OnCreateSetting),
+    responses((status = 201, description = "The incident.", body = IncidentBody), OnReport),
 )]
 async fn report_incident(
     State(api): State<Api>,
@@ -197,7 +197,11 @@ async fn report_incident(
 ) -> Result<(StatusCode, Json<IncidentBody>), ApiError> {
     let (report, by) = ReportInput::read(body).map_err(refuse_fields)?;
     let now = api.clock.now();
-    let incident = api.incidents.report(PROJECT, &report, by.as_deref(), now).await?;
+    let made = api.incidents.report(PROJECT, &report, by.as_deref(), now).await?;
+    let incident = made.ok_or_else(|| {
+        let detail = format!("{MOST_REPORTED} incidents that were opened by hand last already.");
+        ApiError::new(Kind::TooManyReported, detail)
+    })?;
     count(&api, "opened");
     Ok((StatusCode::CREATED, shown(&api, incident).await?))
 }

@@ -81,6 +81,8 @@ kinds! {
         "Their job calls Pulse when it runs: see the check's `ping_url`.";
     IncidentOver = "incident-over", CONFLICT, "The incident is over",
         "There is nothing to see to any more; `/notes` takes what is still to be said.";
+    TooManyReported = "too-many-reported", CONFLICT, "As many incidents were opened by hand as may last",
+        "Resolve some of them first: GET /incidents?kind=manual&status=open, POST /incidents/{id}/resolve.";
     Conflict = "conflict", CONFLICT, "The check is being changed by others",
         "Read the check again and repeat the change.";
     NoSecretKey = "no-secret-key", CONFLICT, "There is no key to seal secrets with",
@@ -279,7 +281,9 @@ problems! {
     /// Creating a check.
     OnCreate: MalformedJson, BadQuery, BadHeader, CrossSite, SlowBody, Gone, BodyTooLarge, UnsupportedMediaType, Validation,
         IdempotencyKeyReused;
-    /// Creating a channel, a route or an incident.
+    /// Opening an incident by hand.
+    OnReport: MalformedJson, BadQuery, CrossSite, SlowBody, TooManyReported, BodyTooLarge, UnsupportedMediaType, Validation;
+    /// Creating a channel or a route.
     OnCreateSetting: MalformedJson, BadQuery, CrossSite, SlowBody, BodyTooLarge, UnsupportedMediaType, Validation;
     /// Changing a check by a body.
     OnChange: MalformedJson, BadQuery, CrossSite, NotFound, SlowBody, Conflict, BodyTooLarge, UnsupportedMediaType, Validation;

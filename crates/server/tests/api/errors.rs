@@ -405,6 +405,18 @@ async fn a_change_that_always_loses_to_others_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn one_incident_by_hand_too_many_is_refused() {
+    let client = Client::of(Fake::Contested.api());
+    let report = json!({"title": "Tills", "cause": "a till is broken"});
+
+    let answer = client.tell("POST /incidents", &report).await;
+
+    shows(&answer, 409, "too-many-reported", &[]);
+    let detail = "1000 incidents that were opened by hand last already.";
+    assert_eq!(answer.json()["detail"], detail);
+}
+
+#[tokio::test]
 async fn a_problem_leads_to_its_explanation() {
     let client = nobody();
     let problem = client.ask("GET /nothing").await.json();

@@ -61,7 +61,7 @@ pub enum Fake {
     Gone,
     /// Has a fault.
     Panicking,
-    /// Holds one check, which somebody else has always just changed.
+    /// Holds one check, which somebody else has always just changed, and as many reports as may last.
     Contested,
     /// Says that it was asked, waits until it may go on, and says that it did.
     Waiting(Arc<Steps>),
@@ -314,9 +314,10 @@ impl IncidentStore for Fake {
         report: &Report,
         _: Option<&str>,
         now: Slot,
-    ) -> StoreResult<Incident> {
+    ) -> StoreResult<Option<Incident>> {
         let (title, cause) = (report.title.clone(), report.cause.clone());
-        self.or(Incident::of_no_check(IncidentKind::Manual, project, title, cause, now)).await
+        let made = Incident::of_no_check(IncidentKind::Manual, project, title, cause, now);
+        self.or((!matches!(self, Self::Contested)).then_some(made)).await
     }
 
     async fn acknowledge(

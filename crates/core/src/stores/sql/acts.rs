@@ -10,7 +10,9 @@ use crate::models::alert::{Incident, Resolution};
 use crate::models::check_region::CheckRegion;
 use crate::models::event::What;
 use crate::models::ids::{IncidentId, NoteId, ProjectId};
-use crate::models::incident::{Acknowledgement, Act, IncidentKind, MOST_NOTES, NoteKind, Report};
+use crate::models::incident::{
+    Acknowledgement, Act, IncidentKind, MOST_NOTES, MOST_REPORTED, NoteKind, Report,
+};
 use crate::models::outage::Edge;
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
@@ -23,7 +25,12 @@ pub async fn report<T: StateTx>(
     report: &Report,
     by: Option<&str>,
     now: Slot,
-) -> StoreResult<Incident> {
+) -> StoreResult<Option<Incident>> {
+    // One at a time: two that count together would both find room.
+    tx.lock_project(project).await?;
+    if tx.count_reported(project).await? >= MOST_REPORTED {
+        return Ok(None);
+    }
     let (title, cause) = (report.title.clone(), report.cause.clone());
     let incident = Incident {
         severity: report.severity,
@@ -38,7 +45,7 @@ pub async fn report<T: StateTx>(
     }
     telling::begin(&mut tx, std::slice::from_ref(&incident), now).await?;
     tx.commit().await?;
-    Ok(incident)
+    Ok(Some(incident))
 }
 
 /// See [`crate::ports::incidents::IncidentStore::acknowledge`].

@@ -302,6 +302,8 @@ pub(super) trait StateTx: Send + Sized {
     ) -> StoreResult<()>;
     async fn insert_note(&mut self, note: &NewNote, now: Slot) -> StoreResult<()>;
     async fn count_notes(&mut self, incident: IncidentId) -> StoreResult<u32>;
+    /// How many incidents last that somebody reported.
+    async fn count_reported(&mut self, project: ProjectId) -> StoreResult<u32>;
     /// What all servers share; `None` before the first has introduced itself.
     async fn installation(&mut self) -> StoreResult<Option<Installation>>;
     /// Adds an incident that has no check.

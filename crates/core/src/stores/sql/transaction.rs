@@ -273,6 +273,10 @@ macro_rules! state_tx {
                 acts::count_notes(self, incident).await
             }
 
+            async fn count_reported(&mut self, project: ProjectId) -> StoreResult<u32> {
+                acts::count_reported(self, project).await
+            }
+
             async fn installation(&mut self) -> StoreResult<Option<Installation>> {
                 acts::installation(&mut **self).await
             }

@@ -125,7 +125,7 @@ impl IncidentStore for Sqlite {
         report: &Report,
         by: Option<&str>,
         now: Slot,
-    ) -> StoreResult<Incident> {
+    ) -> StoreResult<Option<Incident>> {
         acts::report(self.begin().await?, project, report, by, now).await
     }
 
@@ -252,6 +252,18 @@ pub(super) async fn count_notes(tx: &mut Tx, incident: IncidentId) -> StoreResul
     .await
     .map_err(error)?;
     Ok(u32::try_from(notes).unwrap_or(u32::MAX))
+}
+
+pub(super) async fn count_reported(tx: &mut Tx, project: ProjectId) -> StoreResult<u32> {
+    let last: i64 = sqlx::query_scalar(
+        "-- acts.count_reported
+         SELECT count(*) FROM incidents WHERE project_id = ?1 AND resolved_slot IS NULL AND kind = 'manual'",
+    )
+    .bind(project.0)
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(u32::try_from(last).unwrap_or(u32::MAX))
 }
 
 pub(super) async fn installation(db: impl SqliteExecutor<'_>) -> StoreResult<Option<Installation>> {

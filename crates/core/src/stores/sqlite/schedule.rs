@@ -7,7 +7,7 @@ use super::{Sqlite, error};
 use crate::models::schedule::{Reach, Slot};
 use crate::ports::StoreResult;
 use crate::ports::schedule::{Claim, ScheduleStore};
-use crate::stores::sql::forgetting::{DELETED_FOR, INCIDENTS_FOR, KEYS_FOR, STEP};
+use crate::stores::sql::forgetting::{DELETED_FOR, INCIDENTS_FOR, KEYS_FOR, STEP, silences_until};
 use crate::stores::sql::schedule::{NothingDue, SqlClaim};
 
 #[async_trait]
@@ -55,8 +55,16 @@ impl ScheduleStore for Sqlite {
                  SELECT id FROM incidents WHERE resolved_slot IS NOT NULL AND opened_at < ?1 ORDER BY id LIMIT ?2)",
         )
         .bind(before(INCIDENTS_FOR));
+        let silences = sqlx::query(
+            "-- schedule.forget_old: silences; a year of more than four digits begins with a plus
+             DELETE FROM settings WHERE id IN (
+                 SELECT id FROM settings WHERE kind = 'silence'
+                 AND config ->> '$.expires_at' >= '0' AND config ->> '$.expires_at' < ?1
+                 ORDER BY id LIMIT ?2)",
+        )
+        .bind(silences_until(now.time()));
         let mut more = false;
-        for step in [keys, orphans, checks, incidents] {
+        for step in [keys, orphans, checks, incidents, silences] {
             let done = step.bind(STEP).execute(self.state.writer()).await.map_err(error)?;
             more |= done.rows_affected() == STEP.unsigned_abs();
         }

@@ -11,7 +11,7 @@ use crate::models::check::Status;
 use crate::models::health::State;
 use crate::models::ids::{CheckId, IncidentId, ProjectId, Region};
 use crate::models::incident::{
-    Act, Before, IncidentKind, MOST_NOTES, Note, NoteKind, Report, Standing,
+    Act, Before, IncidentKind, MOST_NOTES, MOST_REPORTED, Note, NoteKind, Report, Standing,
 };
 use crate::models::installation::LinkKey;
 use crate::ports::clock::Clock;
@@ -243,8 +243,9 @@ pub async fn what_somebody_reports_is_told_by_its_tags_until_it_is_resolved(t: T
     };
 
     let incidents = &t.stores.incidents;
-    let made = incidents.report(PROJECT, &report, Some("Ada"), t.clock.now()).await.unwrap();
-    let second = incidents.report(PROJECT, &report, None, t.clock.now()).await.unwrap();
+    let made = incidents.report(PROJECT, &report, Some("Ada"), t.clock.now()).await;
+    let made = made.unwrap().unwrap();
+    let second = incidents.report(PROJECT, &report, None, t.clock.now()).await.unwrap().unwrap();
 
     assert_eq!((made.kind, made.severity), (IncidentKind::Manual, Severity::Degraded));
     assert_eq!(made.check_id.0, made.id.0);
@@ -267,6 +268,32 @@ pub async fn what_somebody_reports_is_told_by_its_tags_until_it_is_resolved(t: T
     assert_eq!(alert.kind, AlertKind::Resolved);
     assert_eq!(alert.deliveries[0].channel, Some(ops));
     assert_eq!((alert.deliveries[0].attempts, alert.deliveries[0].status), (1, Some(500)));
+}
+
+pub async fn only_so_many_incidents_that_somebody_reported_last(t: TestStores) {
+    let report = Report {
+        title: "Tills".into(),
+        cause: "a till is broken".into(),
+        severity: Severity::Down,
+        tags: vec![],
+    };
+    t.add(a_check()).await;
+    t.run(false).await;
+    let open = async || {
+        let made = t.stores.incidents.report(PROJECT, &report, None, t.clock.now()).await;
+        made.unwrap().map(|incident| incident.id)
+    };
+    let first = open().await.unwrap();
+    for _ in 2..MOST_REPORTED {
+        assert!(open().await.is_some());
+    }
+
+    let (one, other) = tokio::join!(open(), open());
+    assert!(one.is_some() ^ other.is_some(), "the last two at once: {one:?}, {other:?}");
+    assert!(matches!(t.resolve(first, &act("Ada", "")).await, Acted::Done(_)));
+
+    assert!(open().await.is_some(), "what is over makes room");
+    assert_eq!(open().await, None);
 }
 
 pub async fn an_incident_has_only_so_many_notes(t: TestStores) {
@@ -301,7 +328,8 @@ pub async fn incidents_are_listed_by_what_is_asked_for(t: TestStores) {
         severity: Severity::Degraded,
         tags: vec!["eu".into()],
     };
-    let third = t.stores.incidents.report(PROJECT, &report, None, t.clock.now()).await.unwrap().id;
+    let third = t.stores.incidents.report(PROJECT, &report, None, t.clock.now()).await;
+    let third = third.unwrap().unwrap().id;
     t.acknowledge(second, &act("Ada", "")).await;
     let list = async |filter: IncidentFilter| -> Vec<IncidentId> {
         let found = t.stores.incidents.list(PROJECT, &filter, page(10)).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{PROJECT, page};
@@ -115,6 +116,32 @@ pub async fn a_project_has_only_so_many_settings_of_a_kind(t: TestStores) {
 
     assert!(!t.stores.settings.create(&one_more).await.unwrap());
     assert_eq!(t.get_setting(SettingKind::Channel, one_more.id).await, None);
+}
+
+pub async fn silences_make_room_a_week_after_they_expired(t: TestStores) {
+    let now = t.clock.now().time();
+    let silence = |expired_for: TimeDelta| {
+        let (from, to) = (now - expired_for - TimeDelta::hours(1), now - expired_for);
+        let config = json!({"author": "Ada", "reason": "r", "starts_at": from, "expires_at": to});
+        t.setting(SettingKind::Silence, config)
+    };
+    let week = TimeDelta::days(7);
+    let recent = silence(week - TimeDelta::seconds(2));
+    assert!(t.stores.settings.create(&recent).await.unwrap());
+    for _ in 1..MOST_OF_A_KIND {
+        let old = silence(week + TimeDelta::seconds(2));
+        assert!(t.stores.settings.create(&old).await.unwrap());
+    }
+    let mut far = silence(TimeDelta::zero());
+    far.config["expires_at"] = json!("+12026-11-30T18:00:00Z");
+    assert!(!t.stores.settings.create(&far).await.unwrap(), "there is no room");
+
+    assert!(t.stores.schedule.forget_old(t.clock.now()).await.unwrap(), "some at a time");
+    assert!(t.stores.settings.create(&far).await.unwrap());
+    while t.stores.schedule.forget_old(t.clock.now()).await.unwrap() {}
+
+    let left = t.stores.settings.list(PROJECT, SettingKind::Silence, page(10)).await.unwrap();
+    assert_eq!(left.iter().map(|it| it.id).collect::<Vec<_>>(), [far.id, recent.id]);
 }
 
 pub async fn routes_lead_to_channels_and_who_heard_the_beginning_hears_the_end(t: TestStores) {
