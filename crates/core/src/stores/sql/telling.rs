@@ -316,19 +316,28 @@ impl Outcome {
             self.first_told.push(asked.incident.id);
         }
         let Asked { incident, subject, decision, .. } = asked;
-        for tell in decision.tell {
-            let receivers = around.directory.receivers(incident, &subject, &tell);
-            let raised = around.raise(incident, &subject, &tell, receivers, now);
-            self.raise(tell.kind, raised);
-        }
+        self.raise_all(around, incident, &subject, decision.tell, now);
     }
 
     /// Of a storm.
     fn take(&mut self, around: &Surroundings, storm: &Incident, decision: Decision, now: Slot) {
         self.keep(storm, &decision);
-        let heard = BTreeSet::new();
         if let Some(subject) = around.subject(storm) {
-            self.tell(around, Asked { incident: storm, subject, heard, decision }, now);
+            self.raise_all(around, storm, &subject, decision.tell, now);
+        }
+    }
+
+    fn raise_all(
+        &mut self,
+        around: &Surroundings,
+        incident: &Incident,
+        subject: &Subject,
+        tell: Vec<Tell>,
+        now: Slot,
+    ) {
+        for tell in tell {
+            let receivers = around.directory.receivers(incident, subject, &tell);
+            self.raise(tell.kind, around.raise(incident, subject, &tell, receivers, now));
         }
     }
 
