@@ -253,7 +253,7 @@ pub(super) trait StateTx: Send + Sized {
     async fn outages_of(&mut self, checks: &[CheckId]) -> StoreResult<Vec<(CheckId, IncidentId)>>;
     /// Has all that is told under these incidents asked of at once.
     async fn ask_children(&mut self, parents: &[IncidentId]) -> StoreResult<()>;
-    /// Keeps two changes of what checks depend on from passing each other.
+    /// Keeps two changes of a project from passing each other: of what checks depend on, or of what is counted.
     async fn lock_project(&mut self, project: ProjectId) -> StoreResult<()>;
     /// Lets nobody else count what is told in a project until this transaction ends; whether it does. Only
     /// with `waits` it waits for whoever does.
