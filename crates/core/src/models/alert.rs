@@ -54,6 +54,10 @@ words! {
         Edited = "edited",
         /// Somebody said so.
         Resolved = "resolved",
+        /// What was degraded went down: another incident has begun.
+        Worsened = "worsened",
+        /// What was down is degraded: another incident has begun.
+        Eased = "eased",
     }
 }
 
@@ -74,7 +78,7 @@ pub struct Incident {
     pub title: Option<String>,
     /// What it has to do with, where no check says so.
     pub tags: Vec<String>,
-    /// The first failing slot.
+    /// The first slot that failed, or was degraded.
     pub started_at: Slot,
     /// When it was recognised, by the store's clock.
     pub opened_at: DateTime<Utc>,

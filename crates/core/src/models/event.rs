@@ -11,6 +11,7 @@ use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::alert::{AlertKind, Resolution};
+use super::channel::Severity;
 use super::check::Status;
 use super::ids::{CheckId, DeliveryId, IncidentId, ProjectId, Region, SettingId};
 use super::run::{Outcome, Run};
@@ -24,7 +25,7 @@ words! {
         /// A slot got its outcome. There are many of these: they are passed on to those who ask for
         /// them by name, and not kept.
         RunFinished = "run.finished",
-        /// An outage was recognised.
+        /// Something is wrong: a check is down or degraded, or somebody said so.
         IncidentOpened = "incident.opened",
         /// Somebody said that they see to it.
         IncidentAcknowledged = "incident.acknowledged",
@@ -80,6 +81,7 @@ pub enum What {
     /// See [`EventKind::IncidentOpened`].
     IncidentOpened {
         incident_id: IncidentId,
+        severity: Severity,
         #[serde(serialize_with = "rfc3339")]
         started_at: Slot,
         cause: String,

@@ -9,15 +9,16 @@
 //! | state | what comes | makes it |
 //! | --- | --- | --- |
 //! | any but `down` | the Nth failing slot of a row, or of the window | `down`, since the first of the row, or the oldest in the window |
-//! | `pending`, `up` | else the Nth slot, counted likewise, that is failing or degraded | `degraded` |
+//! | `pending`, `up` | else the Nth slot, counted likewise, that is failing or degraded | `degraded`, since the first of these |
 //! | `pending` | `ok` | `up` |
-//! | `degraded` | the Kth `ok` of a row | `up` |
+//! | `degraded` | the Kth `ok` of a row | `up`, as of the first of that row |
 //! | `down` | the Kth good slot of a row | recovered, as of the first of that row: `up` when the last K are `ok`, else `degraded` |
 //!
 //! Nothing else moves it. Slots that nobody looked at, and looks that told nothing, neither count
 //! nor break a row, nor take a place in the window. A window begins anew after a recovery: no failing
-//! slot belongs to two outages. Whether a check is down never depends on what is degraded: read every
-//! `degraded` as `ok`, and the outages are the same.
+//! slot belongs to two outages. Nor is a degraded one counted again once the check is up. Whether a
+//! check is down never depends on what is degraded: read every `degraded` as `ok`, and the outages
+//! are the same.
 
 mod trail;
 
@@ -70,19 +71,13 @@ impl Default for Health {
     }
 }
 
-/// An edge that people may want to hear of.
+/// An edge that people may want to hear of: into `degraded` or `down`, or out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transition {
-    /// The check went down; the outage began at `since`, the first failing slot.
-    WentDown {
-        /// The first failing slot of the row, or the oldest in the window.
-        since: Slot,
-    },
-    /// The check is well again, as of the good slot `at`.
-    Recovered {
-        /// The first good slot of the row that was long enough.
-        at: Slot,
-    },
+pub struct Transition {
+    /// What is known from here on; never `pending`.
+    pub to: State,
+    /// As of when: the first slot of the row that made it so, or the oldest such slot in the window.
+    pub at: Slot,
 }
 
 impl Health {
@@ -92,7 +87,7 @@ impl Health {
     pub fn observe(&mut self, slot: Slot, outcome: Outcome, by: Thresholds) -> Option<Transition> {
         match outcome {
             Outcome::Ok => self.judge(slot, Judged::Ok, by),
-            Outcome::Degraded => self.judge(slot, Judged::Degraded, by),
+            Outcome::Degraded => self.judge(slot, Judged::Degraded(slot), by),
             Outcome::Fail(_) => self.judge(slot, Judged::Failed(slot), by),
             // We did not look, or could not tell: we learned nothing.
             Outcome::Inconclusive(_) | Outcome::Missed(_) => None,
@@ -120,18 +115,11 @@ impl Health {
             return self.recover(slot, judged, by);
         }
         self.trail.look_back_on(judged, by.window);
-        let down = match judged {
-            Judged::Ok => {
-                self.improve(by);
-                return None;
-            }
-            Judged::Degraded => None,
-            Judged::Failed(_) => self.go_down(by),
-        };
-        if down.is_none() {
-            self.worsen(by);
+        match judged {
+            Judged::Ok => self.improve(slot, by),
+            Judged::Degraded(_) => self.worsen(by),
+            Judged::Failed(_) => self.go_down(by).or_else(|| self.worsen(by)),
         }
-        down
     }
 
     /// Counts the failures in a row, and how long it has been less than well.
@@ -141,14 +129,22 @@ impl Health {
             self.failing_since.get_or_insert(slot);
             return;
         }
-        let unwell = self.unwell_in_a_row().saturating_add(1);
-        self.trail.unwell = if judged == Judged::Ok { 0 } else { unwell };
+        if judged == Judged::Ok {
+            (self.trail.unwell, self.trail.unwell_since) = (0, None);
+        } else {
+            self.trail.unwell_since = Some(self.unwell_since().unwrap_or(slot));
+            self.trail.unwell = self.unwell_in_a_row().saturating_add(1);
+        }
         self.failures = 0;
         self.failing_since = None;
     }
 
     fn unwell_in_a_row(&self) -> u32 {
         self.trail.unwell.saturating_add(self.failures)
+    }
+
+    fn unwell_since(&self) -> Option<Slot> {
+        self.trail.unwell_since.or(self.failing_since)
     }
 
     fn go_down(&mut self, by: Thresholds) -> Option<Transition> {
@@ -159,29 +155,32 @@ impl Health {
         let since = since.filter(|_| failing >= by.failing)?;
         self.state = State::Down;
         self.trail = Trail::default();
-        Some(Transition::WentDown { since })
+        Some(Transition { to: State::Down, at: since })
     }
 
-    fn worsen(&mut self, by: Thresholds) {
-        self.trail.ok = 0;
-        let unwell = match by.window {
-            None => self.unwell_in_a_row(),
+    fn worsen(&mut self, by: Thresholds) -> Option<Transition> {
+        self.trail.end_ok();
+        let (unwell, since) = match by.window {
+            None => (self.unwell_in_a_row(), self.unwell_since()),
             Some(_) => self.trail.unwell_in_window(),
         };
-        if unwell >= by.failing {
-            self.state = State::Degraded;
-        }
+        let at = since.filter(|_| self.state != State::Degraded && unwell >= by.failing)?;
+        self.state = State::Degraded;
+        Some(Transition { to: State::Degraded, at })
     }
 
-    fn improve(&mut self, by: Thresholds) {
-        if self.state == State::Degraded {
-            self.trail.ok = self.trail.ok.saturating_add(1);
-            if self.trail.ok < by.recovering {
-                return;
-            }
+    fn improve(&mut self, slot: Slot, by: Thresholds) -> Option<Transition> {
+        if self.state != State::Degraded {
+            self.state = State::Up;
+            return None;
         }
-        self.trail.ok = 0;
+        let (ok, at) = self.trail.another_ok(slot);
+        if ok < by.recovering {
+            return None;
+        }
+        self.trail.end_degraded(slot);
         self.state = State::Up;
+        Some(Transition { to: State::Up, at })
     }
 
     /// What comes while it is down: good slots until there are enough of them in a row.
@@ -194,11 +193,13 @@ impl Health {
         if good < by.recovering {
             return None;
         }
-        let ok = self.trail.ok;
-        let well = ok >= by.recovering;
-        self.state = if well { State::Up } else { State::Degraded };
-        self.trail = Trail { ok: if well { 0 } else { ok }, ..Trail::default() };
-        Some(Transition::Recovered { at })
+        let Trail { ok, ok_since, .. } = std::mem::take(&mut self.trail);
+        self.state = State::Up;
+        if ok < by.recovering {
+            self.state = State::Degraded;
+            self.trail = Trail { ok, ok_since, ..Trail::default() };
+        }
+        Some(Transition { to: self.state, at })
     }
 }
 

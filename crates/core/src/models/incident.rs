@@ -14,7 +14,7 @@ use super::schedule::Slot;
 words! {
     /// What an incident is.
     IncidentKind {
-        /// A check is down.
+        /// A check is down or degraded, as its severity says.
         Outage = "outage",
         /// Somebody said that something is wrong.
         Manual = "manual",

@@ -38,21 +38,14 @@ impl Record {
 
     /// State, failures in a row, and since when.
     pub fn health(&mut self, health: &Health) -> &mut Self {
-        let state = match health.state {
-            State::Pending => 0,
-            State::Up => 1,
-            State::Down => 2,
-            State::Degraded => 3,
-        };
-        self.byte(state).int(health.failures).slot(health.failing_since)
+        self.byte(state(health.state)).int(health.failures).slot(health.failing_since)
     }
 
-    /// 0 for none, 1 for down, 2 for up; and the slot.
+    /// What state it is now, 0 for no edge; and the slot.
     pub fn transition(&mut self, transition: Option<Transition>) -> &mut Self {
         match transition {
             None => self.byte(0).slot(None),
-            Some(Transition::WentDown { since }) => self.byte(1).slot(Some(since)),
-            Some(Transition::Recovered { at }) => self.byte(2).slot(Some(at)),
+            Some(Transition { to, at }) => self.byte(state(to)).slot(Some(at)),
         }
     }
 
@@ -73,6 +66,15 @@ impl Record {
             };
         }
         self
+    }
+}
+
+const fn state(state: State) -> u8 {
+    match state {
+        State::Pending => 0,
+        State::Up => 1,
+        State::Down => 2,
+        State::Degraded => 3,
     }
 }
 

@@ -153,7 +153,7 @@ def _gaps(gaps: list[Gap]) -> tuple[int, ...]:
 def _edge(edge: Edge | None) -> tuple[int, int]:
     if edge is None:
         return NO_EDGE
-    return 1 if edge.opened else 2, edge.at_ms
+    return edge.to, edge.at_ms
 
 
 def _ledger(ledger: Ledger) -> tuple[int, ...]:

@@ -37,10 +37,15 @@ class Rule(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """An outage begins with the failing slot `at_ms`, or ends with the good slot `at_ms`."""
+    """It is down, degraded or well again, as of the slot `at_ms`."""
 
-    opened: bool
+    to: State
     at_ms: int
+
+    @property
+    def opened(self) -> bool:
+        """Whether an outage began."""
+        return self.to is State.DOWN
 
 
 class Health(NamedTuple):
@@ -77,8 +82,11 @@ def observe(health: Health, slot_ms: int, outcome: Outcome, rule: Rule) -> tuple
     before, past, slots_ms = health
     past, slots_ms = past + letter, (*slots_ms, slot_ms)
     state, begin, edge = _judge(before, past, rule)
+    if (before, state) == (State.DEGRADED, State.UP):
+        # What was unwell is not counted again; what failed may yet be part of an outage.
+        past = past.replace("d", "o").replace("f", "F")
     after = Health(state, past[begin:], slots_ms[begin:])
-    return after, None if edge is None else Edge(state is State.DOWN, slots_ms[edge])
+    return after, None if edge is None else Edge(state, slots_ms[edge])
 
 
 # The same few pasts come again and again.
@@ -87,16 +95,21 @@ def _judge(state: State, past: str, rule: Rule) -> Verdict:
     if state is State.DOWN:
         return _judge_down(past, rule)
     if past.endswith("o"):
-        if state is not State.DEGRADED or len(past) - _row(past, "o") >= rule.recovering:
-            state = State.UP
-        return Verdict(state, _recent(state, past, rule))
+        if state is not State.DEGRADED:
+            return Verdict(State.UP, _recent(State.UP, past, rule))
+        well = _row(past, "o")
+        if len(past) - well < rule.recovering:
+            return Verdict(state, _recent(state, past, rule))
+        return Verdict(State.UP, _recent(State.UP, past, rule), well)
     begin = _row(past, "f") if rule.window is None else max(0, len(past) - rule.window)
-    if past.count("f", begin) >= rule.failing:
-        return Verdict(State.DOWN, _row(past, "f"), past.index("f", begin))
+    failing = [place for place in range(begin, len(past)) if past[place] in "fF"]
+    if len(failing) >= rule.failing:
+        return Verdict(State.DOWN, _row(past, "f"), failing[0])
     begin = _row(past, "fd") if rule.window is None else begin
-    if len(past) - begin - past.count("o", begin) >= rule.failing:
-        state = State.DEGRADED
-    return Verdict(state, _recent(state, past, rule))
+    unwell = [place for place in range(begin, len(past)) if past[place] in "fd"]
+    if state is State.DEGRADED or len(unwell) < rule.failing:
+        return Verdict(state, _recent(state, past, rule))
+    return Verdict(State.DEGRADED, _recent(State.DEGRADED, past, rule), unwell[0])
 
 
 def _judge_down(past: str, rule: Rule) -> Verdict:

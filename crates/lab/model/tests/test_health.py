@@ -32,12 +32,17 @@ def states(letters: str, rule: Rule) -> str:
 
 def down(at: int) -> Edge:
     """An outage begins."""
-    return Edge(True, at)
+    return Edge(State.DOWN, at)
+
+
+def degraded(at: int) -> Edge:
+    """It is alive, and not well."""
+    return Edge(State.DEGRADED, at)
 
 
 def up(at: int) -> Edge:
-    """It ends."""
-    return Edge(False, at)
+    """It is well."""
+    return Edge(State.UP, at)
 
 
 class HealthTest(unittest.TestCase):
@@ -51,8 +56,9 @@ class HealthTest(unittest.TestCase):
             ("ofmfif", [down(1)]),
             ("offfmofff", [down(1), up(5), down(6)]),
             ("ffoffof", []),
-            ("ffdff", []),
-            ("fffd", [down(0), up(3)]),
+            ("ffdff", [degraded(0)]),
+            ("fffdo", [down(0), degraded(3), up(4)]),
+            ("ofdddo", [degraded(1), up(5)]),
         ]
         for letters, expected in cases:
             with self.subTest(letters):
@@ -77,7 +83,8 @@ class HealthTest(unittest.TestCase):
         rule = Rule(2, recovering=3)
 
         self.assertEqual(fold("ffoofoo", rule)[1], [down(0)])
-        self.assertEqual(fold("ffoofomdo", rule)[1], [down(0), up(5)])
+        self.assertEqual(fold("ffoofomdo", rule)[1], [down(0), degraded(5)])
+        self.assertEqual(fold("ffoofomdomoo", rule)[1], [down(0), degraded(5), up(8)])
 
     def test_the_states(self):
         cases = [
@@ -87,7 +94,7 @@ class HealthTest(unittest.TestCase):
             (Rule(2, recovering=2), "ddodoo", "pddddu"),
             (Rule(2, recovering=2), "ffdood", "pxxduu"),
             (Rule(1, recovering=3), "fdoooo", "xxxduu"),
-            (Rule(3, window=5), "odododod", "uuuuudud"),
+            (Rule(3, window=5), "odododododod", "uuuuuduuuuud"),
             (Rule(3, window=5), "odofofof", "uuuuudux"),
         ]
         for rule, letters, expected in cases:

@@ -147,6 +147,7 @@ fn print(json: &Value, api: &Api, out: &mut Output) -> anyhow::Result<()> {
     let fields = [
         ("id", Cell::of(incident.id)),
         ("status", Cell::word(incident.standing())),
+        ("severity", Cell::word(&incident.severity)),
         ("acknowledged_by", Cell::maybe(incident.acknowledged_by.clone())),
         ("cause", Cell::of(&incident.cause)),
     ];

@@ -17,12 +17,15 @@ const COLUMNS: &[Column] = &[
     Column::only(In::Lines, "INCIDENT", 36),
     Column::only(In::Lines, "CHECK", 36),
     Column::new("STATE", 12),
+    Column::only(In::Tables, "SEVERITY", 8),
     Column::only(In::Lines, "STARTED", 24),
     Column::only(In::Tables, "STARTED", 20),
     Column::only(In::Lines, "RESOLVED", 24),
     Column::only(In::Tables, "LASTED", 8),
     Column::new("CHECK", 0),
     Column::new("CAUSE", 0),
+    // Last, so that scripts which know the others go on.
+    Column::only(In::Lines, "SEVERITY", 8),
 ];
 
 /// Which incidents.
@@ -89,12 +92,14 @@ fn listing(incidents: &[Incident], names: &BTreeMap<Uuid, String>) -> Listing {
             Cell::of(incident.id),
             Cell::maybe(incident.check_id),
             Cell::word(incident.standing()),
+            Cell::word(&incident.severity),
             Cell::of(super::time(incident.started_at)),
             Cell::of(super::seconds(incident.started_at)),
             Cell::maybe(incident.resolved_at.map(super::time)),
             Cell::of(lasted(incident)),
             Cell::of(name),
             Cell::of(&incident.cause),
+            Cell::word(&incident.severity),
         ]
     });
     Listing::new(COLUMNS, rows.collect(), "No incidents.")

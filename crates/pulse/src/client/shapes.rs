@@ -78,6 +78,7 @@ pub struct Incident {
     pub check_id: Option<Uuid>,
     pub title: Option<String>,
     pub status: Option<String>,
+    pub severity: String,
     pub acknowledged_by: Option<String>,
     pub started_at: DateTime<Utc>,
     pub resolved_at: Option<DateTime<Utc>>,

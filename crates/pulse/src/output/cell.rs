@@ -59,8 +59,8 @@ pub fn on_one_line(text: &str) -> String {
 fn tone_of(word: &str) -> Tone {
     match word {
         "up" | "ok" | "delivered" | "recovered" | "met" | "stretch" => Tone::Good,
-        "down" | "fail" | "dead" | "open" | "opened" => Tone::Bad,
-        "pending" | "degraded" | "inconclusive" | "missed" => Tone::Doubtful,
+        "down" | "fail" | "dead" | "open" | "opened" | "worsened" => Tone::Bad,
+        "pending" | "degraded" | "eased" | "inconclusive" | "missed" => Tone::Doubtful,
         "paused" | "deleted" | "edited" => Tone::Quiet,
         _ => Tone::Plain,
     }

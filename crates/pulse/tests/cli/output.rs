@@ -22,7 +22,7 @@ async fn a_pipe_gets_lines_with_tabs_and_no_decoration() {
         (&["check", "show", "shop"], 2),
         (&["check", "run", "shop"], 7),
         (&["runs", "shop"], 8),
-        (&["incidents"], 7),
+        (&["incidents"], 8),
         (&["deliveries"], 9),
     ] {
         let text = world.pulse.good(args).await;

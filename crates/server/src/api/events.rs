@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::check_shape::words;
 use super::extract::{FromQuery, NoQuery, Params, Query};
+use super::incident_shape::severities;
 use super::problem::{ApiError, Kind, OnListen, OnSocket};
 use super::time::Time;
 use super::{Api, PROJECT};
@@ -86,7 +87,10 @@ struct EventBody {
     /// `incident.*`, `delivery.*`: the incident.
     #[schema(required = false)]
     incident_id: Uuid,
-    /// `incident.opened`: the first failing slot.
+    /// `incident.opened`: how bad it is.
+    #[schema(required = false, schema_with = severities)]
+    severity: String,
+    /// `incident.opened`: the first slot that failed, or was degraded.
     #[schema(required = false)]
     started_at: Time,
     /// `incident.opened`: what was seen, in a sentence.

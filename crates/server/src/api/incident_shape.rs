@@ -33,12 +33,12 @@ pub(super) fn severities() -> Object {
 }
 
 pub(super) fn kinds() -> Object {
-    let meaning = "What it is: `outage`: a check is down; `manual`: somebody said that something is wrong; `storm`: many checks at once, told of as one; `test`: somebody tried a channel; `system`: Pulse switched a channel off.";
+    let meaning = "What it is: `outage`: a check is down or degraded, as `severity` says; `manual`: somebody said that something is wrong; `storm`: many checks at once, told of as one; `test`: somebody tried a channel; `system`: Pulse switched a channel off.";
     words(meaning, IncidentKind::ALL.iter().map(|it| it.as_str()))
 }
 
 fn resolutions() -> Object {
-    let meaning = "Why it ended: a good run, a person who paused, deleted or edited the check, or one who said so (`resolved`); `null` while it lasts.";
+    let meaning = "Why it ended: a good run, a person who paused, deleted or edited the check, or one who said so (`resolved`); `worsened`: what was degraded went down, `eased`: what was down is degraded, and another incident tells of that; `null` while it lasts.";
     words_or_null(meaning, Resolution::ALL.iter().map(|it| it.as_str()))
 }
 

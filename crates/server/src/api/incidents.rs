@@ -229,7 +229,7 @@ async fn story(api: &Api, id: IncidentId) -> Result<Json<StoryBody>, ApiError> {
     Ok(Json(StoryBody::of(story, label, run)))
 }
 
-/// The run of the first failing slot, evidence and all, while the history has it.
+/// The run of the first slot, evidence and all, while the history has it.
 async fn first_run(api: &Api, story: &Story) -> Result<Option<RunBody>, ApiError> {
     let incident = &story.incident;
     if !incident.kind.has_check() {

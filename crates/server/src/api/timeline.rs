@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use pulse_core::models::alert::{AlertKind, DeliveryState, Incident};
+use pulse_core::models::channel::Severity;
 use pulse_core::models::event::Label;
 use pulse_core::models::incident::{Note, NoteKind};
 use pulse_core::ports::incidents::{Story, ToldAlert, ToldDelivery};
@@ -39,7 +40,7 @@ struct EventBody {
     by: Option<String>,
     /// What they said to it; with `opened` the cause, with `resolved` by itself why it ended.
     text: Option<String>,
-    /// With `failed`: the run, evidence and all; `null` where the history does not have it.
+    /// With `failed` and `degraded`: the run, evidence and all; `null` where the history does not have it.
     run: Option<RunBody>,
     /// With `told`: the alert, and where its deliveries stand.
     alert: Option<ToldAlertBody>,
@@ -81,11 +82,20 @@ struct ToldDeliveryBody {
     next_attempt_at: Option<Time>,
 }
 
-const EVENTS: [&str; 8] =
-    ["failed", "reported", "opened", "told", "acknowledged", "unacknowledged", "note", "resolved"];
+const EVENTS: [&str; 9] = [
+    "failed",
+    "degraded",
+    "reported",
+    "opened",
+    "told",
+    "acknowledged",
+    "unacknowledged",
+    "note",
+    "resolved",
+];
 
 fn events() -> Object {
-    let meaning = "`failed`: the first failing slot; `opened`: it was recognised; `reported`: somebody said so; `told`: an alert was raised; `acknowledged`, \
+    let meaning = "`failed` or `degraded`: as of when it is down, or degraded; `opened`: it was recognised; `reported`: somebody said so; `told`: an alert was raised; `acknowledged`, \
         `unacknowledged`, `note`: what people did; `resolved`: it is over.";
     words(meaning, EVENTS.into_iter())
 }
@@ -121,7 +131,11 @@ fn event(at: DateTime<Utc>, rank: u8, event: &'static str) -> Placed {
 fn edges(incident: &Incident, notes: &[Note], run: Option<RunBody>) -> Vec<Placed> {
     let mut edges = Vec::new();
     if incident.kind.has_check() {
-        let (at, rank, body) = event(incident.started_at.time(), 0, "failed");
+        let seen = match incident.severity {
+            Severity::Degraded => "degraded",
+            Severity::Down => "failed",
+        };
+        let (at, rank, body) = event(incident.started_at.time(), 0, seen);
         edges.push((at, rank, EventBody { run, ..body }));
     }
     let (at, rank, body) = event(incident.opened_at, 2, "opened");

@@ -1,6 +1,7 @@
 //! Incidents on the real store: listed, told in full, and what people do about them.
 
 use pulse_core::models::alert::{AttemptReport, Settlement};
+use pulse_core::testing::ResultBuilder;
 use serde_json::{Value, json};
 
 use super::world::{World, each};
@@ -65,6 +66,31 @@ async fn an_incident_tells_its_story_from_the_first_failing_run_to_its_end() {
     assert_eq!(story["timeline"][5]["text"], "recovered");
     assert_eq!(story["time_to_resolve_seconds"], 132.5);
     assert_eq!(story["acknowledged_by"], "Ada");
+}
+
+#[tokio::test]
+async fn what_is_degraded_and_then_down_is_two_incidents_that_tell_of_each_other() {
+    let world = World::new().await;
+    let about = json!({"alert_threshold": 1, "interval_seconds": 60});
+    let check = world.a_check(&about).await;
+    world.later_as(0, ResultBuilder::degraded).await;
+    world.later(120_000, false).await;
+
+    let listed = world.get(&format!("{check}/incidents")).await;
+    let slow = world.get("/incidents?severity=degraded").await;
+
+    let of = |it: &Value| ["severity", "kind", "resolution"].map(|field| it[field].clone());
+    let both = [&listed["items"][0], &listed["items"][1]].map(of);
+    assert_eq!(both[0], [json!("down"), json!("outage"), Value::Null]);
+    assert_eq!(both[1], ["degraded", "outage", "worsened"].map(|word| json!(word)));
+    assert_eq!(listed["items"][0]["before"]["status"], "degraded");
+    assert_eq!(slow["items"], json!([listed["items"][1]]));
+    let id = slow["items"][0]["id"].as_str().unwrap();
+    let story = world.get(&format!("/incidents/{id}")).await;
+    assert_eq!(events(&story)[..2], ["degraded", "opened"]);
+    let run = &story["timeline"][0]["run"];
+    assert_eq!((&run["outcome"], &run["reason"]), (&json!("ok"), &json!("degraded")));
+    assert_eq!(story["cause"], "took 900 ms, expected at most 500");
 }
 
 #[tokio::test]

@@ -58,9 +58,9 @@ impl Kind for Discord {
 }
 
 /// 24 bits of red, green and blue.
-const fn color(message: &Message) -> u32 {
+fn color(message: &Message) -> u32 {
     match (message.kind, message.severity) {
-        (AlertKind::Resolved, _) => 0x002e_a043,
+        _ if message.is_good_news() => 0x002e_a043,
         (AlertKind::Test, _) => 0x0057_606a,
         (_, Severity::Degraded) => 0x00bf_8700,
         (_, Severity::Down) => 0x00cf_222e,

@@ -55,7 +55,7 @@ pub struct Told {
     pub id: IncidentId,
     /// What it is.
     pub kind: IncidentKind,
-    /// The first failing slot.
+    /// The first slot that failed, or was degraded.
     pub started_at: DateTime<Utc>,
     /// The first good slot after it; `None` while it lasts.
     pub resolved_at: Option<DateTime<Utc>>,
@@ -102,6 +102,8 @@ impl Message {
             AlertKind::Reminder => format!("{name} is still {severity}"),
             AlertKind::Resolved => match self.incident.resolution.as_deref() {
                 Some("recovered") | None => format!("{name} is up again"),
+                Some("worsened") => format!("{name} is not degraded any more, but down"),
+                Some("eased") => format!("{name} is not down any more, but degraded"),
                 Some("resolved") => format!("{name}: incident resolved {}", self.by_whom()),
                 Some(ended) => format!("{name}: incident ended, {ended}"),
             },
@@ -166,6 +168,13 @@ impl Message {
         matches!(self.kind, AlertKind::Resolved)
     }
 
+    /// Whether it is over, and nothing else has come of it.
+    #[must_use]
+    pub fn is_good_news(&self) -> bool {
+        let goes_on = matches!(self.incident.resolution.as_deref(), Some("worsened" | "eased"));
+        self.is_over() && !goes_on
+    }
+
     /// As it is kept.
     #[must_use]
     pub fn kept(&self) -> String {
@@ -194,8 +203,11 @@ impl Message {
     fn before(&self) -> Option<String> {
         let Before { state, calm_since } = self.incident.before.filter(|_| !self.is_over())?;
         let calm = self.incident.started_at - calm_since.time();
-        (calm >= TimeDelta::zero())
-            .then(|| format!("{state}, without an incident for {}", spoken(calm)))
+        if calm <= TimeDelta::zero() {
+            // It comes right after another.
+            return Some(state.to_string());
+        }
+        Some(format!("{state}, without an incident for {}", spoken(calm)))
     }
 
     fn lasted(&self) -> Option<TimeDelta> {

@@ -84,9 +84,9 @@ const fn priority(message: &Message) -> u8 {
 }
 
 /// Shown as a picture: <https://docs.ntfy.sh/emojis/>.
-const fn tag(message: &Message) -> &'static str {
+fn tag(message: &Message) -> &'static str {
     match (message.kind, message.severity) {
-        (AlertKind::Resolved, _) => "white_check_mark",
+        _ if message.is_good_news() => "white_check_mark",
         (AlertKind::Test, _) => "bell",
         (_, Severity::Degraded) => "warning",
         (_, Severity::Down) => "rotating_light",

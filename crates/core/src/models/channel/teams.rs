@@ -64,9 +64,9 @@ fn actions(message: &Message) -> Vec<Value> {
     action("Open", &message.links.incident).into_iter().chain(acknowledge).collect()
 }
 
-const fn color(message: &Message) -> &'static str {
+fn color(message: &Message) -> &'static str {
     match (message.kind, message.severity) {
-        (AlertKind::Resolved, _) => "good",
+        _ if message.is_good_news() => "good",
         (AlertKind::Test, _) => "default",
         (_, Severity::Degraded) => "warning",
         (_, Severity::Down) => "attention",

@@ -126,6 +126,38 @@ fn each_kind_sends_what_its_receiver_reads() {
 }
 
 #[test]
+fn what_is_degraded_is_told_as_such_and_where_it_led() {
+    let told = |kind, severity, resolution: Option<&str>| {
+        let mut said = message(kind);
+        said.severity = severity;
+        said.incident.resolution = resolution.map(str::to_owned);
+        said.check.name = "Shop".into();
+        said.title()
+    };
+
+    let (slow, down) = (Severity::Degraded, Severity::Down);
+    assert_eq!(told(AlertKind::Opened, slow, None), "Shop is degraded");
+    assert_eq!(told(AlertKind::Reminder, slow, None), "Shop is still degraded");
+    assert_eq!(told(AlertKind::Resolved, slow, Some("recovered")), "Shop is up again");
+    let worse = told(AlertKind::Resolved, slow, Some("worsened"));
+    assert_eq!(worse, "Shop is not degraded any more, but down");
+    let better = told(AlertKind::Resolved, down, Some("eased"));
+    assert_eq!(better, "Shop is not down any more, but degraded");
+}
+
+#[test]
+fn what_comes_right_after_another_was_not_calm_before() {
+    let mut said = message(AlertKind::Opened);
+    let before = |said: &Message| said.facts().into_iter().find(|(what, _)| *what == "Before");
+    assert_eq!(before(&said).unwrap().1, "up, without an incident for 3 d 4 h");
+
+    let began = Slot::from(said.incident.started_at);
+    said.incident.before = Some(Before { state: State::Degraded, calm_since: began });
+
+    assert_eq!(before(&said).unwrap().1, "degraded");
+}
+
+#[test]
 fn there_is_one_of_each_kind_here() {
     let kinds: Vec<_> = one_of_each().iter().map(ChannelSpec::kind).collect();
 

@@ -27,8 +27,18 @@ fn fold(outcomes: &[Outcome], by: Thresholds) -> (Vec<Health>, Vec<Transition>) 
     (after.collect(), edges)
 }
 
-fn edges(outcomes: &[Outcome], by: Thresholds) -> Vec<Transition> {
-    fold(outcomes, by).1
+/// Whether it is down, and nothing else: degraded is as good as up here.
+fn outages(outcomes: &[Outcome], by: Thresholds) -> Vec<Transition> {
+    let mut is_down = false;
+    let outage = |edge: Transition| {
+        let was_down = std::mem::replace(&mut is_down, edge.to == State::Down);
+        match (was_down, is_down) {
+            (false, false) => None,
+            (_, true) => Some(edge),
+            (true, false) => Some(up(edge.at.0)),
+        }
+    };
+    fold(outcomes, by).1.into_iter().filter_map(outage).collect()
 }
 
 /// `o`k, `d`egraded, `f`ail, `m`issed, and `i`nconclusive.
@@ -55,11 +65,15 @@ fn states(letters: &str, by: Thresholds) -> String {
 }
 
 fn down(since: i64) -> Transition {
-    Transition::WentDown { since: Slot(since) }
+    Transition { to: State::Down, at: Slot(since) }
 }
 
 fn up(at: i64) -> Transition {
-    Transition::Recovered { at: Slot(at) }
+    Transition { to: State::Up, at: Slot(at) }
+}
+
+fn degraded(since: i64) -> Transition {
+    Transition { to: State::Degraded, at: Slot(since) }
 }
 
 #[test]
@@ -80,7 +94,7 @@ fn the_first_good_run_resolves_it() {
 
 #[test]
 fn slots_nobody_saw_neither_count_nor_reset() {
-    let edges = edges(&[FAIL, MISSED, UNSURE, FAIL, MISSED, FAIL], in_a_row(3));
+    let edges = outages(&[FAIL, MISSED, UNSURE, FAIL, MISSED, FAIL], in_a_row(3));
 
     assert_eq!(edges, [down(1)]);
 }
@@ -89,35 +103,33 @@ fn slots_nobody_saw_neither_count_nor_reset() {
 fn slots_nobody_saw_take_no_place_in_a_window_and_break_no_recovery() {
     let by = recovering(2, among(3, 5));
 
-    let edges = edges(&read("fmoimfmmiofooo"), by);
-    assert_eq!(edges, [down(1), up(12)]);
-
-    assert_eq!(self::edges(&read("fffomimo"), by), [down(1), up(4)]);
+    assert_eq!(outages(&read("fmoimfmmiofooo"), by), [down(1), up(12)]);
+    assert_eq!(outages(&read("fffomimo"), by), [down(1), up(4)]);
 }
 
 #[test]
 fn a_window_opens_an_incident_as_of_its_oldest_failure() {
-    assert_eq!(edges(&read("ofofof"), among(3, 5)), [down(2)]);
-    assert_eq!(edges(&read("ofooofof"), among(3, 5)), [], "the first has left the window");
-    assert_eq!(edges(&read("ofooofoff"), among(3, 5)), [down(6)]);
+    assert_eq!(outages(&read("ofofof"), among(3, 5)), [down(2)]);
+    assert_eq!(outages(&read("ofooofof"), among(3, 5)), [], "the first has left the window");
+    assert_eq!(outages(&read("ofooofoff"), among(3, 5)), [down(6)]);
 }
 
 #[test]
 fn what_was_part_of_an_outage_is_part_of_no_other() {
     let by = among(3, 5);
 
-    assert_eq!(edges(&read("fffof"), by), [down(1), up(4)]);
-    assert_eq!(edges(&read("fffofof"), by), [down(1), up(4)], "two since then");
-    assert_eq!(edges(&read("fffofoff"), by), [down(1), up(4), down(5)]);
+    assert_eq!(outages(&read("fffof"), by), [down(1), up(4)]);
+    assert_eq!(outages(&read("fffofof"), by), [down(1), up(4)], "two since then");
+    assert_eq!(outages(&read("fffofoff"), by), [down(1), up(4), down(5)]);
 }
 
 #[test]
 fn a_recovery_is_so_many_good_slots_in_a_row_and_begins_with_the_first() {
     let by = recovering(3, in_a_row(2));
 
-    assert_eq!(edges(&read("ffoofoo"), by), [down(1)]);
-    assert_eq!(edges(&read("ffoofooo"), by), [down(1), up(6)]);
-    assert_eq!(edges(&read("ffdod"), by), [down(1), up(3)], "degraded is good");
+    assert_eq!(outages(&read("ffoofoo"), by), [down(1)]);
+    assert_eq!(outages(&read("ffoofooo"), by), [down(1), up(6)]);
+    assert_eq!(outages(&read("ffdod"), by), [down(1), up(3)], "degraded is good");
 }
 
 #[test]
@@ -134,10 +146,33 @@ fn a_state_follows_from_the_table() {
         (recovering(3, in_a_row(1)), "fdoooo", "xxxduu"),
         (among(3, 5), "odofod", "uuuuud"),
         (among(3, 5), "odododo", "uuuuudu"),
-        (among(3, 5), "odododod", "uuuuudud"),
+        (among(3, 5), "odododododod", "uuuuuduuuuud"),
+        (among(3, 5), "dfdoff", "ppduux"),
+        (among(3, 10), "fdfododo", "ppduuuuu"),
         (among(3, 5), "odofofof", "uuuuudux"),
     ] {
         assert_eq!(states(outcomes, by), expected, "{by:?} {outcomes}");
+    }
+}
+
+#[test]
+fn it_is_degraded_as_of_the_first_slot_that_counts_and_well_as_of_the_first_that_is_ok() {
+    let slow = recovering(2, in_a_row(2));
+    for (by, outcomes, expected) in [
+        (in_a_row(3), "oodfdo", vec![degraded(3), up(6)]),
+        (in_a_row(3), "offddo", vec![degraded(2), up(6)]),
+        (in_a_row(3), "ddoddd", vec![degraded(4)]),
+        (in_a_row(3), "dddfff", vec![degraded(1), down(4)]),
+        (in_a_row(3), "ddidmd", vec![degraded(1)]),
+        (slow, "ddodoomo", vec![degraded(1), up(5)]),
+        (slow, "ffdodoo", vec![down(1), degraded(3), up(6)]),
+        (slow, "ffodoo", vec![down(1), degraded(3), up(5)]),
+        (slow, "ffdoo", vec![down(1), degraded(3), up(4)]),
+        (among(3, 5), "odofod", vec![degraded(2)]),
+        (among(3, 5), "doooddd", vec![degraded(5)]),
+        (among(3, 5), "odofofof", vec![degraded(2), up(7), down(4)]),
+    ] {
+        assert_eq!(fold(&read(outcomes), by).1, expected, "{by:?} {outcomes}");
     }
 }
 
@@ -224,7 +259,7 @@ fn the_fold_equals_a_second_implementation_on_every_sequence_up_to_length_10() {
         let outcomes = read(&letters);
         for by in many_thresholds() {
             let expected = edges_by_looking_back(&outcomes, by);
-            assert_eq!(edges(&outcomes, by), expected, "{letters} {by:?}");
+            assert_eq!(outages(&outcomes, by), expected, "{letters} {by:?}");
         }
     }
 }
@@ -234,7 +269,7 @@ fn whether_it_is_down_never_depends_on_what_is_degraded() {
     for letters in every("odf", 7) {
         let (seen, told) = (read(&letters), read(&letters.replace('d', "o")));
         for by in many_thresholds() {
-            assert_eq!(edges(&seen, by), edges(&told, by), "{letters} {by:?}");
+            assert_eq!(outages(&seen, by), outages(&told, by), "{letters} {by:?}");
         }
     }
 }

@@ -21,13 +21,14 @@ pub(super) async fn open(
 ) -> StoreResult<Vec<Incident>> {
     let rows: Vec<IncidentRow> = sqlx::query_as(concat!(
         "-- incidents.open
-         INSERT INTO incidents (id, project_id, check_id, started_slot, opened_at, cause, region, was, shared, calm_since)
-         SELECT n.id, c.project_id, n.check_id, n.since, $5, n.cause, n.region, n.was, n.shared,
+         INSERT INTO incidents (id, project_id, check_id, started_slot, opened_at, cause, region, was, shared, severity, calm_since)
+         SELECT n.id, c.project_id, n.check_id, n.since, $5, n.cause, n.region, n.was, n.shared, n.severity,
                 greatest($8, coalesce(
                     (SELECT e.resolved_slot FROM incidents e WHERE e.check_id = c.id ORDER BY e.id DESC LIMIT 1),
                     (extract(epoch FROM c.created_at) * 1000)::bigint))
-         FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $6::text[], $7::text[], $9::text[])
-              AS n (id, check_id, since, cause, region, was, shared)
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $6::text[], $7::text[], $9::text[],
+                     $10::text[])
+              AS n (id, check_id, since, cause, region, was, shared, severity)
          JOIN checks c ON c.id = n.check_id
          ON CONFLICT (check_id) WHERE resolved_slot IS NULL DO NOTHING
          RETURNING ",
@@ -42,6 +43,7 @@ pub(super) async fn open(
     .bind(column(openings, |it| it.was.as_str()))
     .bind(Slot::from(now.time() - INCIDENTS_FOR).0)
     .bind(column(openings, |it| json_text(&it.shared)))
+    .bind(column(openings, |it| it.severity.as_str()))
     .fetch_all(&mut **tx)
     .await
     .map_err(error)?;

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::{Tx, error};
 use crate::models::alert::Incident;
+use crate::models::channel::Severity;
 use crate::models::ids::{IncidentId, ProjectId};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
@@ -24,7 +25,7 @@ pub(super) async fn lasting(tx: &mut Tx, projects: &[ProjectId]) -> StoreResult<
     let projects: Vec<Uuid> = projects.iter().map(|project| project.0).collect();
     sqlx::query_as(
         "-- storms.lasting
-         SELECT project_id, id, gathers FROM incidents
+         SELECT project_id, id, severity, gathers FROM incidents
          WHERE project_id = ANY($1) AND kind = 'storm' AND resolved_slot IS NULL",
     )
     .bind(projects)
@@ -35,16 +36,18 @@ pub(super) async fn lasting(tx: &mut Tx, projects: &[ProjectId]) -> StoreResult<
 
 pub(super) async fn told_since(
     tx: &mut Tx,
-    project: ProjectId,
+    (project, severity): (ProjectId, Severity),
     since: Slot,
     most: u32,
 ) -> StoreResult<u64> {
     let told: i64 = sqlx::query_scalar(
         "-- storms.told_since
          SELECT count(*) FROM (
-             SELECT 1 FROM incidents WHERE project_id = $1 AND told_at > $2 LIMIT $3) told",
+             SELECT 1 FROM incidents
+             WHERE project_id = $1 AND severity = $2 AND told_at > $3 LIMIT $4) told",
     )
     .bind(project.0)
+    .bind(severity.as_str())
     .bind(since.0)
     .bind(i64::from(most))
     .fetch_one(&mut **tx)
@@ -76,12 +79,13 @@ pub(super) async fn members_of(
     let began = Slot::from(storm.opened_at);
     sqlx::query_as(
         "-- storms.members_of
-         SELECT i.check_id, i.severity, i.region, i.shared, i.opened_at, i.resolved_slot IS NULL AS lasts,
+         SELECT i.check_id, i.region, i.shared, i.opened_at, i.resolved_slot IS NULL AS lasts,
                 i.told_at IS NOT NULL AS told,
                 c.config ->> 'name' AS name, c.config ->> 'url' AS url, c.config -> 'tags' AS tags
          FROM (SELECT * FROM incidents WHERE parent_id = $1
                UNION
-               SELECT * FROM incidents WHERE project_id = $2 AND told_at > $3 AND told_at <= $4) i
+               SELECT * FROM incidents
+               WHERE project_id = $2 AND told_at > $3 AND told_at <= $4 AND severity = $6) i
          JOIN checks c ON c.id = i.check_id
          ORDER BY i.id LIMIT $5",
     )
@@ -90,6 +94,7 @@ pub(super) async fn members_of(
     .bind(began.plus(-within_ms).0)
     .bind(began.0)
     .bind(i64::from(most))
+    .bind(storm.severity.as_str())
     .fetch_all(&mut **tx)
     .await
     .map_err(error)
@@ -98,12 +103,11 @@ pub(super) async fn members_of(
 pub(super) async fn describe(tx: &mut Tx, storm: &Incident, gathers: bool) -> StoreResult<()> {
     sqlx::query(
         "-- storms.describe
-         UPDATE incidents SET title = $2, cause = $3, severity = $4, gathers = $5 WHERE id = $1",
+         UPDATE incidents SET title = $2, cause = $3, gathers = $4 WHERE id = $1",
     )
     .bind(storm.id.0)
     .bind(storm.title.as_deref())
     .bind(&storm.cause)
-    .bind(storm.severity.as_str())
     .bind(gathers)
     .execute(&mut **tx)
     .await

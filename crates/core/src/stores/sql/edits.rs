@@ -10,7 +10,7 @@ use crate::models::check::{Check, CheckConfig, CheckDraft, Status};
 use crate::models::check_region::CheckRegion;
 use crate::models::health::State;
 use crate::models::ids::{CheckId, ProjectId};
-use crate::models::outage::Edge;
+use crate::models::outage::{Edge, Unwell};
 use crate::models::run::{MissedReason, Run};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
@@ -46,16 +46,15 @@ pub async fn replace<T: StateTx>(
         ..before.clone()
     };
     tx.update_check(&after).await?;
-    let was_down = regions.iter().any(|region| region.health.state == State::Down);
+    let unwell = unwell_of(id, &regions);
     let status = Status::of(&before.config, regions.iter().map(|region| region.health.state));
     let moved = Moved::new(regions, &before, &after, now);
     tx.noted().note(stir::edited((&before, status), &after, moved.states(), now));
     moved.write(&mut tx, id).await?;
     heartbeats::follow(&mut tx, waits, &before, &after, now).await?;
-    if was_down && !moved.is_down() {
-        let resolution = if after.config.enabled { Resolution::Edited } else { Resolution::Paused };
-        resolve(&mut tx, id, resolution, now).await?;
-    }
+    let resolution = if after.config.enabled { Resolution::Edited } else { Resolution::Paused };
+    let edges = unwell.edit(&unwell_of(id, &moved.kept), resolution, now);
+    incidents::apply(&mut tx, edges, now).await?;
     outbox::seal(&mut tx, &moved.runs).await?;
     let seen = tx.view(project, id).await?;
     tx.commit().await?;
@@ -150,6 +149,10 @@ async fn resolve<T: StateTx>(
     Ok(())
 }
 
+fn unwell_of(check: CheckId, regions: &[CheckRegion]) -> Unwell {
+    Unwell::new(check, regions.iter().map(|it| (it.region.clone(), it.health.state)))
+}
+
 /// A check's regions after an edit.
 struct Moved {
     kept: Vec<CheckRegion>,
@@ -174,10 +177,6 @@ impl Moved {
 
     fn states(&self) -> impl Iterator<Item = State> {
         self.kept.iter().chain(&self.added).map(|region| region.health.state)
-    }
-
-    fn is_down(&self) -> bool {
-        self.states().any(|state| state == State::Down)
     }
 
     async fn write<T: StateTx>(&self, tx: &mut T, check: CheckId) -> StoreResult<()> {

@@ -1,6 +1,6 @@
 //! Edges of incidents, in the transaction that made them. Who is told of them, `telling` says.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Ending, Opening, StateTx, telling};
 use crate::models::alert::{AlertKind, Incident};
@@ -28,26 +28,39 @@ pub async fn apply<T: StateTx>(
 ) -> StoreResult<Changed> {
     let mut changed = Changed::default();
     while !edges.is_empty() {
-        // One edge of each check a round: a check that fails and recovers in one batch needs two.
-        let mut seen = HashSet::new();
-        let (round, rest): (Vec<_>, Vec<_>) =
-            edges.into_iter().partition(|edge| seen.insert(edge.check()));
-        edges = rest;
+        let round;
+        (round, edges) = next_round(edges);
         let (openings, endings) = parted(round);
-        if !openings.is_empty() {
-            let opened = tx.open_incidents(&openings, now).await?;
-            tx.noted().note(opened.iter().map(|it| event(it, opened_event(it), now)));
-            telling::begin(tx, &opened, now).await?;
-            changed.opened += opened.len() as u64;
-        }
         if !endings.is_empty() {
             let resolved = tx.resolve_incidents(&endings, now).await?;
             tx.noted().note(resolved.iter().map(|it| event(it, resolved_event(it), now)));
             telling::end(tx, &resolved, now).await?;
             changed.resolved += resolved.len() as u64;
         }
+        if !openings.is_empty() {
+            let opened = tx.open_incidents(&openings, now).await?;
+            tx.noted().note(opened.iter().map(|it| event(it, opened_event(it), now)));
+            telling::begin(tx, &opened, now).await?;
+            changed.opened += opened.len() as u64;
+        }
     }
     Ok(changed)
+}
+
+/// Of each check an end, and the beginning right after it: a check that fails and recovers in one batch needs
+/// two rounds. One that gets worse needs one, in which those that depend on it begin as well.
+fn next_round(edges: Vec<Edge>) -> (Vec<Edge>, Vec<Edge>) {
+    let mut come = HashMap::new();
+    edges.into_iter().partition(|edge| {
+        let come = come.entry(edge.check()).or_insert(0);
+        let place = match edge {
+            Edge::Resolve { .. } => 1,
+            Edge::Open { .. } => 2,
+        };
+        let is_next = place > *come;
+        *come = if is_next { place } else { u8::MAX };
+        is_next
+    })
 }
 
 /// Something that became true of an incident.
@@ -59,6 +72,7 @@ pub fn event(incident: &Incident, what: What, at: Slot) -> Event {
 pub fn opened_event(incident: &Incident) -> What {
     What::IncidentOpened {
         incident_id: incident.id,
+        severity: incident.severity,
         started_at: incident.started_at,
         cause: incident.cause.clone(),
     }
@@ -72,9 +86,9 @@ fn parted(edges: Vec<Edge>) -> (Vec<Opening>, Vec<Ending>) {
     let (mut openings, mut endings) = (Vec::new(), Vec::new());
     for edge in edges {
         match edge {
-            Edge::Open { check, since, region, was, cause, shared } => {
+            Edge::Open { check, severity, since, region, was, cause, shared } => {
                 let id = IncidentId::generate();
-                openings.push(Opening { id, check, since, region, was, cause, shared });
+                openings.push(Opening { id, check, severity, since, region, was, cause, shared });
             }
             Edge::Resolve { check, at, resolution, by } => {
                 endings.push(Ending { check, at, resolution, by });
@@ -114,21 +128,21 @@ impl Subject {
     }
 
     /// Where it is seen from: where it was seen first, and where it is seen now.
-    fn seen(&self, incident: &Incident, down: Option<&BTreeSet<Region>>) -> Option<Seen> {
+    fn seen(&self, incident: &Incident, unwell: Option<&BTreeSet<Region>>) -> Option<Seen> {
         let lasts = incident.resolved_at.is_none();
         let first = incident.region.as_ref().filter(|_| lasts && self.regions > 0)?;
-        let from: BTreeSet<&Region> = down.into_iter().flatten().chain([first]).collect();
+        let from: BTreeSet<&Region> = unwell.into_iter().flatten().chain([first]).collect();
         let from = from.into_iter().map(ToString::to_string).collect();
         Some(Seen { from, of: self.regions })
     }
 }
 
-/// What is said of it; `down` is where the check is down.
+/// What is said of it; `unwell` is where the check is as bad as it says.
 pub fn message(
     kind: AlertKind,
     incident: &Incident,
     subject: &Subject,
-    down: Option<&BTreeSet<Region>>,
+    unwell: Option<&BTreeSet<Region>>,
     now: Slot,
 ) -> Message {
     Message {
@@ -144,7 +158,7 @@ pub fn message(
             resolution: incident.resolution.map(|it| it.as_str().to_owned()),
             resolved_by: incident.resolved_by.clone(),
             cause: incident.cause.clone(),
-            seen: subject.seen(incident, down),
+            seen: subject.seen(incident, unwell),
             before: incident.before,
         },
         links: Links::default(),

@@ -34,6 +34,7 @@ use crate::models::alert::{
     Addressee, AlertKind, AttemptReport, Incident, LeasedDelivery, Resolution,
 };
 use crate::models::breaker::Failing;
+use crate::models::channel::Severity;
 use crate::models::check::{Check, CheckConfig, CheckView};
 use crate::models::check_region::CheckRegion;
 use crate::models::health::State;
@@ -60,6 +61,7 @@ use telling::Followed;
 pub(super) struct Opening {
     pub id: IncidentId,
     pub check: CheckId,
+    pub severity: Severity,
     pub since: Slot,
     pub region: Region,
     pub was: State,
@@ -261,7 +263,12 @@ pub(super) trait StateTx: Send + Sized {
     /// Storms of these projects that last.
     async fn storms(&mut self, projects: &[ProjectId]) -> StoreResult<Vec<StormRow>>;
     /// How many incidents of a project channels were told of since then; `most` at most.
-    async fn told_since(&mut self, project: ProjectId, since: Slot, most: u32) -> StoreResult<u64>;
+    async fn told_since(
+        &mut self,
+        of: (ProjectId, Severity),
+        since: Slot,
+        most: u32,
+    ) -> StoreResult<u64>;
     /// Notes that channels were told of these for the first time.
     async fn note_told(&mut self, incidents: &[IncidentId], now: Slot) -> StoreResult<()>;
     /// The incidents of a storm, and those that were told of by themselves in the time before it, oldest
@@ -272,7 +279,7 @@ pub(super) trait StateTx: Send + Sized {
         within_ms: i64,
         most: u32,
     ) -> StoreResult<Vec<MemberRow>>;
-    /// Keeps what a storm is called, what is said of it, how bad it is, and whether it gathers.
+    /// Keeps what a storm is called, what is said of it, and whether it gathers.
     async fn describe_storm(&mut self, storm: &Incident, gathers: bool) -> StoreResult<()>;
     /// Who heard that these incidents opened.
     async fn told(&mut self, incidents: &[IncidentId]) -> StoreResult<Vec<(IncidentId, Receiver)>>;

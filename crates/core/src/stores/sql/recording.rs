@@ -15,7 +15,7 @@ use crate::models::health::{State, Transition};
 use crate::models::heartbeat::Arrival;
 use crate::models::ids::{CheckId, Region};
 use crate::models::job::RunResult;
-use crate::models::outage::{Edge, Outage};
+use crate::models::outage::{Edge, Move, Unwell, severity};
 use crate::models::run::{Observation, Outcome, Run};
 use crate::models::schedule::Slot;
 use crate::models::telling::storm::Shared;
@@ -33,7 +33,8 @@ pub async fn record<T: StateTx>(
     let before = tx.lock_regions(&wanted).await?;
     let batch = Batch::fold(before, results);
     if batch.runs.is_empty() {
-        // Nothing but echoes: end the transaction without writing.
+        // Nothing but echoes: whoever asks next finds no lock of ours.
+        tx.commit().await?;
         return Ok(batch.recorded);
     }
     let recorded = batch.write(&mut tx, now).await?;
@@ -45,6 +46,8 @@ pub async fn record<T: StateTx>(
 struct Moved {
     check: CheckId,
     region: Region,
+    /// Its place among the moves of its check.
+    order: Slot,
     was: State,
     transition: Transition,
     cause: String,
@@ -60,8 +63,8 @@ pub struct Batch {
     sightings: Vec<Sighting>,
     /// Regions whose state is another after this batch.
     stirred: Vec<Stirred>,
-    /// Regions of this batch that were down before it.
-    were_down: Vec<(CheckId, Region)>,
+    /// The states of its regions before it.
+    states: Vec<(CheckId, Region, State)>,
     recorded: Recorded,
 }
 
@@ -77,19 +80,17 @@ impl Batch {
             let mut results = by_region.remove(&key).unwrap_or_default();
             results.sort_by_key(|result| result.slot);
             let before = row.health.state;
-            if before == State::Down {
-                batch.were_down.push((row.check_id, row.region.clone()));
-            }
             let applied =
                 results.into_iter().filter(|result| batch.settle(&mut row, result)).count();
             if applied > 0 {
+                batch.remember(&row, before);
                 batch.stirred.extend(Stirred::of(&row, before));
                 batch.rows.push(row);
             }
         }
         batch.recorded.stale = results.len() as u64 - batch.recorded.applied;
         // Regions of one check settle apart; its incident sees their edges in the order of slots.
-        batch.moved.sort_by_key(|moved| (moved.check, moved.at()));
+        batch.moved.sort_by_key(|moved| (moved.check, moved.order));
         batch
     }
 
@@ -100,9 +101,7 @@ impl Batch {
         for mut row in rows {
             let Some(arrival) = arrivals.remove(&row.check_id) else { continue };
             let before = row.health.state;
-            if before == State::Down {
-                batch.were_down.push((row.check_id, row.region.clone()));
-            }
+            batch.remember(&row, before);
             let settled = row.receive(&arrival);
             batch.stirred.extend(Stirred::of(&row, before));
             batch.add(&row, before, settled, Some(&arrival.observation));
@@ -121,6 +120,13 @@ impl Batch {
         outbox::seal(tx, &self.runs).await?;
         let (opened, resolved) = (changed.opened, changed.resolved);
         Ok(Recorded { opened, resolved, changes: told, ..self.recorded })
+    }
+
+    /// Only of what is not well anything will be asked.
+    fn remember(&mut self, row: &CheckRegion, before: State) {
+        if severity(before).is_some() {
+            self.states.push((row.check_id, row.region.clone(), before));
+        }
     }
 
     fn settle(&mut self, row: &mut CheckRegion, result: &RunResult) -> bool {
@@ -143,9 +149,14 @@ impl Batch {
             .map(|r| u64::from(r.slots))
             .sum::<u64>();
         if let Some(transition) = settled.transition {
+            let (check, region) = (row.check_id, row.region.clone());
+            // A window may find that it went down before it was well for a moment: it did so after that.
+            let last = self.moved.last().filter(|it| (it.check, &it.region) == (check, &region));
+            let order = last.map_or(transition.at, |last| last.order.max(transition.at));
             self.moved.push(Moved {
-                check: row.check_id,
-                region: row.region.clone(),
+                check,
+                region,
+                order,
                 was,
                 transition,
                 cause: seen.and_then(|seen| seen.error.clone()).unwrap_or_default(),
@@ -190,10 +201,9 @@ fn resolved(seen: &Observation) -> Option<String> {
 }
 
 impl Moved {
-    const fn at(&self) -> Slot {
-        match self.transition {
-            Transition::WentDown { since: slot } | Transition::Recovered { at: slot } => slot,
-        }
+    fn as_seen(&self) -> Move<'_> {
+        let Self { region, was, transition, cause, shared, .. } = self;
+        Move { region, was: *was, transition: *transition, cause, shared }
     }
 }
 
@@ -211,22 +221,19 @@ async fn edges<T: StateTx>(tx: &mut T, batch: &Batch, now: Slot) -> StoreResult<
     // After the lock, in a statement of its own: it must see what rival recorders have committed.
     let states = tx.region_states(&checks).await?;
     tx.noted().note(stir::events(&batch.stirred, &states, now));
-    let down = states.into_iter().filter(|(_, _, state)| *state == State::Down);
-    let down = down.map(|(check, region, _)| (check, region));
-
     let ours: BTreeSet<(CheckId, &Region)> =
         batch.rows.iter().map(|row| (row.check_id, &row.region)).collect();
-    let elsewhere = down.filter(|(check, region)| !ours.contains(&(*check, region)));
-    let mut down: BTreeMap<CheckId, BTreeSet<Region>> = BTreeMap::new();
-    for (check, region) in elsewhere.chain(batch.were_down.iter().cloned()) {
-        down.entry(check).or_default().insert(region);
+    let elsewhere = states.into_iter().filter(|(check, it, _)| !ours.contains(&(*check, it)));
+    let mut before: BTreeMap<CheckId, Vec<(Region, State)>> = BTreeMap::new();
+    for (check, region, state) in elsewhere.chain(batch.states.iter().cloned()) {
+        before.entry(check).or_default().push((region, state));
     }
-    let mut outages: BTreeMap<CheckId, Outage> = BTreeMap::new();
-    let edge = |moved: &Moved| {
-        let outage = outages.entry(moved.check).or_insert_with(|| {
-            Outage::new(moved.check, down.remove(&moved.check).unwrap_or_default())
+    let mut unwell: BTreeMap<CheckId, Unwell> = BTreeMap::new();
+    let observe = |moved: &Moved| {
+        let unwell = unwell.entry(moved.check).or_insert_with(|| {
+            Unwell::new(moved.check, before.remove(&moved.check).unwrap_or_default())
         });
-        outage.observe(&moved.region, moved.was, moved.transition, &moved.cause, &moved.shared)
+        unwell.observe(moved.as_seen())
     };
-    Ok(batch.moved.iter().filter_map(edge).collect())
+    Ok(batch.moved.iter().flat_map(observe).collect())
 }

@@ -29,6 +29,7 @@ pub const MOST_MEMBERS: u32 = 10_000;
 pub struct StormRow {
     project_id: Uuid,
     id: Uuid,
+    severity: String,
     gathers: bool,
 }
 
@@ -36,27 +37,27 @@ pub struct StormRow {
 #[derive(Default)]
 pub struct Storms {
     lasting: BTreeSet<IncidentId>,
-    gathering: HashMap<ProjectId, IncidentId>,
+    gathering: HashMap<(ProjectId, Severity), IncidentId>,
 }
 
 impl Storms {
     pub fn of(rows: Vec<StormRow>) -> Self {
         let mut storms = Self::default();
-        for StormRow { project_id, id, gathers } in rows {
+        for StormRow { project_id, id, severity, gathers } in rows {
             storms.lasting.insert(IncidentId(id));
-            if gathers {
-                storms.gathering.insert(ProjectId(project_id), IncidentId(id));
+            if let Some(severity) = Severity::parse(&severity).filter(|_| gathers) {
+                storms.gathering.insert((ProjectId(project_id), severity), IncidentId(id));
             }
         }
         storms
     }
 
-    /// The one that an incident is a part of, or may join. A storm is one of outages: what somebody reports
-    /// is told by itself.
+    /// The one that an incident is a part of, or may join. A storm is of what is seen of checks, and as bad as it
+    /// is: what somebody reports is told by itself.
     pub fn over(&self, incident: &Incident) -> Option<IncidentId> {
         let its = incident.telling.as_ref().and_then(|memory| memory.storm);
         let its = its.filter(|storm| self.lasting.contains(storm));
-        let joins = || self.gathering.get(&incident.project_id).copied();
+        let joins = || self.gathering.get(&(incident.project_id, incident.severity)).copied();
         its.or_else(joins).filter(|_| incident.kind.has_check())
     }
 
@@ -70,7 +71,6 @@ impl Storms {
 #[derive(FromRow)]
 pub struct MemberRow {
     check_id: Uuid,
-    severity: String,
     region: Option<String>,
     shared: Option<String>,
     opened_at: At,
@@ -98,7 +98,6 @@ impl MemberRow {
             tags: serde_json::from_value(tags).unwrap_or_default(),
             region: self.region.clone(),
             shared,
-            severity: Severity::parse(&self.severity).unwrap_or(Severity::Down),
             lasts: self.lasts,
             told: self.told,
         }
@@ -117,13 +116,15 @@ pub async fn gather<T: StateTx>(
     later: bool,
     now: Slot,
 ) -> StoreResult<()> {
-    let mut loud: BTreeMap<ProjectId, Vec<usize>> = BTreeMap::new();
+    let mut loud: BTreeMap<(ProjectId, Severity), Vec<usize>> = BTreeMap::new();
     for (place, it) in asked.iter().enumerate() {
         if it.is_first_told() {
-            loud.entry(it.incident.project_id).or_default().push(place);
+            let of = (it.incident.project_id, it.incident.severity);
+            loud.entry(of).or_default().push(place);
         }
     }
-    for (project, places) in loud {
+    for ((project, severity), places) in loud {
+        let of = (project, severity);
         let breaker = around.directory.rules(project).breaker;
         if breaker.limit == 0 {
             continue;
@@ -135,17 +136,17 @@ pub async fn gather<T: StateTx>(
             continue;
         }
         let storms = Storms::of(tx.storms(&[project]).await?);
-        let storm = if let Some(storm) = storms.gathering.get(&project) {
+        let storm = if let Some(storm) = storms.gathering.get(&of) {
             *storm
         } else {
             let since = now.plus(-breaker.within_ms());
-            let told = tx.told_since(project, since, breaker.limit.saturating_add(1)).await?;
+            let told = tx.told_since(of, since, breaker.limit.saturating_add(1)).await?;
             if !breaker.trips(told, places.len() as u64) {
                 continue;
             }
-            begin(tx, project, now).await?
+            begin(tx, of, now).await?
         };
-        around.storms.gathering.insert(project, storm);
+        around.storms.gathering.insert(of, storm);
         for place in places {
             asked[place].decide(around, now);
         }
@@ -153,9 +154,14 @@ pub async fn gather<T: StateTx>(
     Ok(())
 }
 
-async fn begin<T: StateTx>(tx: &mut T, project: ProjectId, now: Slot) -> StoreResult<IncidentId> {
+async fn begin<T: StateTx>(
+    tx: &mut T,
+    (project, severity): (ProjectId, Severity),
+    now: Slot,
+) -> StoreResult<IncidentId> {
     let (title, cause) = ("Many checks at once".to_owned(), String::new());
     let storm = Incident::of_no_check(IncidentKind::Storm, project, title, cause, now);
+    let storm = Incident { severity, ..storm };
     tx.insert_incident(&storm).await?;
     tx.describe_storm(&storm, true).await?;
     tx.noted().note([event(&storm, opened_event(&storm), now)]);
@@ -187,25 +193,25 @@ pub async fn look<T: StateTx>(
     let since = Slot::from(storm.opened_at);
     let joined = rows.iter().map(|row| Slot::from(row.opened_at.0)).max().unwrap_or(since);
     let mut memory = storm.telling.clone().unwrap_or_default();
-    let gathers = around.storms.gathering.get(&storm.project_id) == Some(&storm.id);
+    let gathers =
+        around.storms.gathering.get(&(storm.project_id, storm.severity)) == Some(&storm.id);
     let weather = Weather::of(&members, since, joined, gathers);
     let Judged { turn, gathers: gathers_on, next } =
         storm::judge(&mut memory.weather, weather, rules.breaker, now);
 
     let described = Incident {
-        title: Some(storm::title(&members)),
+        title: Some(storm::title(storm.severity, members.len())),
         cause: storm::cause(&members),
-        severity: members.iter().map(|member| member.severity).max().unwrap_or(storm.severity),
         ..storm.clone()
     };
     let decision = match turn {
         Turn::Wait | Turn::Over => Decision { memory, ..Decision::default() },
         Turn::Tell | Turn::News => {
             let waiting = rows.iter().zip(&members).filter(|(_, it)| it.lasts && !it.told);
-            let facts = |check: Uuid, tags, severity| Facts {
+            let facts = |check: Uuid, tags| Facts {
                 check: CheckId(check),
                 tags,
-                severity,
+                severity: storm.severity,
                 has_webhook: false,
                 acknowledged: storm.acknowledged.is_some(),
                 heard,
@@ -213,8 +219,8 @@ pub async fn look<T: StateTx>(
                 storm: None,
             };
             let waiting: Vec<Facts<'_>> =
-                waiting.map(|(row, it)| facts(row.check_id, &it.tags, it.severity)).collect();
-            let whole = facts(storm.id.0, &[], described.severity);
+                waiting.map(|(row, it)| facts(row.check_id, &it.tags)).collect();
+            let whole = facts(storm.id.0, &[]);
             decide_storm(memory, &whole, &waiting, turn == Turn::News, rules, now)
         }
     };

@@ -12,11 +12,10 @@ use crate::crash::{Point, crash_point};
 use crate::models::alert::{AlertKind, Incident, Resolution};
 use crate::models::channel::{Message, Severity};
 use crate::models::check::CheckConfig;
-use crate::models::health::State;
 use crate::models::ids::{AlertId, CheckId, IncidentId, ProjectId, Region, SettingId};
 use crate::models::incident::IncidentKind;
 use crate::models::installation::Installation;
-use crate::models::outage::Edge;
+use crate::models::outage::{Edge, severity};
 use crate::models::schedule::Slot;
 use crate::models::telling::{Decision, Facts, Family, Memory, Tell, decide};
 use crate::ports::StoreResult;
@@ -185,8 +184,8 @@ pub struct Surroundings {
     /// The storms that last.
     pub storms: Storms,
     installation: Option<Installation>,
-    /// Where checks are down at this moment.
-    down: HashMap<CheckId, BTreeSet<Region>>,
+    /// Where checks are seen to be so bad at this moment.
+    seen_from: HashMap<(CheckId, Severity), BTreeSet<Region>>,
 }
 
 impl Surroundings {
@@ -206,13 +205,21 @@ impl Surroundings {
         let storms = Storms::of(tx.storms(&projects).await?);
         let directory = Directory::of(tx.settings(&projects).await?, now);
         let installation = tx.installation().await?;
-        let mut down: HashMap<CheckId, BTreeSet<Region>> = HashMap::new();
+        let mut seen_from: HashMap<(CheckId, Severity), BTreeSet<Region>> = HashMap::new();
         for (check, region, state) in tx.region_states(&checks).await? {
-            if state == State::Down {
-                down.entry(check).or_default().insert(region);
+            if let Some(severity) = severity(state) {
+                seen_from.entry((check, severity)).or_default().insert(region);
             }
         }
-        Ok(Self { configs, parents: of_parents, outages, directory, storms, installation, down })
+        Ok(Self {
+            configs,
+            parents: of_parents,
+            outages,
+            directory,
+            storms,
+            installation,
+            seen_from,
+        })
     }
 
     /// `None` where its check is gone.
@@ -243,7 +250,8 @@ impl Surroundings {
             tags: &subject.about.tags,
             // Whoever reports something wants it heard, however bad it is.
             severity: if incident.kind.has_check() { incident.severity } else { Severity::Down },
-            has_webhook: subject.webhook_url.is_some(),
+            // Whoever listens there was promised outages.
+            has_webhook: subject.webhook_url.is_some() && incident.severity == Severity::Down,
             acknowledged: incident.acknowledged.is_some(),
             heard,
             family: self.family(incident),
@@ -275,10 +283,10 @@ impl Surroundings {
         now: Slot,
     ) -> Raised {
         let links = self.installation.as_ref().map(|it| it.links(incident.id, now.time()));
-        let down = self.down.get(&incident.check_id);
+        let seen_from = self.seen_from.get(&(incident.check_id, incident.severity));
         let message = Message {
             links: links.unwrap_or_default(),
-            ..message(tell.kind, incident, subject, down, now)
+            ..message(tell.kind, incident, subject, seen_from, now)
         };
         let delivery = |receiver| self.directory.deliver(&receiver, &message);
         Raised {

@@ -11,6 +11,7 @@ macro_rules! state_tx {
 
         use crate::models::alert::{Addressee, AlertKind, AttemptReport, Incident, LeasedDelivery};
         use crate::models::breaker::Failing;
+        use crate::models::channel::Severity;
         use crate::models::check::{Check, CheckConfig, CheckView};
         use crate::models::check_region::CheckRegion;
         use crate::models::health::State;
@@ -295,11 +296,11 @@ macro_rules! state_tx {
 
             async fn told_since(
                 &mut self,
-                project: ProjectId,
+                of: (ProjectId, Severity),
                 since: Slot,
                 most: u32,
             ) -> StoreResult<u64> {
-                storms::told_since(self, project, since, most).await
+                storms::told_since(self, of, since, most).await
             }
 
             async fn note_told(&mut self, incidents: &[IncidentId], now: Slot) -> StoreResult<()> {

@@ -29,13 +29,14 @@ pub(super) async fn open(
             json!(it.region),
             json!(it.was),
             json!(json_text(&it.shared)),
+            json!(it.severity),
         ]
     });
     let rows: Vec<IncidentRow> = sqlx::query_as(concat!(
         "-- incidents.open
-         INSERT INTO incidents (id, project_id, check_id, started_slot, opened_at, cause, region, was, shared, calm_since)
+         INSERT INTO incidents (id, project_id, check_id, started_slot, opened_at, cause, region, was, shared, severity, calm_since)
          SELECT unhex(n.value ->> 0), c.project_id, c.id, n.value ->> 2, ?2, n.value ->> 3, n.value ->> 4,
-                n.value ->> 5, n.value ->> 6, max(?3, coalesce(
+                n.value ->> 5, n.value ->> 6, n.value ->> 7, max(?3, coalesce(
                     (SELECT e.resolved_slot FROM incidents e WHERE e.check_id = c.id ORDER BY e.id DESC LIMIT 1),
                     c.created_at))
          FROM jsonb_each(?1) AS n CROSS JOIN checks c ON c.id = unhex(n.value ->> 1)

@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::models::channel::Severity;
 use crate::models::ids::SettingId;
 use crate::models::schedule::Slot;
 
@@ -108,8 +107,6 @@ pub struct Member {
     pub region: Option<String>,
     /// What was seen.
     pub shared: Shared,
-    /// How bad it is.
-    pub severity: Severity,
     /// Whether it lasts.
     pub lasts: bool,
     /// Whether it was told of by itself before the storm began.

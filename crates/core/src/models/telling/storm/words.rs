@@ -10,12 +10,12 @@ const LONGEST_NAME: usize = 80;
 
 /// What a storm is called.
 #[must_use]
-pub fn title(members: &[Member]) -> String {
-    let became = match members.iter().map(|member| member.severity).max() {
-        Some(Severity::Degraded) => "became degraded",
-        Some(Severity::Down) | None => "went down",
+pub fn title(severity: Severity, members: usize) -> String {
+    let became = match severity {
+        Severity::Degraded => "became degraded",
+        Severity::Down => "went down",
     };
-    format!("{} checks {became}", members.len())
+    format!("{members} checks {became}")
 }
 
 /// What the incidents share, and which they are: those that last, or all when none does.
@@ -30,7 +30,7 @@ pub fn cause(members: &[Member]) -> String {
         sentences.push(shared.join(", "));
     }
     if over > 0 && over < members.len() {
-        sentences.push(format!("{over} of {} are well again", members.len()));
+        sentences.push(format!("{over} of {} are over", members.len()));
     }
     sentences.push(names(&named));
     sentences.join("; ")

@@ -5,6 +5,7 @@
 mod acts;
 mod changes;
 mod checks;
+mod degraded;
 mod deliveries;
 mod events;
 mod health;
@@ -21,6 +22,7 @@ mod telling;
 pub use acts::*;
 pub use changes::*;
 pub use checks::*;
+pub use degraded::*;
 pub use deliveries::*;
 pub use events::*;
 pub use health::*;

@@ -7,7 +7,9 @@ use super::{PROJECT, SECOND, page};
 use crate::models::alert::AlertKind;
 use crate::models::ids::CheckId;
 use crate::models::incident::{Act, IncidentKind};
+use crate::models::setting::SettingKind;
 use crate::models::telling::MutedBy;
+use crate::ports::clock::Clock;
 use crate::ports::incidents::IncidentFilter;
 use crate::testing::{TestStores, a_check, a_result};
 
@@ -37,6 +39,27 @@ impl TestStores {
             })
             .collect();
         self.record(&results).await;
+    }
+
+    /// So many that have just become degraded, and a route of both severities.
+    async fn many_degraded(&self, checks: usize) -> Vec<CheckId> {
+        let ops = self.channel("ops").await;
+        let route = json!({"name": "r", "severities": ["degraded", "down"], "channels": [ops]});
+        self.configure(SettingKind::Route, route).await;
+        let checks = self.many(checks).await;
+        let jobs = self.claim().await;
+        let slow: Vec<_> = jobs.iter().map(|job| a_result(job).degraded().build()).collect();
+        self.record(&slow).await;
+        checks
+    }
+
+    /// Does not wait for their next slots.
+    async fn fail_at_once(&self, checks: &[CheckId]) {
+        self.clock.advance(SECOND);
+        for check in checks {
+            self.stores.checks.run_now(PROJECT, *check, self.clock.now()).await.unwrap();
+        }
+        self.fail_some(checks).await;
     }
 
     /// What people were told since the last time: how many of each kind, and what the first said.
@@ -135,6 +158,32 @@ pub async fn what_fails_when_a_storm_gathers_no_more_is_told_by_itself(t: TestSt
     assert_eq!(t.heard().await.1, 1);
     t.follow_up().await;
     assert_eq!(t.heard().await.1, 1, "the storm is over");
+}
+
+pub async fn what_goes_down_in_a_storm_of_degraded_checks_is_news(t: TestStores) {
+    let checks = t.many_degraded(10).await;
+    t.clock.advance(5 * SECOND);
+    t.follow_up().await;
+    let (opened, _, said) = t.heard().await;
+    assert!(opened == 1 && said.contains("10 checks became degraded"), "{said}");
+
+    t.fail_at_once(&checks).await;
+    t.clock.advance(5 * SECOND);
+    t.follow_up().await;
+
+    let (opened, _, said) = t.heard().await;
+    assert_eq!((opened, t.storms().await), (1, 2), "{said}");
+    assert!(said.contains("10 checks went down"), "{said}");
+}
+
+pub async fn what_was_told_of_a_check_as_degraded_leaves_room_for_it_to_go_down(t: TestStores) {
+    let checks = t.many_degraded(4).await;
+    assert_eq!(t.heard().await.0, 4);
+
+    t.fail_at_once(&checks).await;
+
+    let (opened, resolved, said) = t.heard().await;
+    assert_eq!((opened, resolved, t.storms().await), (4, 4, 0), "{said}");
 }
 
 pub async fn a_storm_takes_the_steps_of_routes_until_somebody_sees_to_it(t: TestStores) {
