@@ -19,32 +19,38 @@ const MOST_KEPT: usize = 10;
 
 tokio::task_local! {
     /// Where the handshake under way keeps what it is shown.
-    static HERE: Presented;
+    static HERE: Kept;
 }
 
 /// The chain of one handshake, once it has been presented.
-#[derive(Clone, Debug, Default)]
-pub struct Presented(Arc<OnceLock<Vec<CertificateDer<'static>>>>);
+#[derive(Debug, Default)]
+pub struct Presented(OnceLock<Kept>);
+
+/// Shared with the verifier of a handshake, and made with it: most looks have none.
+type Kept = Arc<OnceLock<Vec<CertificateDer<'static>>>>;
 
 impl Presented {
     /// As it came, unverified, the server's own certificate first; empty while the handshake has not
     /// come that far.
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
-        self.0.get().map_or(&[], Vec::as_slice)
+        self.0.get().and_then(|kept| kept.get()).map_or(&[], Vec::as_slice)
     }
 
     /// What is presented in `handshake` is kept here, if it asks a [`Keeping`].
-    pub(super) async fn keeping<F: Future>(&self, handshake: F) -> F::Output {
-        HERE.scope(self.clone(), handshake).await
+    pub(super) fn keeping<F: Future>(
+        &self,
+        handshake: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        HERE.scope(Arc::clone(self.0.get_or_init(Kept::default)), handshake)
     }
+}
 
-    fn keep(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
-        self.0.get_or_init(|| {
-            let chain = iter::once(end_entity).chain(intermediates).take(MOST_KEPT);
-            chain.map(|certificate| certificate.clone().into_owned()).collect()
-        });
-    }
+fn keep(kept: &Kept, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
+    kept.get_or_init(|| {
+        let chain = iter::once(end_entity).chain(intermediates).take(MOST_KEPT);
+        chain.map(|certificate| certificate.clone().into_owned()).collect()
+    });
 }
 
 /// Takes a copy where there is a place for it, and leaves every decision to another.
@@ -61,7 +67,7 @@ impl ServerCertVerifier for Keeping {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         // Whoever has no place for it has no use for it: webhooks.
-        let _kept = HERE.try_with(|presented| presented.keep(end_entity, intermediates));
+        let _kept = HERE.try_with(|kept| keep(kept, end_entity, intermediates));
         self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 

@@ -69,7 +69,9 @@ struct First {
 /// What came back, in the pieces in which it came.
 #[derive(Debug, Default)]
 struct Reply {
-    pieces: Vec<Bytes>,
+    first: Option<Bytes>,
+    /// Most replies come in one piece, and keep no list.
+    more: Vec<Bytes>,
     bytes: u64,
 }
 
@@ -111,7 +113,10 @@ impl Notes {
     /// A piece of what comes back was read.
     pub(super) fn read(&mut self, piece: Bytes) {
         self.reply.bytes += piece.len() as u64;
-        self.reply.pieces.push(piece);
+        match self.reply.first {
+            None => self.reply.first = Some(piece),
+            Some(_) => self.reply.more.push(piece),
+        }
     }
 
     /// What outlives a look that begins anew.
@@ -162,9 +167,10 @@ impl Notes {
 
     /// What came back, as far as it was kept.
     pub(crate) fn reply(&self) -> Cow<'_, [u8]> {
-        match self.reply.pieces.as_slice() {
-            [only] => Cow::Borrowed(only),
-            pieces => Cow::Owned(pieces.concat()),
+        match &self.reply.first {
+            None => Cow::Borrowed(&[]),
+            Some(only) if self.reply.more.is_empty() => Cow::Borrowed(only),
+            Some(_) => Cow::Owned(self.reply.pieces().collect::<Vec<_>>().concat()),
         }
     }
 
@@ -213,8 +219,8 @@ impl Notes {
             cipher_suite: self.tls.and_then(|(_, suite)| suite_name(suite)),
             certificates: self.certificates(),
             headers: self.headers().map(shown).unwrap_or_default(),
-            reply: (!self.reply.pieces.is_empty()).then(|| self.reply.start()),
-            reply_bytes: (!self.reply.pieces.is_empty()).then_some(self.reply.bytes),
+            reply: self.reply.first.is_some().then(|| self.reply.start()),
+            reply_bytes: self.reply.first.is_some().then_some(self.reply.bytes),
             answers: self.all_answers(),
             facts: self.facts.iter().map(told).collect(),
             ..Evidence::default()
@@ -268,9 +274,13 @@ impl Notes {
 }
 
 impl Reply {
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.first.iter().chain(&self.more).map(|piece| &piece[..])
+    }
+
     fn start(&self) -> String {
         let mut start = Vec::with_capacity(LONGEST_REPLY);
-        for piece in &self.pieces {
+        for piece in self.pieces() {
             let room = LONGEST_REPLY - start.len();
             start.extend_from_slice(&piece[..piece.len().min(room)]);
         }
