@@ -148,7 +148,7 @@ mod tests {
     use pulse_core::models::run::{FailClass, Observation, Outcome, Phases};
     use pulse_core::models::scheme::Scheme;
     use pulse_worker::judge::{Expectations, rules};
-    use pulse_worker::probes::{Notes, Sight};
+    use pulse_worker::probes::Sight;
 
     use super::*;
 
@@ -176,7 +176,7 @@ mod tests {
             not_before: DateTime::UNIX_EPOCH,
             not_after: DateTime::UNIX_EPOCH + TimeDelta::days(30),
         };
-        let sight = Sight { observation, notes: Notes::default(), ended: Ok(()), among: None };
+        let sight = Sight { observation, notes: Box::default(), ended: Ok(()), among: None };
         Look {
             outcome: Outcome::Fail(FailClass::Status),
             assertions: rules(&sight, &expected),

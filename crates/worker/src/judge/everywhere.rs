@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
     use crate::judge::judge;
-    use crate::probes::{Notes, ProbeFailure};
+    use crate::probes::ProbeFailure;
 
     const OK: Outcome = Outcome::Ok;
     const DOWN: Outcome = Outcome::Fail(FailClass::Connect);
@@ -115,7 +115,7 @@ mod tests {
             _ => Ok(()),
         };
         let observation = Observation::begun(DateTime::UNIX_EPOCH);
-        Sight { observation, notes: Notes::default(), ended, among: None }
+        Sight { observation, notes: Box::default(), ended, among: None }
     }
 
     /// As looks at 192.0.2.0 and so on end, how the check does.

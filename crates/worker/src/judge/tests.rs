@@ -3,7 +3,6 @@ use pulse_core::models::run::{InconclusiveReason, Phases};
 use serde_json::json;
 
 use super::*;
-use crate::probes::Notes;
 
 fn expecting(status: Option<&str>) -> Expectations {
     let spec = ProbeSpec {
@@ -29,7 +28,7 @@ fn saw(status: Option<u16>, ended: Result<(), ProbeFailure>) -> Sight {
         evidence: None,
         traits: None,
     };
-    Sight { observation, notes: Notes::default(), ended, among: None }
+    Sight { observation, notes: Box::default(), ended, among: None }
 }
 
 fn verdict(sight: Sight, expected: Option<&str>) -> (Outcome, Option<String>) {

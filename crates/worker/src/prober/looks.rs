@@ -77,9 +77,12 @@ impl Prober {
                 let run = inner.run_header.then(|| run_header(job, leased.token)).flatten();
                 let limit = Duration::from_millis(job.timeout_ms.into());
                 match retry {
-                    _ if job.check_id.is_of_dry_run() => inner.look_dry(target, run, limit).await,
+                    // Boxed, because most runs are neither.
+                    _ if job.check_id.is_of_dry_run() => {
+                        Box::pin(inner.look_dry(target, run, limit)).await
+                    }
+                    Some(retry) => Box::pin(inner.look_again(target, run, limit, retry)).await,
                     None => inner.look_once(target, run, limit).await,
-                    Some(retry) => inner.look_again(target, run, limit, retry).await,
                 }
             }
             Some(Known { target: Err(reason), .. }) => unseen(reason),

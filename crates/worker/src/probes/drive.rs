@@ -2,13 +2,17 @@
 //! leaves nothing behind when it is dropped.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// Runs `talk` to its end, and gives the connection its turns by `step`. How the connection ends is
 /// of no interest: whatever goes wrong with it, `talk` is told.
-pub(super) async fn drive<T: Future>(mut step: impl FnMut(&mut Context<'_>), talk: T) -> T::Output {
-    let mut talk = pin!(talk);
+///
+/// `talk` stays where it is: handed over, it would have two places in the future that awaits this.
+pub(super) async fn drive<T: Future>(
+    mut step: impl FnMut(&mut Context<'_>),
+    mut talk: Pin<&mut T>,
+) -> T::Output {
     poll_fn(|cx| {
         // Twice, because each may wait for what the other has just done: the first round sends the
         // request or takes in the head, the second the body.

@@ -28,8 +28,11 @@ pub(super) async fn look(
         .one_by_one()
         .enumerate()
         .map(|(number, address)| {
-            let (way, trace) = (way.pinned(host, address), trace.fork());
-            async move { (number, probes.look_along((egress, &way), target, trace).await) }
+            let (way, mut trace) = (way.pinned(host, address), trace.fork());
+            async move {
+                let ended = probes.look_along((egress, &way), target, &mut trace).await;
+                (number, Sight::of(trace, ended))
+            }
         })
         .collect();
     let mut sights: Vec<_> = addresses.as_slice().iter().map(|address| (*address, None)).collect();

@@ -204,14 +204,16 @@ impl Probes {
         run: Option<HeaderValue>,
         timeout: Duration,
     ) -> Sight {
-        let own = target.way.as_ref().map(|way| egress.on(way));
-        let way = own.as_ref().unwrap_or(egress);
-        let trace = Trace::begin(timeout).of_run(run);
+        // Boxed, because most checks go the way of all.
+        let own = target.way.as_ref().map(|way| Box::new(egress.on(way)));
+        let way = own.as_deref().unwrap_or(egress);
+        let mut trace = Trace::begin(timeout).of_run(run);
         if let Some(host) = &target.everywhere {
             // Boxed, so that other looks do not carry the size of many.
             return Box::pin(everywhere::look(self, (egress, way), (target, host), trace)).await;
         }
-        let mut sight = self.look_along((egress, way), target, trace).await;
+        let ended = self.look_along((egress, way), target, &mut trace).await;
+        let mut sight = Sight::of(trace, ended);
         sight.observation.traits = sight.notes.traits(&self.leaves);
         sight
     }
@@ -221,28 +223,26 @@ impl Probes {
         &self,
         (egress, way): (&Egress, &Egress),
         target: &Prepared,
-        mut trace: Trace,
-    ) -> Sight {
+        trace: &mut Trace,
+    ) -> Result<(), ProbeFailure> {
         let left = trace.left();
         let walk = async {
             if let Some(client) = &target.client {
                 // Boxed, because most looks need none.
                 let by_proxy = target.way.as_ref().map(|way| egress.by_proxy_of(way));
                 let egress = by_proxy.as_ref().unwrap_or(egress);
-                Box::pin(self.authorize(egress, client, &mut trace)).await?;
+                Box::pin(self.authorize(egress, client, trace)).await?;
             }
-            self.walk(way, target, &mut trace).await
+            self.walk(way, target, trace).await
         };
-        let sight = match tokio::time::timeout(left, walk).await {
-            Ok(ended) => Sight::of(trace, ended),
-            Err(_late) => Sight::cut_off(trace),
-        };
-        if let (Some(client), Some(token)) = (&target.client, sight.notes.token())
-            && is_unauthorized(&sight.observation, &sight.notes)
+        let ended = tokio::time::timeout(left, walk).await;
+        let (seen, notes) = trace.so_far();
+        if let (Some(client), Some(token)) = (&target.client, notes.token())
+            && is_unauthorized(seen, notes)
         {
             self.tokens.forget(client, token);
         }
-        sight
+        ended.unwrap_or_else(|_late| cut_off(trace))
     }
 
     /// Gets the token that the look asks with. Whom to trust at the target says nothing of the token
@@ -283,7 +283,7 @@ pub struct Sight {
     /// What was seen up to its end; its `error` is empty until it is judged.
     pub observation: Observation,
     /// What was picked up on the way.
-    pub notes: Notes,
+    pub notes: Box<Notes>,
     /// Why the look ended before everything was seen, if it did.
     pub ended: Result<(), ProbeFailure>,
     /// Where several addresses were looked at, how it stands among them.
@@ -298,15 +298,19 @@ impl Sight {
 
     /// The deadline came.
     fn cut_off(mut trace: Trace) -> Self {
-        let timeout = trace.timeout();
-        let ended = if trace.waiting().is_any() {
-            Err(failures::capped(timeout))
-        } else {
-            let told = trace.told_when_late();
-            told.unwrap_or_else(|| Err(failures::timed_out(timeout, trace.step())))
-        };
+        let ended = cut_off(&mut trace);
         Self::of(trace, ended)
     }
+}
+
+/// How a look ends that the deadline cuts off.
+fn cut_off(trace: &mut Trace) -> Result<(), ProbeFailure> {
+    let timeout = trace.timeout();
+    if trace.waiting().is_any() {
+        return Err(failures::capped(timeout));
+    }
+    let told = trace.told_when_late();
+    told.unwrap_or_else(|| Err(failures::timed_out(timeout, trace.step())))
 }
 
 /// Why a look ended early.

@@ -71,7 +71,8 @@ pub(super) struct Trace {
     step_began: Instant,
     step: Step,
     seen: Observation,
-    notes: Notes,
+    /// Boxed: they pass from hand to hand with what a look brought, and each would copy them.
+    notes: Box<Notes>,
     when_late: Option<Result<(), ProbeFailure>>,
     waiting: Waiting,
 }
@@ -88,7 +89,7 @@ impl Trace {
             step_began: now,
             step: Step::Resolve,
             seen,
-            notes: Notes::default(),
+            notes: Box::default(),
             when_late: None,
             waiting: Waiting::default(),
         }
@@ -119,7 +120,7 @@ impl Trace {
     /// Forgets what was seen so far: the look begins anew.
     pub(super) fn begin_again(&mut self) {
         let (run, allowed, notes) = (self.run.take(), self.allowed, self.notes.begun_again());
-        *self = Self { run, allowed, notes, ..Self::begin(allowed.1) };
+        *self = Self { run, allowed, notes: Box::new(notes), ..Self::begin(allowed.1) };
     }
 
     /// There is no token yet.
@@ -287,8 +288,13 @@ impl Trace {
         self.notes.resolved_to(answers);
     }
 
+    /// What was seen and picked up so far.
+    pub(super) const fn so_far(&self) -> (&Observation, &Notes) {
+        (&self.seen, &self.notes)
+    }
+
     /// The run is over, wherever it got.
-    pub(super) fn end(mut self) -> (Observation, Notes) {
+    pub(super) fn end(mut self) -> (Observation, Box<Notes>) {
         self.seen.phases.total_us = Some(micros(self.began.elapsed()));
         (self.seen, self.notes)
     }

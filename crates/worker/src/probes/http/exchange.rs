@@ -1,10 +1,9 @@
 //! One request and its answer over a connection that is already there.
 
+use std::pin::pin;
 use std::task::Context;
 
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -12,7 +11,7 @@ use pulse_core::models::http_version::HttpVersion;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::failures;
-use super::hop::Pointer;
+use super::hop::{Hop, Pointer};
 use crate::probes::ProbeFailure;
 use crate::probes::drive::drive;
 use crate::probes::trace::Trace;
@@ -64,7 +63,7 @@ impl Exchange {
     pub(super) async fn over<S>(
         &self,
         stream: S,
-        request: Request<Full<Bytes>>,
+        hop: &Hop,
         Manner { many_headers, follow, keep_body, most_body, .. }: Manner,
         trace: &mut Trace,
     ) -> Result<Option<Pointer>, ProbeFailure>
@@ -75,10 +74,11 @@ impl Exchange {
         let http = if many_headers { &self.roomy } else { &self.usual };
         let (mut sender, connection) =
             http.handshake(io).await.map_err(|error| failures::before_head(&error))?;
-        let talk = async {
-            trace.asked();
-            let answer = sender.send_request(request).await;
-            let answer = answer.map_err(|error| failures::before_head(&error))?;
+        trace.asked();
+        // Handed over before the conversation begins, which would carry it along otherwise.
+        let answer = sender.send_request(hop.request(trace.run()));
+        let talk = pin!(async {
+            let answer = answer.await.map_err(|error| failures::before_head(&error))?;
             let pointer = follow.then(|| Pointer::of(&answer)).flatten();
             let (head, body) = answer.into_parts();
             trace.answered(head);
@@ -86,7 +86,7 @@ impl Exchange {
                 None => read_some(body, most_body, keep_body, trace).await.map(|()| None),
                 pointer => Ok(pointer),
             }
-        };
+        });
         let mut connection = Some(connection);
         let step = |cx: &mut Context<'_>| {
             let running = connection.as_mut();

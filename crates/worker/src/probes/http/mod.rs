@@ -102,16 +102,15 @@ impl HttpProbe {
                 let request = hop.request_in_http2(trace.run()).ok_or_else(hop::no_host)?;
                 return Box::pin(second::over(tcp, request, manner, trace)).await;
             }
-            return self.exchange.over(tcp, hop.request(trace.run()), manner, trace).await;
+            return self.exchange.over(tcp, hop, manner, trace).await;
         };
         let name = name.clone();
         if manner.version != HttpVersion::One {
             return Box::pin(self.ask_newer(egress, (hop, name, tcp), manner, trace)).await;
         }
-        let request = hop.request(trace.run());
         // Boxed, so that plain runs do not carry the size of encrypted ones.
         let tls = Box::pin(reach::secure(egress, name, tcp, trace)).await?;
-        Box::pin(self.exchange.over(tls, request, manner, trace)).await
+        Box::pin(self.exchange.over(tls, hop, manner, trace)).await
     }
 
     /// The same where HTTP/2 is offered over TLS.
@@ -125,7 +124,7 @@ impl HttpProbe {
         let offer = if manner.version == HttpVersion::Two { Offer::Http2 } else { Offer::Either };
         let tls = reach::secure_for(egress, name, tcp, offer, trace).await?;
         if !reach::speaks_http2(&tls) {
-            return self.exchange.over(tls, hop.request(trace.run()), manner, trace).await;
+            return self.exchange.over(tls, hop, manner, trace).await;
         }
         let request = hop.request_in_http2(trace.run()).ok_or_else(hop::no_host)?;
         second::over(tls, request, manner, trace).await

@@ -6,7 +6,7 @@
 
 mod failures;
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
@@ -79,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opened<S> {
                 connection = None;
             }
         };
-        drive(step, talk(self.asking)).await
+        drive(step, pin!(talk(self.asking))).await
     }
 }
 
