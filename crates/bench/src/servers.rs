@@ -84,10 +84,7 @@ impl Servers {
 
     async fn checks(&self) -> anyhow::Result<i64> {
         let mut db = PgConnection::connect(&self.database).await?;
-        let there: bool = sqlx::query_scalar("SELECT to_regclass('checks') IS NOT NULL")
-            .fetch_one(&mut db)
-            .await?;
-        if !there {
+        if !has_tables(&mut db).await? {
             let other: i64 = sqlx::query_scalar(
                 "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()",
             )
@@ -101,6 +98,10 @@ impl Servers {
     /// Empties what the benchmark has filled.
     pub(crate) async fn empty(&self) -> anyhow::Result<()> {
         let mut db = PgConnection::connect(&self.database).await?;
+        if !has_tables(&mut db).await? {
+            // No stage that was asked for has needed any.
+            return Ok(());
+        }
         let truncate = format!("TRUNCATE {TABLES} CASCADE");
         sqlx::query(sqlx::AssertSqlSafe(truncate)).execute(&mut db).await?;
         db.close().await?;
@@ -163,6 +164,11 @@ impl Servers {
             ("clickhouse sums", part("check_metrics")),
         ]))
     }
+}
+
+/// Whether a server of Pulse's has ever begun here.
+async fn has_tables(db: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT to_regclass('checks') IS NOT NULL").fetch_one(db).await
 }
 
 fn port(url: &Url) -> u16 {

@@ -103,8 +103,8 @@ impl Unwell {
             Some(severity) => self.regions.insert(moved.region.clone(), severity),
             None => self.regions.remove(moved.region),
         };
-        let (at, better) = (moved.transition.at, Resolution::Eased);
-        let end = self.end(before, Resolution::Recovered, better, at);
+        let at = moved.transition.at;
+        let end = self.end(before, Resolution::Recovered, at);
         end.into_iter().chain(self.begin(before, at, Some(moved))).collect()
     }
 
@@ -113,7 +113,7 @@ impl Unwell {
     #[must_use]
     pub fn edit(&self, after: &Self, why: Resolution, now: Slot) -> Vec<Edge> {
         let before = self.worst();
-        let end = after.end(before, why, why, now);
+        let end = after.end(before, why, now);
         end.into_iter().chain(after.begin(before, now, None)).collect()
     }
 
@@ -121,19 +121,13 @@ impl Unwell {
         self.regions.values().max().copied()
     }
 
-    /// The end of what was so bad, if it is not any more: why if all is `well`, and why if it is but `better`.
-    fn end(
-        &self,
-        before: Option<Severity>,
-        well: Resolution,
-        better: Resolution,
-        at: Slot,
-    ) -> Option<Edge> {
+    /// The end of what was so bad, if it is not any more; `well` says why if all is well now.
+    fn end(&self, before: Option<Severity>, well: Resolution, at: Slot) -> Option<Edge> {
         let after = self.worst();
         let resolution = match before.filter(|_| before != after)? {
             _ if after.is_none() => well,
             _ if after > before => Resolution::Worsened,
-            _ => better,
+            _ => Resolution::Eased,
         };
         Some(Edge::Resolve { check: self.check, at, resolution, by: None })
     }

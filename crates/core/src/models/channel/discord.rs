@@ -59,10 +59,10 @@ impl Kind for Discord {
 
 /// 24 bits of red, green and blue.
 fn color(message: &Message) -> u32 {
-    match (message.kind, message.severity) {
-        _ if message.is_good_news() => 0x002e_a043,
+    match (message.kind, message.goes_on_as()) {
         (AlertKind::Test, _) => 0x0057_606a,
-        (_, Severity::Degraded) => 0x00bf_8700,
-        (_, Severity::Down) => 0x00cf_222e,
+        (_, None) => 0x002e_a043,
+        (_, Some(Severity::Degraded)) => 0x00bf_8700,
+        (_, Some(Severity::Down)) => 0x00cf_222e,
     }
 }

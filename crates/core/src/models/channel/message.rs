@@ -55,7 +55,7 @@ pub struct Told {
     pub id: IncidentId,
     /// What it is.
     pub kind: IncidentKind,
-    /// The first slot that failed, or was degraded.
+    /// The slot as of which it is so: the first that failed, or was degraded.
     pub started_at: DateTime<Utc>,
     /// The first good slot after it; `None` while it lasts.
     pub resolved_at: Option<DateTime<Utc>>,
@@ -117,7 +117,12 @@ impl Message {
         match self.kind {
             AlertKind::Opened => name.clone(),
             AlertKind::Reminder => format!("{name}: not over yet"),
-            AlertKind::Resolved => format!("{name}: resolved {}", self.by_whom()),
+            AlertKind::Resolved => match self.incident.resolution.as_deref() {
+                Some("recovered") | None => format!("{name}: over"),
+                Some("worsened") => format!("{name}: over, and some went down"),
+                Some("eased") => format!("{name}: over, and some are degraded"),
+                Some(_) => format!("{name}: resolved {}", self.by_whom()),
+            },
             AlertKind::Test => format!("A test from Pulse: {name}"),
         }
     }
@@ -168,11 +173,17 @@ impl Message {
         matches!(self.kind, AlertKind::Resolved)
     }
 
-    /// Whether it is over, and nothing else has come of it.
+    /// How bad it is from here on; `None` when all is well.
     #[must_use]
-    pub fn is_good_news(&self) -> bool {
-        let goes_on = matches!(self.incident.resolution.as_deref(), Some("worsened" | "eased"));
-        self.is_over() && !goes_on
+    pub fn goes_on_as(&self) -> Option<Severity> {
+        if !self.is_over() {
+            return Some(self.severity);
+        }
+        match self.incident.resolution.as_deref() {
+            Some("worsened") => Some(Severity::Down),
+            Some("eased") => Some(Severity::Degraded),
+            _ => None,
+        }
     }
 
     /// As it is kept.

@@ -85,10 +85,10 @@ const fn priority(message: &Message) -> u8 {
 
 /// Shown as a picture: <https://docs.ntfy.sh/emojis/>.
 fn tag(message: &Message) -> &'static str {
-    match (message.kind, message.severity) {
-        _ if message.is_good_news() => "white_check_mark",
+    match (message.kind, message.goes_on_as()) {
         (AlertKind::Test, _) => "bell",
-        (_, Severity::Degraded) => "warning",
-        (_, Severity::Down) => "rotating_light",
+        (_, None) => "white_check_mark",
+        (_, Some(Severity::Degraded)) => "warning",
+        (_, Some(Severity::Down)) => "rotating_light",
     }
 }

@@ -65,10 +65,10 @@ fn actions(message: &Message) -> Vec<Value> {
 }
 
 fn color(message: &Message) -> &'static str {
-    match (message.kind, message.severity) {
-        _ if message.is_good_news() => "good",
+    match (message.kind, message.goes_on_as()) {
         (AlertKind::Test, _) => "default",
-        (_, Severity::Degraded) => "warning",
-        (_, Severity::Down) => "attention",
+        (_, None) => "good",
+        (_, Some(Severity::Degraded)) => "warning",
+        (_, Some(Severity::Down)) => "attention",
     }
 }

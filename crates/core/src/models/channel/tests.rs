@@ -146,6 +146,20 @@ fn what_is_degraded_is_told_as_such_and_where_it_led() {
 }
 
 #[test]
+fn an_end_is_as_bad_as_what_comes_after_it() {
+    let goes_on = |kind, resolution: &str| {
+        let mut said = message(kind);
+        said.incident.resolution = Some(resolution.to_owned());
+        said.goes_on_as()
+    };
+
+    assert_eq!(goes_on(AlertKind::Resolved, "recovered"), None);
+    assert_eq!(goes_on(AlertKind::Resolved, "worsened"), Some(Severity::Down));
+    assert_eq!(goes_on(AlertKind::Resolved, "eased"), Some(Severity::Degraded));
+    assert_eq!(goes_on(AlertKind::Reminder, ""), Some(Severity::Down));
+}
+
+#[test]
 fn what_comes_right_after_another_was_not_calm_before() {
     let mut said = message(AlertKind::Opened);
     let before = |said: &Message| said.facts().into_iter().find(|(what, _)| *what == "Before");

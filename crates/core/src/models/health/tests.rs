@@ -187,6 +187,25 @@ fn what_is_looked_at_anew_is_counted_anew() {
 }
 
 #[test]
+fn a_trail_of_an_earlier_version_keeps_its_failures() {
+    let kept = r#"{"window":["d",{"f":2},"o",{"f":4}]}"#;
+    let trail: Trail = serde_json::from_str(kept).unwrap();
+
+    let window = [Judged::Ok, Judged::Failed(Slot(2)), Judged::Ok, Judged::Failed(Slot(4))];
+    assert_eq!(trail, Trail { window: window.into(), ..Trail::default() });
+}
+
+#[test]
+fn a_window_that_is_taken_away_leaves_no_trail() {
+    let mut health = fold(&read("fdfo"), among(3, 10)).0.pop().unwrap();
+    assert!(health.trail.degraded_until.is_some());
+
+    health.observe(Slot(5), Outcome::Ok, in_a_row(3));
+
+    assert_eq!(health.trail, Trail::default());
+}
+
+#[test]
 fn a_check_that_needs_no_trail_leaves_none() {
     let letters = ["offofffffoofffo", "ooooooooo", "fffffffff"];
 

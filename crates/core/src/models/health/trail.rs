@@ -10,11 +10,11 @@ use super::super::schedule::Slot;
 /// A slot that says something of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Judged {
-    /// All well.
-    #[serde(rename = "o")]
+    /// All well. Earlier versions kept of a degraded slot that there was one, and not which.
+    #[serde(rename = "o", alias = "d")]
     Ok,
     /// Alive, and less than well; being degraded may have begun with it.
-    #[serde(rename = "d")]
+    #[serde(rename = "s")]
     Degraded(Slot),
     /// Failing; an outage may have begun with it.
     #[serde(rename = "f")]
@@ -64,6 +64,7 @@ impl Trail {
     pub(super) fn look_back_on(&mut self, judged: Judged, size: Option<u32>) {
         let Some(size) = size else {
             self.window.clear();
+            self.degraded_until = None;
             return;
         };
         self.window.push(judged);

@@ -88,7 +88,7 @@ fn an_edit_that_takes_the_worst_region_away_leaves_what_is_less_bad() {
     assert!(edit(&of(&[('e', State::Down)])).is_empty());
     assert_eq!(
         edit(&of(&[('w', State::Degraded)])),
-        ["edited at 9", "degraded since 9 in west, was down: still less than well in west"]
+        ["eased at 9", "degraded since 9 in west, was down: still less than well in west"]
     );
     assert_eq!(edit(&of(&[('w', State::Up)])), ["edited at 9"]);
     assert!(told(&of(&[]).edit(&of(&[]), Resolution::Edited, Slot(9))).is_empty());

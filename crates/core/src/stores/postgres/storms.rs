@@ -44,7 +44,7 @@ pub(super) async fn told_since(
         "-- storms.told_since
          SELECT count(*) FROM (
              SELECT 1 FROM incidents
-             WHERE project_id = $1 AND severity = $2 AND told_at > $3 LIMIT $4) told",
+             WHERE project_id = $1 AND severity = $2 AND told_at > $3 AND kind = 'outage' LIMIT $4) told",
     )
     .bind(project.0)
     .bind(severity.as_str())
@@ -79,7 +79,7 @@ pub(super) async fn members_of(
     let began = Slot::from(storm.opened_at);
     sqlx::query_as(
         "-- storms.members_of
-         SELECT i.check_id, i.region, i.shared, i.opened_at, i.resolved_slot IS NULL AS lasts,
+         SELECT i.check_id, i.region, i.shared, i.opened_at, i.resolved_slot IS NULL AS lasts, i.resolution,
                 i.told_at IS NOT NULL AS told,
                 c.config ->> 'name' AS name, c.config ->> 'url' AS url, c.config -> 'tags' AS tags
          FROM (SELECT * FROM incidents WHERE parent_id = $1

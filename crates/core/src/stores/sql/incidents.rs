@@ -1,13 +1,13 @@
 //! Edges of incidents, in the transaction that made them. Who is told of them, `telling` says.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Ending, Opening, StateTx, telling};
-use crate::models::alert::{AlertKind, Incident};
+use crate::models::alert::{AlertKind, Incident, Resolution};
 use crate::models::channel::{About, Links, Message, Seen, Told};
 use crate::models::check::CheckConfig;
 use crate::models::event::{Event, What};
-use crate::models::ids::{IncidentId, Region};
+use crate::models::ids::{CheckId, IncidentId, Region};
 use crate::models::outage::Edge;
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
@@ -51,7 +51,7 @@ pub async fn apply<T: StateTx>(
 /// two rounds. One that gets worse needs one, in which those that depend on it begin as well.
 fn next_round(edges: Vec<Edge>) -> (Vec<Edge>, Vec<Edge>) {
     let mut come = HashMap::new();
-    edges.into_iter().partition(|edge| {
+    let is_next = |edge: &Edge| {
         let come = come.entry(edge.check()).or_insert(0);
         let place = match edge {
             Edge::Resolve { .. } => 1,
@@ -60,7 +60,19 @@ fn next_round(edges: Vec<Edge>) -> (Vec<Edge>, Vec<Edge>) {
         let is_next = place > *come;
         *come = if is_next { place } else { u8::MAX };
         is_next
-    })
+    };
+    let (round, mut rest): (Vec<Edge>, Vec<Edge>) = edges.into_iter().partition(is_next);
+    let worsens =
+        |edge: &Edge| matches!(edge, Edge::Resolve { resolution: Resolution::Worsened, .. });
+    if !rest.iter().any(worsens) {
+        return (round, rest);
+    }
+    // Something goes down only in the next round: what depends on it begins there, too.
+    let later: HashSet<CheckId> = rest.iter().map(Edge::check).collect();
+    let waits = |edge: &Edge| matches!(edge, Edge::Open { .. }) && !later.contains(&edge.check());
+    let (waiting, round) = round.into_iter().partition(waits);
+    rest.extend::<Vec<Edge>>(waiting);
+    (round, rest)
 }
 
 /// Something that became true of an incident.

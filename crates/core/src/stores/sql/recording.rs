@@ -189,8 +189,14 @@ fn shared(run: Option<&Run>, seen: Option<&Observation>) -> Shared {
     Shared {
         address: connected.or_else(|| resolved(seen?)),
         certificate: certificate.map(|leaf| leaf.sha256.clone()),
-        phase: run.map(|run| run.outcome.reason()).filter(|it| !it.is_empty()).map(str::to_owned),
+        phase: run.and_then(how_it_failed),
     }
+}
+
+/// That a check is degraded says nothing of why it is.
+fn how_it_failed(run: &Run) -> Option<String> {
+    let failed = matches!(run.outcome, Outcome::Fail(_));
+    failed.then(|| run.outcome.reason().to_owned())
 }
 
 /// The address that was tried first where none was reached.

@@ -11,7 +11,7 @@ use super::StateTx;
 use super::incidents::{event, opened_event};
 use super::rows::At;
 use super::telling::{Asked, Followed, Surroundings};
-use crate::models::alert::Incident;
+use crate::models::alert::{Incident, Resolution};
 use crate::models::channel::Severity;
 use crate::models::ids::{CheckId, IncidentId, ProjectId, SettingId};
 use crate::models::incident::IncidentKind;
@@ -75,6 +75,7 @@ pub struct MemberRow {
     shared: Option<String>,
     opened_at: At,
     lasts: bool,
+    resolution: Option<String>,
     told: bool,
     name: Option<String>,
     url: Option<String>,
@@ -107,8 +108,8 @@ impl MemberRow {
 /// Makes a storm of incidents that channels would be told of by themselves, where they are too many.
 ///
 /// What is told by itself meanwhile waits for this transaction, so that its count is right; with `later` the
-/// incidents are asked of later instead, if another counts at this moment. Whoever holds locks on incidents must not wait
-/// here: who counts may wait for those.
+/// incidents are asked of later instead, if another counts at this moment. Whoever holds locks on incidents that others
+/// may have to lock while they count must not wait here; a recorder counts when it has ended what it ends.
 pub async fn gather<T: StateTx>(
     tx: &mut T,
     around: &mut Surroundings,
@@ -118,7 +119,7 @@ pub async fn gather<T: StateTx>(
 ) -> StoreResult<()> {
     let mut loud: BTreeMap<(ProjectId, Severity), Vec<usize>> = BTreeMap::new();
     for (place, it) in asked.iter().enumerate() {
-        if it.is_first_told() {
+        if it.is_first_told() && it.incident.kind.has_check() {
             let of = (it.incident.project_id, it.incident.severity);
             loud.entry(of).or_default().push(place);
         }
@@ -171,12 +172,21 @@ async fn begin<T: StateTx>(
     Ok(storm.id)
 }
 
+/// A storm is no good news at its end while any of it goes on as something else.
+fn came_to(members: &[MemberRow]) -> Resolution {
+    let goes_on = [Resolution::Worsened, Resolution::Eased].into_iter().find(|way| {
+        members.iter().any(|member| member.resolution.as_deref() == Some(way.as_str()))
+    });
+    goes_on.unwrap_or(Resolution::Recovered)
+}
+
 /// What a look at a storm came to.
 pub struct Looked {
     /// As it is now.
     pub storm: Incident,
     pub decision: Decision,
-    pub is_over: bool,
+    /// Why it is over, if it is.
+    pub over: Option<Resolution>,
 }
 
 /// Looks at a storm that lasts; `heard` are the channels that know of it.
@@ -227,10 +237,10 @@ pub async fn look<T: StateTx>(
     if (&described, gathers_on) != (storm, gathers) {
         tx.describe_storm(&described, gathers_on).await?;
     }
-    let is_over = turn == Turn::Over;
-    if is_over {
+    let over = (turn == Turn::Over).then(|| came_to(&rows));
+    if over.is_some() {
         around.storms.end(storm);
     }
     let follow_up_at = Some(decision.follow_up_at.map_or(next, |at| at.min(next)));
-    Ok(Looked { storm: described, decision: Decision { follow_up_at, ..decision }, is_over })
+    Ok(Looked { storm: described, decision: Decision { follow_up_at, ..decision }, over })
 }

@@ -9,7 +9,7 @@ use super::settings::Directory;
 use super::storms::{self, Storms};
 use super::{Raised, Receiver, StateTx};
 use crate::crash::{Point, crash_point};
-use crate::models::alert::{AlertKind, Incident, Resolution};
+use crate::models::alert::{AlertKind, Incident};
 use crate::models::channel::{Message, Severity};
 use crate::models::check::CheckConfig;
 use crate::models::ids::{AlertId, CheckId, IncidentId, ProjectId, Region, SettingId};
@@ -99,8 +99,8 @@ pub async fn follow_up<T: StateTx>(mut tx: T, now: Slot, limit: u32) -> StoreRes
     let mut over = Vec::new();
     for storm in of_many {
         let looked = storms::look(&mut tx, &mut around, storm, &channels(storm), now).await?;
-        if looked.is_over {
-            over.push(ending(storm, now));
+        if let Some(resolution) = looked.over {
+            over.push(Edge::Resolve { check: storm.check_id, at: now, resolution, by: None });
         } else {
             outcome.take(&around, &looked.storm, looked.decision, now);
         }
@@ -125,11 +125,6 @@ pub async fn follow_up<T: StateTx>(mut tx: T, now: Slot, limit: u32) -> StoreRes
     outcome.write(&mut tx, now).await?;
     tx.commit().await?;
     Ok(FollowedUp { incidents: incidents as u64, alerts, full: incidents >= limit as usize })
-}
-
-/// That of a storm which is over.
-fn ending(storm: &Incident, now: Slot) -> Edge {
-    Edge::Resolve { check: storm.check_id, at: now, resolution: Resolution::Recovered, by: None }
 }
 
 /// Tells of incidents that are over whoever heard that they opened, and nobody else, wherever routes and

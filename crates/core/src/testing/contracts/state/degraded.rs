@@ -163,7 +163,7 @@ pub async fn an_edit_ends_what_was_degraded_or_what_was_worse(t: TestStores) {
     assert_eq!(kinds().await, [(Severity::Down, None)]);
 
     t.patch(check.id, 1, json!({"regions": ["west"]})).await;
-    let rest = [(Severity::Down, Some(Resolution::Edited)), (Severity::Degraded, None)];
+    let rest = [(Severity::Down, Some(Resolution::Eased)), (Severity::Degraded, None)];
     assert_eq!(kinds().await, rest);
     t.patch(check.id, 2, json!({"enabled": false})).await;
 
@@ -201,5 +201,24 @@ pub async fn what_depends_on_a_check_that_gets_worse_with_it_is_told_under_it(t:
     assert_eq!((worst.severity, worst.resolved_at), (Severity::Down, None));
     let incident = t.incidents(shop.id).await.remove(0);
     assert_eq!(incident.telling.unwrap().under(), Some(worst.id));
+    assert_eq!(t.alert_kinds(shop.id).await, []);
+}
+
+pub async fn what_goes_down_from_well_in_one_batch_holds_back_what_depends_on_it(t: TestStores) {
+    let ops = t.channel("ops").await;
+    t.route(&[], &[ops]).await;
+    let gateway = t.add(a_check().every(60).from_regions(&["east", "west"])).await;
+    let shop = a_check().every(60).alerting_after(3).with("depends_on", json!([gateway.id]));
+    let shop = t.add(shop).await;
+
+    for outcomes in ["oof", "oof", "dff"] {
+        t.round(outcomes).await;
+        t.clock.advance(120 * SECOND);
+    }
+
+    assert_eq!(t.course(&gateway).await.len(), 2);
+    let outage = t.incidents(gateway.id).await.remove(0).id;
+    let incident = t.incidents(shop.id).await.remove(0);
+    assert_eq!(incident.telling.unwrap().under(), Some(outage));
     assert_eq!(t.alert_kinds(shop.id).await, []);
 }

@@ -5,8 +5,9 @@ use serde_json::json;
 
 use super::{PROJECT, SECOND, page};
 use crate::models::alert::AlertKind;
+use crate::models::channel::Severity;
 use crate::models::ids::CheckId;
-use crate::models::incident::{Act, IncidentKind};
+use crate::models::incident::{Act, IncidentKind, Report};
 use crate::models::setting::SettingKind;
 use crate::models::telling::MutedBy;
 use crate::ports::clock::Clock;
@@ -174,6 +175,31 @@ pub async fn what_goes_down_in_a_storm_of_degraded_checks_is_news(t: TestStores)
     let (opened, _, said) = t.heard().await;
     assert_eq!((opened, t.storms().await), (1, 2), "{said}");
     assert!(said.contains("10 checks went down"), "{said}");
+    t.clock.advance(61 * SECOND);
+    t.follow_up().await;
+    t.follow_up().await;
+    let (_, resolved, said) = t.heard().await;
+    assert_eq!(resolved, 1, "{said}");
+    assert!(said.contains("10 checks became degraded: over, and some went down"), "{said}");
+}
+
+pub async fn what_people_report_makes_no_storm(t: TestStores) {
+    let ops = t.channel("ops").await;
+    t.route(&[], &[ops]).await;
+    for n in 0..8 {
+        let report = Report {
+            title: format!("Report {n}"),
+            cause: String::new(),
+            severity: Severity::Down,
+            tags: Vec::new(),
+        };
+        t.stores.incidents.report(PROJECT, &report, None, t.clock.now()).await.unwrap();
+    }
+
+    let checks = t.many(1).await;
+    t.fail_some(&checks).await;
+
+    assert_eq!((t.heard().await.0, t.storms().await), (9, 0));
 }
 
 pub async fn what_was_told_of_a_check_as_degraded_leaves_room_for_it_to_go_down(t: TestStores) {
