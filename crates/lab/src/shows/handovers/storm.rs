@@ -25,7 +25,7 @@ const PACE: Duration = Duration::from_millis(20);
 const SIGABRT: i32 = 6;
 
 /// Results that were read and not acknowledged are taken over after 2 s, and looked for each second.
-/// Who died over them must not do so again when they come back: the ledger waits for no third time.
+/// Who died with some in hand must not die over them when they come back: the ledger waits for no third time.
 const TAKEN_OVER: Duration = Duration::from_secs(3);
 
 /// One of those that die.
@@ -41,7 +41,7 @@ pub struct Mortal {
 struct Victim {
     role: Role,
     number: usize,
-    /// When it last left results behind.
+    /// When it last died with results in hand, as far as anybody knows: who records reads them all the time.
     left_results: Option<Instant>,
     ahead: VecDeque<Point>,
     life: Option<Life>,
@@ -103,7 +103,7 @@ impl<'a> Storm<'a> {
             Victim {
                 role: mortal.role,
                 number: mortal.number,
-                left_results: None,
+                left_results: mortal.duties.contains(&Duty::Desk).then(Instant::now),
                 ahead,
                 life: None,
             }
@@ -155,7 +155,7 @@ impl<'a> Storm<'a> {
                     .complaints
                     .push(format!("at {name} {role} {number} ended with {status}"));
             }
-            if life.point.leaves_results() {
+            if life.point.duty == Duty::Desk {
                 victim.left_results = Some(Instant::now());
             }
             victim.life = None;
@@ -197,11 +197,10 @@ impl<'a> Storm<'a> {
 }
 
 impl Victim {
-    /// Where to die next: the first point ahead that may be died at already.
+    /// Where to die next, if that may be already.
     fn next(&mut self) -> Option<Point> {
         let rested = self.left_results.is_none_or(|at| at.elapsed() > TAKEN_OVER);
-        let place = self.ahead.iter().position(|point| rested || !point.leaves_results())?;
-        self.ahead.remove(place)
+        self.ahead.pop_front_if(|point| rested || !point.leaves_results())
     }
 }
 
