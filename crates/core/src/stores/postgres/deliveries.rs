@@ -9,6 +9,7 @@ use crate::models::ids::{CheckId, DeliveryId};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::deliveries::{DeliveryStore, Standing};
+use crate::stores::sql::StateTx as _;
 use crate::stores::sql::Undelivered;
 use crate::stores::sql::deliveries::{
     DeliveryRow, UndeliveredRow, headers, settle, tell_stand_ins,
@@ -57,7 +58,7 @@ impl DeliveryStore for Postgres {
         .map_err(error)?;
         let rooms: Vec<Room> = receivers.iter().flat_map(|it| it.rooms(now)).collect();
         if rooms.is_empty() {
-            return Ok(Vec::new());
+            return Ok(tx.unchanged(Vec::new()).await);
         }
         let rows: Vec<DeliveryRow> = sqlx::query_as(
             // A delivery waits for the earlier alerts of its incident at the same channel. SKIP LOCKED:

@@ -13,7 +13,7 @@ use crate::stores::sql::schedule::SqlClaim;
 #[async_trait]
 impl ScheduleStore for Postgres {
     async fn claim_due(&self, reach: Reach, limit: u32) -> StoreResult<Box<dyn Claim>> {
-        Ok(Box::new(SqlClaim::of(self.begin().await?, reach, limit).await?))
+        SqlClaim::of(self.begin().await?, reach, limit).await
     }
 
     async fn oldest_due_ms(&self, now: Slot) -> StoreResult<u64> {

@@ -108,7 +108,7 @@ impl SettingStore for Postgres {
             tx.commit().await.map_err(error)?;
             return Ok(SettingChange::Done);
         }
-        drop(tx);
+        tx.roll_back().await;
         let there = self.get(setting.project_id, setting.kind, setting.id).await?;
         Ok(there.map_or(SettingChange::NotFound, |_other| SettingChange::Stale))
     }

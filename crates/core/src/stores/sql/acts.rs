@@ -29,7 +29,7 @@ pub async fn report<T: StateTx>(
     // One at a time: two that count together would both find room.
     tx.lock_project(project).await?;
     if tx.count_reported(project).await? >= MOST_REPORTED {
-        return Ok(None);
+        return Ok(tx.unchanged(None).await);
     }
     let (title, cause) = (report.title.clone(), report.cause.clone());
     let incident = Incident {
@@ -57,13 +57,13 @@ pub async fn acknowledge<T: StateTx>(
     now: Slot,
 ) -> StoreResult<Acted> {
     let Some(incident) = tx.lock_incident(project, id).await? else {
-        return Ok(Acted::NotFound);
+        return Ok(tx.unchanged(Acted::NotFound).await);
     };
     if incident.resolved_at.is_some() {
-        return Ok(Acted::Over);
+        return Ok(tx.unchanged(Acted::Over).await);
     }
     if incident.acknowledged.is_some() {
-        return Ok(Acted::Already(incident));
+        return Ok(tx.unchanged(Acted::Already(incident)).await);
     }
     let what = What::IncidentAcknowledged { incident_id: id, by: act.by.clone() };
     tx.noted().note([event(&incident, what, now)]);
@@ -80,13 +80,13 @@ pub async fn unacknowledge<T: StateTx>(
     now: Slot,
 ) -> StoreResult<Acted> {
     let Some(incident) = tx.lock_incident(project, id).await? else {
-        return Ok(Acted::NotFound);
+        return Ok(tx.unchanged(Acted::NotFound).await);
     };
     if incident.resolved_at.is_some() {
-        return Ok(Acted::Over);
+        return Ok(tx.unchanged(Acted::Over).await);
     }
     if incident.acknowledged.is_none() {
-        return Ok(Acted::Already(incident));
+        return Ok(tx.unchanged(Acted::Already(incident)).await);
     }
     let what = What::IncidentUnacknowledged { incident_id: id };
     tx.noted().note([event(&incident, what, now)]);
@@ -116,7 +116,7 @@ pub async fn resolve<T: StateTx>(
     now: Slot,
 ) -> StoreResult<Acted> {
     let Some(seen) = tx.incident(project, id).await? else {
-        return Ok(Acted::NotFound);
+        return Ok(tx.unchanged(Acted::NotFound).await);
     };
     let mut regions = Vec::new();
     if seen.kind.has_check() {
@@ -125,10 +125,10 @@ pub async fn resolve<T: StateTx>(
     }
     // Others may have ended it before these locks were ours, and another may last by now.
     let Some(incident) = tx.lock_incident(project, id).await? else {
-        return Ok(Acted::NotFound);
+        return Ok(tx.unchanged(Acted::NotFound).await);
     };
     if incident.resolved_at.is_some() {
-        return Ok(Acted::Already(incident));
+        return Ok(tx.unchanged(Acted::Already(incident)).await);
     }
     take_for_over(&mut tx, regions, now).await?;
     let edge = Edge::Resolve {
@@ -178,10 +178,10 @@ pub async fn note<T: StateTx>(
 ) -> StoreResult<Acted> {
     // Locked, so that two that count together do not both find room.
     let Some(incident) = tx.lock_incident(project, id).await? else {
-        return Ok(Acted::NotFound);
+        return Ok(tx.unchanged(Acted::NotFound).await);
     };
     if !write(&mut tx, &incident, NoteKind::Note, act, now).await? {
-        return Ok(Acted::Full);
+        return Ok(tx.unchanged(Acted::Full).await);
     }
     let what = What::IncidentNoted { incident_id: id, by: act.by.clone() };
     tx.noted().note([event(&incident, what, now)]);

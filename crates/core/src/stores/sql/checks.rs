@@ -41,8 +41,8 @@ async fn replay<T: StateTx>(
     (hash, id): Earlier,
 ) -> StoreResult<Creation> {
     if hash != key.request_hash {
-        return Ok(Creation::KeyReused);
+        return Ok(tx.unchanged(Creation::KeyReused).await);
     }
     let view = tx.view(check.project_id, id).await?;
-    Ok(view.map_or(Creation::Gone, Creation::Replayed))
+    Ok(tx.unchanged(view.map_or(Creation::Gone, Creation::Replayed)).await)
 }

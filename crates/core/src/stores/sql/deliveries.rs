@@ -104,7 +104,7 @@ pub async fn tell_stand_ins<T: StateTx>(
 ) -> StoreResult<u64> {
     let late = tx.late(since, limit).await?;
     if late.is_empty() {
-        return Ok(0);
+        return Ok(tx.unchanged(0).await);
     }
     tell_instead(&mut tx, &late, now).await?;
     tx.commit().await?;

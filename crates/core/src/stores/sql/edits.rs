@@ -28,15 +28,15 @@ pub async fn replace<T: StateTx>(
     let waits = tx.lock_heartbeat(id).await?;
     let regions = tx.lock_regions_of(id).await?;
     let Some(before) = tx.lock_check(project, id).await? else {
-        return Ok(Change::NotFound);
+        return Ok(tx.unchanged(Change::NotFound).await);
     };
     if before.version != version {
-        return Ok(Change::Stale);
+        return Ok(tx.unchanged(Change::Stale).await);
     }
     if draft.config.depends_on != before.config.depends_on
         && let Some(by) = leads_back(&mut tx, project, id, &draft.config).await?
     {
-        return Ok(Change::Circular(by));
+        return Ok(tx.unchanged(Change::Circular(by)).await);
     }
     let after = Check {
         config: draft.config,
@@ -94,7 +94,7 @@ pub async fn delete<T: StateTx>(
     let waits = tx.lock_heartbeat(id).await?;
     let mut regions = tx.lock_regions_of(id).await?;
     if tx.lock_check(project, id).await?.is_none() {
-        return Ok(false);
+        return Ok(tx.unchanged(false).await);
     }
     if waits.is_some() {
         tx.delete_heartbeat(id).await?;
@@ -118,13 +118,13 @@ pub async fn run_now<T: StateTx>(
 ) -> StoreResult<RunNow> {
     let mut regions = tx.lock_regions_of(id).await?;
     let Some(check) = tx.lock_check(project, id).await? else {
-        return Ok(RunNow::NotFound);
+        return Ok(tx.unchanged(RunNow::NotFound).await);
     };
     if !check.config.enabled {
-        return Ok(RunNow::Paused);
+        return Ok(tx.unchanged(RunNow::Paused).await);
     }
     if !check.config.is_looked_at() {
-        return Ok(RunNow::Waits);
+        return Ok(tx.unchanged(RunNow::Waits).await);
     }
     for region in &mut regions {
         region.ledger.make_due(now);

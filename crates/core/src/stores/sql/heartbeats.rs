@@ -89,15 +89,15 @@ pub async fn ping<T: StateTx>(
     now: Slot,
 ) -> StoreResult<Received> {
     let Some(mut locked) = tx.lock_heartbeat_called(token).await? else {
-        return Ok(Received::Unknown);
+        return Ok(tx.unchanged(Received::Unknown).await);
     };
     // After the lock, in a statement of its own: it must see what an edit has committed.
     let configs = tx.configs(&[locked.check]).await?;
     let Some(config) = configs.into_iter().next().map(|(_, _, config)| config) else {
-        return Ok(Received::Unknown);
+        return Ok(tx.unchanged(Received::Unknown).await);
     };
     if !config.enabled {
-        return Ok(Received::Paused);
+        return Ok(tx.unchanged(Received::Paused).await);
     }
     let arrival = locked.heartbeat.receive(ping, &Rhythm::of(&config), now);
     let arrivals = arrival.map(|arrival| (locked.check, arrival));
@@ -110,11 +110,11 @@ pub async fn ping<T: StateTx>(
 /// See [`crate::ports::heartbeats::HeartbeatStore::judge_overdue`].
 pub async fn judge_overdue<T: StateTx>(mut tx: T, now: Slot, limit: u32) -> StoreResult<Overdue> {
     let Some(listening) = tx.listening().await?.filter(|listening| listening.lasts(now)) else {
-        return Ok(Overdue::default());
+        return Ok(tx.unchanged(Overdue::default()).await);
     };
     let mut locked = tx.lock_overdue(now, limit).await?;
     if locked.is_empty() {
-        return Ok(Overdue::default());
+        return Ok(tx.unchanged(Overdue::default()).await);
     }
     let checks: Vec<CheckId> = locked.iter().map(|locked| locked.check).collect();
     let configs = tx.configs(&checks).await?;

@@ -154,7 +154,8 @@ impl Receiver {
 /// A request that was served before: the hash of its body, and its check.
 pub(super) type Earlier = (Vec<u8>, CheckId);
 
-/// The statements of one open transaction. Dropped without `commit`, nothing has happened.
+/// The statements of one open transaction. Dropped without `commit`, nothing has happened; but its locks
+/// may outlast it for a moment then, so whoever has an answer ends it by `commit` or by `unchanged`.
 #[async_trait]
 pub(super) trait StateTx: Send + Sized {
     /// What errors call the store.
@@ -385,6 +386,8 @@ pub(super) trait StateTx: Send + Sized {
     fn noted(&mut self) -> &mut Noted;
 
     async fn commit(self) -> StoreResult<()>;
+    /// Answers without having changed anything. Whoever asks next finds no lock of this transaction.
+    async fn unchanged<A: Send>(self, answer: A) -> A;
 
     fn unreadable(what: &str) -> StoreError {
         StoreError::Unreadable { store: Self::STORE, what: what.into() }

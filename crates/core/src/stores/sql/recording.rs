@@ -33,9 +33,8 @@ pub async fn record<T: StateTx>(
     let before = tx.lock_regions(&wanted).await?;
     let batch = Batch::fold(before, results);
     if batch.runs.is_empty() {
-        // Nothing but echoes: whoever asks next finds no lock of ours.
-        tx.commit().await?;
-        return Ok(batch.recorded);
+        // Nothing but echoes.
+        return Ok(tx.unchanged(batch.recorded).await);
     }
     let recorded = batch.write(&mut tx, now).await?;
     crash_point(Point::RecorderSealed);

@@ -21,17 +21,20 @@ pub struct SqlClaim<T> {
     full: bool,
 }
 
-impl<T: StateTx> SqlClaim<T> {
+impl<T: StateTx + Sync + 'static> SqlClaim<T> {
     /// Claims what is within reach, at most `limit`.
-    pub async fn of(mut tx: T, reach: Reach, limit: u32) -> StoreResult<Self> {
+    pub async fn of(mut tx: T, reach: Reach, limit: u32) -> StoreResult<Box<dyn Claim>> {
         let mut rows = tx.lock_due(reach, limit).await?;
+        if rows.is_empty() {
+            return Ok(tx.unchanged(Box::new(NothingDue)).await);
+        }
         let full = rows.len() >= limit as usize;
         let (mut jobs, mut missed) = (Vec::with_capacity(rows.len()), Vec::new());
         for (job, runs) in rows.iter_mut().filter_map(|row| row.claim(reach)) {
             jobs.push(job);
             missed.extend(runs);
         }
-        Ok(Self { tx, rows, jobs, missed, full })
+        Ok(Box::new(Self { tx, rows, jobs, missed, full }))
     }
 }
 
@@ -61,7 +64,7 @@ impl<T: StateTx + Sync> Claim for SqlClaim<T> {
     }
 }
 
-/// A claim of nothing, for a store that has looked without a lock.
+/// A claim of nothing, which holds no lock.
 pub struct NothingDue;
 
 #[async_trait]

@@ -31,7 +31,7 @@ pub async fn reseal<T: StateTx>(
     sealed: &[u8],
 ) -> StoreResult<bool> {
     if !tx.replace_seal(before, sealed).await? {
-        return Ok(false);
+        return Ok(tx.unchanged(false).await);
     }
     renew_referring(&mut tx, before.project, &before.name).await?;
     tx.commit().await?;
@@ -61,11 +61,11 @@ pub async fn remove<T: StateTx>(
 ) -> StoreResult<Removal> {
     let referring = tx.referring(project, name, most).await?;
     if !tx.remove_secret(project, name).await? {
-        return Ok(Removal::NotFound);
+        return Ok(tx.unchanged(Removal::NotFound).await);
     }
     if !referring.is_empty() {
-        // Dropped, the transaction takes the removal back.
-        return Ok(Removal::InUse(referring));
+        // That takes the removal back.
+        return Ok(tx.unchanged(Removal::InUse(referring)).await);
     }
     tx.commit().await?;
     Ok(Removal::Done)

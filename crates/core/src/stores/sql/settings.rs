@@ -221,7 +221,7 @@ pub async fn test_channel<T: StateTx>(
     let found = settings.into_iter().find(|it| it.id == channel && it.kind == SettingKind::Channel);
     let spec = found.and_then(|it| serde_json::from_value::<Channel>(it.config).ok());
     let Some(Channel { spec, .. }) = spec else {
-        return Ok(None);
+        return Ok(tx.unchanged(None).await);
     };
     let (title, cause) = (message.check.name.clone(), message.incident.cause.clone());
     let incident = Incident {

@@ -84,7 +84,7 @@ pub async fn begin<T: StateTx>(tx: &mut T, opened: &[Incident], now: Slot) -> St
 pub async fn follow_up<T: StateTx>(mut tx: T, now: Slot, limit: u32) -> StoreResult<FollowedUp> {
     let due = tx.lock_follow_ups(now, limit).await?;
     if due.is_empty() {
-        return Ok(FollowedUp::default());
+        return Ok(tx.unchanged(FollowedUp::default()).await);
     }
     let mut around = Surroundings::read(&mut tx, &due, now).await?;
     let mut heard = heard(&mut tx, &due).await?;

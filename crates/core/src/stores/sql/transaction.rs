@@ -457,6 +457,11 @@ macro_rules! state_tx {
             async fn commit(self) -> StoreResult<()> {
                 Self::commit(self).await.map_err(error)
             }
+
+            async fn unchanged<A: Send>(self, answer: A) -> A {
+                self.roll_back().await;
+                answer
+            }
         }
     };
 }

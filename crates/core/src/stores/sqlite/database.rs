@@ -38,6 +38,11 @@ impl Tx {
         self.noted.settle(committed.is_ok());
         committed
     }
+
+    pub(super) async fn roll_back(self) {
+        // It fails only where there is no transaction any more: SQLite itself has given it up.
+        let _gone = self.inner.rollback().await;
+    }
 }
 
 impl Deref for Tx {

@@ -10,6 +10,7 @@ use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::history::{Backlog, HistoryOutbox, Shipment};
 use crate::stores::history_row;
+use crate::stores::sql::StateTx as _;
 use crate::stores::sql::outbox::BATCHES;
 
 pub(super) async fn insert(
@@ -55,7 +56,7 @@ impl HistoryOutbox for Sqlite {
             Some(id) => Some(id),
             None => group(&mut tx, until).await?,
         };
-        let Some(id) = id else { return Ok(None) };
+        let Some(id) = id else { return Ok(tx.unchanged(None).await) };
         let sealed: Vec<Vec<u8>> = sqlx::query_scalar(
             "-- outbox.next: its rows, always in this order
              SELECT rows FROM history_batches WHERE shipment_id = ?1 ORDER BY id",

@@ -17,7 +17,7 @@ impl ScheduleStore for Sqlite {
         if self.oldest_due(reach).await?.is_none() {
             return Ok(Box::new(NothingDue));
         }
-        Ok(Box::new(SqlClaim::of(self.begin().await?, reach, limit).await?))
+        SqlClaim::of(self.begin().await?, reach, limit).await
     }
 
     async fn oldest_due_ms(&self, now: Slot) -> StoreResult<u64> {

@@ -196,6 +196,13 @@ impl Tx {
         drop(self.lent.take());
         Ok(())
     }
+
+    /// Gives it up. Afterwards the server holds no lock of it, unless the way there is broken.
+    pub(in crate::stores::postgres) async fn roll_back(mut self) {
+        if let Some(lent) = self.lent.take().filter(|lent| !lent.spoilt) {
+            lent.roll_back().await;
+        }
+    }
 }
 
 impl Deref for Tx {
