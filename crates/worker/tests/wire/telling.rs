@@ -72,7 +72,7 @@ impl Desk {
     async fn open() -> Self {
         let stores = stores().await;
         let egress = Egress::new(AddressPolicy::open()).unwrap();
-        let notifier = Notifier::new(&egress).unwrap().with_deadline(Duration::from_millis(300));
+        let notifier = Notifier::new(&egress).unwrap().with_deadline(Duration::from_secs(2));
         let metrics = Metrics::new();
         let alerter = Alerter::new(&stores.stores, notifier, metrics.clone());
         Self { stores, alerter, metrics }
