@@ -128,6 +128,8 @@ keeps! {
     what_an_open_breaker_holds_uses_up_no_retries_and_holds_up_nobody,
     a_test_gets_past_an_open_breaker_and_closes_it,
     what_is_given_up_is_told_to_the_fallback_once_and_in_order,
+    a_fallback_that_hears_of_it_after_its_end_hears_the_end,
+    an_end_that_races_with_a_fallback_is_heard_by_it,
     fallbacks_in_a_circle_are_told_once_each,
     a_channel_that_is_gone_is_switched_off_and_its_fallback_is_told,
     an_attempt_at_an_older_version_of_a_channel_does_not_switch_it_off,

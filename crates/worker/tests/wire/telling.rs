@@ -42,7 +42,8 @@ impl Receiver {
                 if says == SILENCE {
                     tokio::time::sleep(FOR_EVER).await;
                 }
-                let answer = format!("HTTP/1.1 {says} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let answer =
+                    format!("HTTP/1.1 {says} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
                 let _gone = stream.write_all(answer.as_bytes()).await;
             }
         })

@@ -5,17 +5,16 @@ use uuid::Uuid;
 
 use super::{Postgres, Tx, error, unreadable};
 use crate::models::alert::{AttemptReport, LeasedDelivery, Settlement};
-use crate::models::ids::{CheckId, DeliveryId};
+use crate::models::ids::{CheckId, DeliveryId, IncidentId};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::deliveries::{DeliveryStore, Standing};
-use crate::stores::sql::StateTx as _;
-use crate::stores::sql::Undelivered;
 use crate::stores::sql::deliveries::{
-    DeliveryRow, UndeliveredRow, headers, settle, tell_stand_ins,
+    DeliveryRow, KeptAlertRow, UndeliveredRow, headers, settle, tell_stand_ins,
 };
 use crate::stores::sql::receivers::{ReceiverRow, Room, StandingCounts};
 use crate::stores::sql::rows::read_all;
+use crate::stores::sql::{Raised, StateTx as _, Undelivered};
 
 #[async_trait]
 impl DeliveryStore for Postgres {
@@ -193,6 +192,30 @@ pub(super) async fn undelivered(tx: &mut Tx, ids: &[DeliveryId]) -> StoreResult<
     .await
     .map_err(error)?;
     read_all(rows).map_err(unreadable)
+}
+
+pub(super) async fn ends_of(tx: &mut Tx, incidents: &[IncidentId]) -> StoreResult<Vec<Raised>> {
+    let ids: Vec<Uuid> = incidents.iter().map(|id| id.0).collect();
+    // Whoever ends one has its row and then asks who has heard of it: the one of us who comes second sees
+    // what the first has written, each in a statement that begins after the lock.
+    sqlx::query(
+        "-- deliveries.ends_of: lock
+         SELECT 1 FROM incidents WHERE id = ANY($1) ORDER BY id FOR SHARE",
+    )
+    .bind(&ids)
+    .execute(&mut **tx)
+    .await
+    .map_err(error)?;
+    let rows: Vec<KeptAlertRow> = sqlx::query_as(
+        "-- deliveries.ends_of
+         SELECT id AS alert_id, project_id, check_id, incident_id, message FROM alerts
+         WHERE incident_id = ANY($1) AND kind = 'resolved' AND message IS NOT NULL",
+    )
+    .bind(&ids)
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(rows.into_iter().map(Raised::from).collect())
 }
 
 pub(super) async fn late(tx: &mut Tx, since: Slot, limit: u32) -> StoreResult<Vec<DeliveryId>> {

@@ -1,6 +1,8 @@
 //! What claiming and settling a delivery means: for its row, for its receiver, and for who is told
 //! instead.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -151,15 +153,36 @@ async fn tell_instead<T: StateTx>(
         return Ok(());
     }
     let directory = Directory::of(tx.settings(&projects).await?, now);
+    let mut heard: BTreeMap<IncidentId, BTreeSet<SettingId>> = BTreeMap::new();
     for Undelivered { id, kind, mut alert, channel, fallback } in undelivered {
         let fallback = directory.fallback_of(channel).or(fallback);
-        let Some(message) = Message::of_kept(&alert.message) else { continue };
-        if let Some(told) = directory.told_instead(alert.project, fallback, &message) {
-            alert.deliveries.push(super::NewDelivery { instead_of: Some(id), ..told });
-            tx.insert_deliveries(kind, &[alert], now).await?;
-        }
+        let Some(stand_in) = directory.stand_in(alert.project, fallback) else { continue };
+        let Some(told) = directory.tell(stand_in, &alert.message) else { continue };
+        heard.entry(alert.incident).or_default().insert(stand_in);
+        alert.deliveries.push(super::NewDelivery { instead_of: Some(id), ..told });
+        tx.insert_deliveries(kind, &[alert], now).await?;
     }
-    Ok(())
+    tell_ends(tx, &directory, &heard, now).await
+}
+
+/// Who hears only now of what is over by now would never hear its end: that went to those who had heard of
+/// it by then.
+async fn tell_ends<T: StateTx>(
+    tx: &mut T,
+    directory: &Directory,
+    heard: &BTreeMap<IncidentId, BTreeSet<SettingId>>,
+    now: Slot,
+) -> StoreResult<()> {
+    let incidents: Vec<IncidentId> = heard.keys().copied().collect();
+    if incidents.is_empty() {
+        return Ok(());
+    }
+    let mut ends = tx.ends_of(&incidents).await?;
+    for end in &mut ends {
+        let channels = heard.get(&end.incident).into_iter().flatten();
+        end.deliveries = channels.filter_map(|it| directory.tell(*it, &end.message)).collect();
+    }
+    tx.insert_deliveries(AlertKind::Resolved, &ends, now).await
 }
 
 /// Switches a channel off, and says so to its fallback, or to all others where it has none.
@@ -234,11 +257,8 @@ fn switched_off(incident: &Incident) -> Message {
 pub struct UndeliveredRow {
     id: Uuid,
     kind: String,
-    alert_id: Uuid,
-    project_id: Uuid,
-    check_id: Uuid,
-    incident_id: Uuid,
-    message: String,
+    #[sqlx(flatten)]
+    alert: KeptAlertRow,
     channel_id: Uuid,
     fallback: Option<Uuid>,
 }
@@ -250,18 +270,34 @@ impl TryFrom<UndeliveredRow> for Undelivered {
         Ok(Self {
             id: DeliveryId(row.id),
             kind: AlertKind::parse(&row.kind).ok_or(Unreadable("an alert's kind"))?,
-            alert: Raised {
-                id: AlertId(row.alert_id),
-                project: ProjectId(row.project_id),
-                check: CheckId(row.check_id),
-                incident: IncidentId(row.incident_id),
-                number: 1,
-                message: row.message,
-                deliveries: Vec::new(),
-            },
+            alert: row.alert.into(),
             channel: SettingId(row.channel_id),
             fallback: row.fallback.map(SettingId),
         })
+    }
+}
+
+/// An alert that was raised before, to be told to others.
+#[derive(FromRow)]
+pub struct KeptAlertRow {
+    alert_id: Uuid,
+    project_id: Uuid,
+    check_id: Uuid,
+    incident_id: Uuid,
+    message: String,
+}
+
+impl From<KeptAlertRow> for Raised {
+    fn from(row: KeptAlertRow) -> Self {
+        Self {
+            id: AlertId(row.alert_id),
+            project: ProjectId(row.project_id),
+            check: CheckId(row.check_id),
+            incident: IncidentId(row.incident_id),
+            number: 1,
+            message: row.message,
+            deliveries: Vec::new(),
+        }
     }
 }
 

@@ -359,6 +359,9 @@ pub(super) trait StateTx: Send + Sized {
     ) -> StoreResult<Option<CheckId>>;
     /// Of these deliveries those that were for channels.
     async fn undelivered(&mut self, ids: &[DeliveryId]) -> StoreResult<Vec<Undelivered>>;
+    /// What is said of the end of those of these incidents that are over, as alerts without deliveries. None of
+    /// them ends before this transaction does.
+    async fn ends_of(&mut self, incidents: &[IncidentId]) -> StoreResult<Vec<Raised>>;
     /// Pending deliveries to channels that were raised before `since`, and for which no stand-in has been
     /// looked for yet; from now on it has.
     async fn late(&mut self, since: Slot, limit: u32) -> StoreResult<Vec<DeliveryId>>;

@@ -186,6 +186,11 @@ impl Directory {
         None
     }
 
+    /// What was said elsewhere, as it is said to this channel; `None` where it cannot be read any more.
+    pub fn tell(&self, channel: SettingId, kept: &str) -> Option<NewDelivery> {
+        self.write_to(channel, &Message::of_kept(kept)?)
+    }
+
     /// What a stand-in from `fallback` on is told.
     pub fn told_instead(
         &self,

@@ -412,6 +412,10 @@ macro_rules! state_tx {
                 deliveries::undelivered(self, ids).await
             }
 
+            async fn ends_of(&mut self, incidents: &[IncidentId]) -> StoreResult<Vec<Raised>> {
+                deliveries::ends_of(self, incidents).await
+            }
+
             async fn late(&mut self, since: Slot, limit: u32) -> StoreResult<Vec<DeliveryId>> {
                 deliveries::late(self, since, limit).await
             }

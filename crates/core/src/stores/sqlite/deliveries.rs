@@ -7,16 +7,16 @@ use uuid::Uuid;
 use super::list::{id, ids, rows};
 use super::{Sqlite, Tx, error, unreadable};
 use crate::models::alert::{AttemptReport, LeasedDelivery, Settlement};
-use crate::models::ids::{CheckId, DeliveryId};
+use crate::models::ids::{CheckId, DeliveryId, IncidentId};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::deliveries::{DeliveryStore, Standing};
-use crate::stores::sql::Undelivered;
 use crate::stores::sql::deliveries::{
-    DeliveryRow, UndeliveredRow, headers, settle, tell_stand_ins,
+    DeliveryRow, KeptAlertRow, UndeliveredRow, headers, settle, tell_stand_ins,
 };
 use crate::stores::sql::receivers::{ReceiverRow, Room, StandingCounts};
 use crate::stores::sql::rows::read_all;
+use crate::stores::sql::{Raised, Undelivered};
 
 #[async_trait]
 impl DeliveryStore for Sqlite {
@@ -286,6 +286,21 @@ pub(super) async fn undelivered(
     .await
     .map_err(error)?;
     read_all(rows).map_err(unreadable)
+}
+
+/// Nobody else writes meanwhile: there is nothing to lock.
+pub(super) async fn ends_of(tx: &mut Tx, incidents: &[IncidentId]) -> StoreResult<Vec<Raised>> {
+    let rows: Vec<KeptAlertRow> = sqlx::query_as(
+        "-- deliveries.ends_of
+         SELECT id AS alert_id, project_id, check_id, incident_id, message FROM alerts
+         WHERE incident_id IN (SELECT unhex(value) FROM jsonb_each(?1))
+           AND kind = 'resolved' AND message IS NOT NULL",
+    )
+    .bind(ids(incidents.iter().map(|id| id.0)))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(rows.into_iter().map(Raised::from).collect())
 }
 
 pub(super) async fn late(tx: &mut Tx, since: Slot, limit: u32) -> StoreResult<Vec<DeliveryId>> {

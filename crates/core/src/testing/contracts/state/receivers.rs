@@ -188,6 +188,68 @@ pub async fn what_is_given_up_is_told_to_the_fallback_once_and_in_order(t: TestS
     assert_eq!(t.standing().await.dead, 2);
 }
 
+pub async fn a_fallback_that_hears_of_it_after_its_end_hears_the_end(t: TestStores) {
+    let lead = t.channel("lead").await;
+    let ops = t.channel_before("ops", lead).await;
+    t.route(&[], &[ops]).await;
+    t.add(a_check()).await;
+    let late_at = t.clock.now().0 + STANDS_IN_AFTER.num_milliseconds();
+    t.run(false).await;
+    let opened = t.claim_for(ops).await.remove(0);
+    t.settle(&opened, Settlement::RetryIn(300_000)).await;
+    t.run(true).await;
+
+    // That it opened has waited for too long by now, that it is over has not.
+    t.clock.advance(late_at - t.clock.now().0);
+    assert_eq!(t.tell_stand_ins().await, 1);
+
+    for kind in ["opened", "resolved"] {
+        let due = t.claim_for(lead).await;
+        assert_eq!(told(&due), [(lead.to_string(), kind)].into());
+        t.settle(&due[0], Settlement::Delivered).await;
+    }
+    // It comes back, and takes all: nobody is told twice.
+    t.clock.advance(300 * SECOND);
+    for kind in ["opened", "resolved"] {
+        let due = t.claim_for(ops).await;
+        assert_eq!(told(&due), [(ops.to_string(), kind)].into());
+        t.settle(&due[0], Settlement::Delivered).await;
+    }
+    assert_eq!(t.claim_deliveries().await, []);
+}
+
+pub async fn an_end_that_races_with_a_fallback_is_heard_by_it(t: TestStores) {
+    let lead = t.channel("lead").await;
+    let ops = t.channel_before("ops", lead).await;
+    t.route(&[], &[ops]).await;
+    t.without_storms().await;
+    let check = t.add(a_check()).await;
+    for _ in 0..10 {
+        t.run(false).await;
+        let opened = t.claim_for(ops).await.remove(0);
+        let well = [a_result(&t.claim_one().await).build()];
+
+        tokio::join!(t.settle(&opened, Settlement::Dead), t.record(&well));
+
+        t.move_to_next_slot(check.id).await;
+        let mut heard = Vec::new();
+        for _ in 0..3 {
+            for due in t.claim_deliveries().await {
+                heard.extend(told(std::slice::from_ref(&due)));
+                t.settle(&due, Settlement::Delivered).await;
+            }
+        }
+        heard.sort_unstable();
+        let mut all = vec![
+            (lead.to_string(), "opened"),
+            (lead.to_string(), "resolved"),
+            (ops.to_string(), "resolved"),
+        ];
+        all.sort_unstable();
+        assert_eq!(heard, all);
+    }
+}
+
 pub async fn fallbacks_in_a_circle_are_told_once_each(t: TestStores) {
     let first = t.channel("first").await;
     let second = t.channel_before("second", first).await;
