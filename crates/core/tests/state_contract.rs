@@ -137,6 +137,7 @@ keeps! {
     what_is_on_its_way_to_a_removed_channel_is_told_to_the_fallback_it_had,
     a_fallback_is_told_of_what_waits_too_long_and_the_channel_as_well,
     a_thousand_outages_at_once_are_written_and_taken_in_bounded_time,
+    what_is_replayed_after_its_end_ends_again,
     a_dead_delivery_can_be_replayed_from_the_start_of_its_schedule,
     a_shipment_that_was_begun_comes_again_with_the_same_bytes,
     a_shipper_that_slept_past_its_lease_is_told_so,

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 
-use super::{Postgres, error, unreadable};
+use super::{Postgres, Tx, error, unreadable};
 use crate::models::alert::{Alert, AttemptView, DeliveryState, DeliveryView};
 use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, ProjectId, SettingId};
 use crate::models::schedule::Slot;
 use crate::ports::checks::{AlertLog, AttemptsOf, DeliveryFilter};
 use crate::ports::{Page, StoreResult};
-use crate::stores::sql::rows::{AlertRow, AttemptRow, DeliveryViewRow, read_all};
+use crate::stores::sql::rows::{AlertRow, AttemptRow, DeliveryViewRow, Replayed, read_all};
 
 #[async_trait]
 impl AlertLog for Postgres {
@@ -130,20 +130,25 @@ impl AlertLog for Postgres {
         delivery: DeliveryId,
         now: Slot,
     ) -> StoreResult<bool> {
-        let done = sqlx::query(
+        let mut tx = self.begin().await?;
+        let replayed: Vec<Replayed> = sqlx::query_as(
             "-- alert_log.replay
              UPDATE deliveries SET state = 'pending', next_attempt_at = $4, schedule_step = 0
-             WHERE id = $3 AND ($2::uuid IS NULL OR check_id = $2) AND project_id = $1",
+             WHERE id = $3 AND ($2::uuid IS NULL OR check_id = $2) AND project_id = $1
+             RETURNING incident_id, channel, kind",
         )
         .bind(project.0)
         .bind(check.map(|id| id.0))
         .bind(delivery.0)
         .bind(now.0)
-        .execute(&self.pool)
+        .fetch_all(&mut *tx)
         .await
         .map_err(error)?;
-        Ok(done.rows_affected() == 1)
+        replay_ends(&mut tx, &replayed, now).await?;
+        tx.commit().await.map_err(error)?;
+        Ok(!replayed.is_empty())
     }
+
     async fn replay_dead(
         &self,
         project: ProjectId,
@@ -152,14 +157,16 @@ impl AlertLog for Postgres {
         limit: u32,
         now: Slot,
     ) -> StoreResult<u64> {
-        let done = sqlx::query(
+        let mut tx = self.begin().await?;
+        let replayed: Vec<Replayed> = sqlx::query_as(
             "-- alert_log.replay_dead
              UPDATE deliveries SET state = 'pending', next_attempt_at = $6, schedule_step = 0
              WHERE id IN (
                  SELECT id FROM deliveries
                  WHERE project_id = $1 AND state = 'dead' AND kind <> 'test' AND raised_at >= $3 AND raised_at < $4
                    AND ($2::uuid IS NULL OR channel_id = $2)
-                 ORDER BY raised_at, id LIMIT $5 FOR NO KEY UPDATE SKIP LOCKED)",
+                 ORDER BY raised_at, id LIMIT $5 FOR NO KEY UPDATE SKIP LOCKED)
+             RETURNING incident_id, channel, kind",
         )
         .bind(project.0)
         .bind(channel.map(|id| id.0))
@@ -167,9 +174,32 @@ impl AlertLog for Postgres {
         .bind(raised.end.0)
         .bind(i64::from(limit))
         .bind(now.0)
-        .execute(&self.pool)
+        .fetch_all(&mut *tx)
         .await
         .map_err(error)?;
-        Ok(done.rows_affected())
+        replay_ends(&mut tx, &replayed, now).await?;
+        tx.commit().await.map_err(error)?;
+        Ok(replayed.len() as u64)
     }
+}
+
+/// Whoever hears again that an incident opened hears again that it is over, if it is.
+async fn replay_ends(tx: &mut Tx, replayed: &[Replayed], now: Slot) -> StoreResult<()> {
+    let told: Vec<_> = replayed.iter().filter(|it| it.begins()).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- alert_log.replay_ends
+         UPDATE deliveries d SET state = 'pending', next_attempt_at = $3, schedule_step = 0
+         FROM UNNEST($1::uuid[], $2::text[]) AS n (incident_id, channel)
+         WHERE d.incident_id = n.incident_id AND d.channel = n.channel AND d.kind = 'resolved' AND d.state <> 'pending'",
+    )
+    .bind(told.iter().map(|it| it.incident_id).collect::<Vec<_>>())
+    .bind(told.iter().map(|it| it.channel.as_str()).collect::<Vec<_>>())
+    .bind(now.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(())
 }

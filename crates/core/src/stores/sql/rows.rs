@@ -374,6 +374,22 @@ impl TryFrom<DeliveryViewRow> for DeliveryView {
     }
 }
 
+/// A delivery that is sent again.
+#[derive(FromRow)]
+pub struct Replayed {
+    pub incident_id: Uuid,
+    pub channel: String,
+    kind: String,
+}
+
+impl Replayed {
+    /// Whether it says that something has begun, and something else that it is over.
+    pub fn begins(&self) -> bool {
+        AlertKind::parse(&self.kind)
+            .is_some_and(|kind| matches!(kind, AlertKind::Opened | AlertKind::Reminder))
+    }
+}
+
 #[derive(FromRow)]
 pub struct AttemptRow {
     id: Uuid,

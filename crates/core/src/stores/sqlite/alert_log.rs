@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 
-use super::{Sqlite, error, unreadable};
+use super::list::{id, rows};
+use super::{Sqlite, Tx, error, unreadable};
 use crate::models::alert::{Alert, AttemptView, DeliveryState, DeliveryView};
 use crate::models::ids::{AlertId, AttemptId, CheckId, DeliveryId, ProjectId, SettingId};
 use crate::models::schedule::Slot;
 use crate::ports::checks::{AlertLog, AttemptsOf, DeliveryFilter};
 use crate::ports::{Page, StoreResult};
-use crate::stores::sql::rows::{AlertRow, AttemptRow, DeliveryViewRow, read_all};
+use crate::stores::sql::rows::{AlertRow, AttemptRow, DeliveryViewRow, Replayed, read_all};
 
 /// Of one check, or of all: apart, so that each finds its index.
 macro_rules! attempts {
@@ -136,20 +137,25 @@ impl AlertLog for Sqlite {
         delivery: DeliveryId,
         now: Slot,
     ) -> StoreResult<bool> {
-        let done = sqlx::query(
+        let mut tx = self.begin().await?;
+        let replayed: Vec<Replayed> = sqlx::query_as(
             "-- alert_log.replay
              UPDATE deliveries SET state = 'pending', next_attempt_at = ?4, schedule_step = 0
-             WHERE id = ?3 AND (?2 IS NULL OR check_id = ?2) AND project_id = ?1",
+             WHERE id = ?3 AND (?2 IS NULL OR check_id = ?2) AND project_id = ?1
+             RETURNING incident_id, channel, kind",
         )
         .bind(project.0)
         .bind(check.map(|id| id.0))
         .bind(delivery.0)
         .bind(now.0)
-        .execute(self.state.writer())
+        .fetch_all(&mut *tx)
         .await
         .map_err(error)?;
-        Ok(done.rows_affected() == 1)
+        replay_ends(&mut tx, &replayed, now).await?;
+        tx.commit().await.map_err(error)?;
+        Ok(!replayed.is_empty())
     }
+
     async fn replay_dead(
         &self,
         project: ProjectId,
@@ -158,14 +164,16 @@ impl AlertLog for Sqlite {
         limit: u32,
         now: Slot,
     ) -> StoreResult<u64> {
-        let done = sqlx::query(
+        let mut tx = self.begin().await?;
+        let replayed: Vec<Replayed> = sqlx::query_as(
             "-- alert_log.replay_dead
              UPDATE deliveries SET state = 'pending', next_attempt_at = ?6, schedule_step = 0
              WHERE id IN (
                  SELECT id FROM deliveries
                  WHERE project_id = ?1 AND state = 'dead' AND kind <> 'test' AND raised_at >= ?3 AND raised_at < ?4
                    AND (?2 IS NULL OR channel_id = ?2)
-                 ORDER BY raised_at, id LIMIT ?5)",
+                 ORDER BY raised_at, id LIMIT ?5)
+             RETURNING incident_id, channel, kind",
         )
         .bind(project.0)
         .bind(channel.map(|id| id.0))
@@ -173,9 +181,31 @@ impl AlertLog for Sqlite {
         .bind(raised.end.0)
         .bind(limit)
         .bind(now.0)
-        .execute(self.state.writer())
+        .fetch_all(&mut *tx)
         .await
         .map_err(error)?;
-        Ok(done.rows_affected())
+        replay_ends(&mut tx, &replayed, now).await?;
+        tx.commit().await.map_err(error)?;
+        Ok(replayed.len() as u64)
     }
+}
+
+/// Whoever hears again that an incident opened hears again that it is over, if it is.
+async fn replay_ends(tx: &mut Tx, replayed: &[Replayed], now: Slot) -> StoreResult<()> {
+    let told: Vec<_> = replayed.iter().filter(|it| it.begins()).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- alert_log.replay_ends
+         UPDATE deliveries SET state = 'pending', next_attempt_at = ?2, schedule_step = 0
+         WHERE kind = 'resolved' AND state <> 'pending' AND (incident_id, channel) IN (
+             SELECT unhex(value ->> 0), value ->> 1 FROM jsonb_each(?1))",
+    )
+    .bind(rows(told, |it| [id(it.incident_id), it.channel.as_str().into()]))
+    .bind(now.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(error)?;
+    Ok(())
 }

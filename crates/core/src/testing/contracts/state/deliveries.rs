@@ -6,6 +6,7 @@ use super::{PROJECT, SECOND, page};
 use crate::models::alert::Settlement;
 use crate::models::breaker::OPENS_AT;
 use crate::models::ids::CheckId;
+use crate::models::schedule::Slot;
 use crate::ports::checks::AttemptsOf;
 use crate::ports::clock::Clock;
 use crate::ports::deliveries::{PER_CHANNEL, RETRIES_PER_CHANNEL};
@@ -113,6 +114,36 @@ pub async fn what_is_new_is_not_held_up_by_what_failed_before(t: TestStores) {
     assert_eq!(numbers.iter().filter(|number| **number == 1).count(), 1, "the new one");
     let again = numbers.iter().filter(|number| **number == 2).count();
     assert_eq!(again, RETRIES_PER_CHANNEL as usize);
+}
+
+pub async fn what_is_replayed_after_its_end_ends_again(t: TestStores) {
+    let check = t.add(a_check().telling("http://sink.test/hook")).await;
+    t.run(false).await;
+    t.run(true).await;
+    let opened = t.claim_deliveries().await.remove(0);
+    t.settle(&opened, Settlement::Dead).await;
+    let resolved = t.claim_deliveries().await.remove(0);
+    t.settle(&resolved, Settlement::Delivered).await;
+    let (alerts, now) = (&t.stores.alerts, t.clock.now());
+
+    assert!(alerts.replay(PROJECT, Some(check.id), opened.id, now).await.unwrap());
+    for replayed in [&opened, &resolved] {
+        let due = t.claim_deliveries().await;
+        assert_eq!(due.iter().map(|it| it.id).collect::<Vec<_>>(), [replayed.id]);
+        let settled =
+            if replayed.id == opened.id { Settlement::Dead } else { Settlement::Delivered };
+        t.settle(&due[0], settled).await;
+    }
+
+    let all = Slot(0)..now.plus(1);
+    assert_eq!(alerts.replay_dead(PROJECT, None, all, 10, now).await.unwrap(), 1, "one was dead");
+    for replayed in [&opened, &resolved] {
+        let due = t.claim_deliveries().await;
+        assert_eq!(due.iter().map(|it| it.id).collect::<Vec<_>>(), [replayed.id]);
+        t.settle(&due[0], Settlement::Delivered).await;
+    }
+    assert!(alerts.replay(PROJECT, Some(check.id), resolved.id, now).await.unwrap());
+    assert_eq!(t.claim_deliveries().await.len(), 1, "an end alone begins nothing");
 }
 
 pub async fn a_dead_delivery_can_be_replayed_from_the_start_of_its_schedule(t: TestStores) {
