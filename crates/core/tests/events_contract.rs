@@ -3,15 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::{FutureExt, StreamExt, stream};
 use pulse_core::ports::events::{EventBatch, EventLog};
 use pulse_core::stores::memory::Memory;
 use pulse_core::stores::queue_rules::QueueOptions;
 use pulse_core::stores::redis::{Redis, RedisOptions};
 use pulse_core::testing::contracts::events::{self, Events};
-use pulse_core::testing::{Profile, RedisCluster, ScriptWatch, scaled};
+use pulse_core::testing::{Profile, RedisCluster, ScriptWatch, connect_to_redis, scaled};
 use uuid::Uuid;
+
+/// More would keep each other waiting.
+const AT_ONCE: usize = 6;
 
 fn prefix() -> String {
     format!("pulse_test_{}", Uuid::now_v7().simple())
@@ -49,15 +51,17 @@ macro_rules! keeps {
             )+
         }
 
-        /// The whole contract at once: its ways have nothing in common but the server.
+        /// The whole contract, much of it at once: its ways have nothing in common but the server.
         async fn is_kept_at(url: &str, cluster: bool) {
-            join_all([$(
+            stream::iter([$(
                 async {
                     let (one, other) = in_redis_at(url, cluster);
                     events::$contract(Events { one: &one, other: &other }).await;
                 }
                 .boxed_local(),
             )+])
+            .buffer_unordered(AT_ONCE)
+            .collect::<()>()
             .await;
         }
 
@@ -102,8 +106,7 @@ async fn all_keys_in_redis_share_a_hash_tag() {
     way.want_runs().await.unwrap();
     way.attend("one").await.unwrap();
 
-    let client = ::redis::Client::open(url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = connect_to_redis(&url()).await.unwrap();
     let keys: Vec<String> =
         ::redis::cmd("KEYS").arg(format!("{prefix}*")).query_async(&mut connection).await.unwrap();
 
@@ -124,8 +127,7 @@ async fn a_publisher_that_died_is_told_in_redis() {
         RedisOptions { prefix: prefix.clone(), queue: QueueOptions::default(), cluster: false };
     let way = Redis::new(&url(), "one", options).unwrap();
     way.attend("dead").await.unwrap();
-    let client = ::redis::Client::open(url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = connect_to_redis(&url()).await.unwrap();
     // As if it had been seen sixteen seconds ago.
     let now: (i64, i64) = ::redis::cmd("TIME").query_async(&mut connection).await.unwrap();
     let () = ::redis::cmd("HSET")

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use clock::ManualClock;
 pub use fixtures::{CheckBuilder, ResultBuilder, a_check, a_result};
-pub use redis_cluster::RedisCluster;
+pub use redis_cluster::{RedisCluster, connect_to_redis};
 pub use script_watch::{ScriptWatch, Watched};
 pub use servers::{Profile, TestStores, scaled, stores, stores_on};
 

@@ -8,15 +8,28 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, FromRedisValue, RedisResult};
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
 use super::eventually;
 
 const HASH_SLOTS: usize = 16_384;
 const START: Duration = Duration::from_secs(20);
+/// The library waits for half a second, which a server on a busy machine may take.
+const ANSWER: Duration = Duration::from_secs(10);
 /// Somebody may take a port between the kernel's answer and the server's start.
 const TRIES: usize = 5;
+
+/// A connection for what a test itself asks of a server, and patient with its answers.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub async fn connect_to_redis(url: &str) -> RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(ANSWER))
+        .set_response_timeout(Some(ANSWER));
+    Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
+}
 
 /// A cluster that serves all hash slots.
 pub struct RedisCluster {
@@ -176,7 +189,7 @@ impl Node {
     }
 
     async fn connection(&self) -> RedisResult<MultiplexedConnection> {
-        Client::open(self.url())?.get_multiplexed_async_connection().await
+        connect_to_redis(&self.url()).await
     }
 
     fn url(&self) -> String {

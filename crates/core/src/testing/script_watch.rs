@@ -9,11 +9,13 @@ use futures_util::StreamExt;
 use redis::{Client, RedisResult};
 use tokio::task::JoinHandle;
 
+use super::connect_to_redis;
+
 const LAST_WORD: &str = "that is all";
 
 /// Watches until [`ScriptWatch::end`].
 pub struct ScriptWatch {
-    client: Client,
+    url: String,
     watching: JoinHandle<Watched>,
 }
 
@@ -33,8 +35,7 @@ impl ScriptWatch {
     /// # Errors
     /// When it cannot be reached.
     pub async fn begin(url: &str) -> RedisResult<Self> {
-        let client = Client::open(url)?;
-        let mut lines = client.get_async_monitor().await?.into_on_message::<String>();
+        let mut lines = Client::open(url)?.get_async_monitor().await?.into_on_message::<String>();
         let watching = tokio::spawn(async move {
             let mut watched = Watched::default();
             while let Some(line) = lines.next().await {
@@ -45,7 +46,7 @@ impl ScriptWatch {
             }
             watched
         });
-        Ok(Self { client, watching })
+        Ok(Self { url: url.to_owned(), watching })
     }
 
     /// What was seen of all that was asked until now.
@@ -53,7 +54,7 @@ impl ScriptWatch {
     /// # Errors
     /// When the server cannot be reached any more.
     pub async fn end(self) -> RedisResult<Watched> {
-        let mut connection = self.client.get_multiplexed_async_connection().await?;
+        let mut connection = connect_to_redis(&self.url).await?;
         let () = redis::cmd("ECHO").arg(LAST_WORD).query_async(&mut connection).await?;
         Ok(self.watching.await.unwrap_or_default())
     }
