@@ -25,8 +25,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-# Red, now and then, beside others that keep the processors busy. All are plays but `wire`.
-ALONE = "calm channels clickhouse_away edges hostile live stops walk wire".split()
+# Red, now and then, beside others that keep the processors busy. All are plays but `bench` and `wire`.
+ALONE = """
+    alone bench calm channels clickhouse_away edges hostile live postgres_dies stops walk wire zombies
+""".split()
 
 # What no program takes; one that does is ended.
 LIMIT_S = 15 * 60

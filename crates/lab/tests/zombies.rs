@@ -9,7 +9,7 @@ async fn who_stood_still_past_its_lease_changes_nothing_when_it_goes_on() {
     support::build_programs();
 
     let played =
-        zombies(&Zombies { checks: 40, interval_s: 2, pauses: 4, alerters: false, keep: false })
+        zombies(&Zombies { checks: 80, interval_s: 4, pauses: 4, alerters: false, keep: false })
             .await;
 
     support::show(played);

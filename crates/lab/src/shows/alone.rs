@@ -68,7 +68,8 @@ async fn first_look(lab: &Lab, report: &mut Report) -> anyhow::Result<Check> {
     let api = lab.fleet.api()?;
     let secret = sink::new_secret();
     lab.sink.trust(HOOK, &secret);
-    let check = NewCheck { alert_threshold: 1, ..a_check(lab, NAME, 1, &secret) };
+    // One failure is an incident, so a look must not be late because the machine is busy.
+    let check = NewCheck { alert_threshold: 1, timeout_ms: 800, ..a_check(lab, NAME, 1, &secret) };
 
     let asked = Instant::now();
     let check = api.create(&check).await?;

@@ -140,6 +140,7 @@ fn definitions<'a>(
         max_redirects: url.starts_with("http").then_some(MOST_REDIRECTS),
         url,
         alert_threshold: 1,
+        timeout_ms: (interval_s * 900).min(2_500),
         webhook_url: webhook_url.to_owned(),
         ..a_check(lab, &name, interval_s, &secret)
     };
