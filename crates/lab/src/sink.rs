@@ -393,7 +393,7 @@ mod tests {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let sent = client
             .post(sink.url("a"))
-            .timeout(Duration::from_millis(500))
+            .timeout(Duration::from_secs(5))
             .header("webhook-id", id)
             .header("webhook-timestamp", now)
             .header("webhook-signature", signature)

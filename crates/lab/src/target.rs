@@ -254,7 +254,7 @@ mod tests {
     async fn look(target: &Target, name: &str) -> reqwest::Result<u16> {
         let client = reqwest::Client::builder()
             .no_proxy()
-            .timeout(Duration::from_millis(500))
+            .timeout(Duration::from_secs(2))
             .build()
             .expect("a plain client");
         let answer = client

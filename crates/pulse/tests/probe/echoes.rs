@@ -97,9 +97,9 @@ const WELL: ([&str; 3], &str) = (["ok", "", ""], "");
 #[tokio::test]
 async fn a_host_that_never_answers_is_called_again_each_second() {
     for url in ["icmp://127.0.0.1", "icmp://[::1]"] {
-        let probed = probe(&[UP, MUTE], "", &[url, "--timeout", "1500ms"]).await;
+        let probed = probe(&[UP, MUTE], "", &[url, "--timeout", "1900ms"]).await;
 
-        let sentence = "timed out after 1500 ms while waiting for the first byte";
+        let sentence = "timed out after 1900 ms while waiting for the first byte";
         assert_eq!(told(&probed), (WAITED, sentence));
         assert_eq!(probed["facts"], json!([{"name": "sent", "value": "2"}]));
     }
@@ -108,7 +108,7 @@ async fn a_host_that_never_answers_is_called_again_each_second() {
 #[tokio::test]
 async fn an_answer_to_anothers_echo_is_never_taken_for_ours() {
     let (nothing, identifier, sequence, first_of_token, last_of_token) = (0, 5, 7, 8, 39);
-    let looking_at = async |changed: usize| {
+    let looking_at = async |changed: usize, timeout: &str| {
         let home = tempfile::tempdir().unwrap();
         let script = home.path().join("impostor.py");
         std::fs::write(&script, IMPOSTOR).unwrap();
@@ -118,12 +118,12 @@ async fn an_answer_to_anothers_echo_is_never_taken_for_ours() {
             ready = ready.display(),
             script = script.display(),
         );
-        probe(&[UP, MUTE, &start], "", &["icmp://127.0.0.1", "--timeout", "300ms"]).await
+        probe(&[UP, MUTE, &start], "", &["icmp://127.0.0.1", "--timeout", timeout]).await
     };
 
-    assert_eq!(told(&looking_at(nothing).await), WELL);
+    assert_eq!(told(&looking_at(nothing, "2s").await), WELL);
     for changed in [identifier, sequence, first_of_token, last_of_token] {
-        let probed = looking_at(changed).await;
+        let probed = looking_at(changed, "300ms").await;
 
         let sentence = "timed out after 300 ms while waiting for the first byte";
         assert_eq!(told(&probed), (WAITED, sentence), "byte {changed}");

@@ -20,7 +20,7 @@ fn strict() -> LiveOptions {
     LiveOptions {
         behind: 200,
         ping: Duration::from_millis(200),
-        silence: Duration::from_secs(1),
+        silence: Duration::from_secs(3),
         writing: Duration::from_secs(1),
         untaken: Duration::from_secs(30),
         ..LiveOptions::default()
@@ -181,7 +181,7 @@ async fn who_answers_pings_stays_and_who_is_silent_is_sent_away() {
         (world.servers[0].counted(silent) == 1).then_some(())
     })
     .await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(strict().silence).await;
     world.happens(&check, Status::Up);
 
     let (_there, event) = reading.await.unwrap();

@@ -349,7 +349,7 @@ mod tests {
         let (outcome, seen) = judge(sight, target.expectations());
         assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
         assert_eq!(seen.error.as_deref(), Some("timed out after 200 ms while resolving the name"));
-        assert!((200_000..1_000_000).contains(&seen.phases.total_us.unwrap()));
+        assert!((200_000..5_000_000).contains(&seen.phases.total_us.unwrap()));
     }
 
     async fn look_at_a_name(names: Names, policy: AddressPolicy) -> Outcome {

@@ -285,7 +285,7 @@ pub(super) mod tests {
         let found = names.resolve("shop.example").await.unwrap();
 
         assert_eq!(found.as_slice(), [IpAddr::from([10, 0, 0, 1])]);
-        assert!(began.elapsed() < Duration::from_secs(1));
+        assert!(began.elapsed() < Duration::from_millis(1_800), "{:?}", began.elapsed());
     }
 
     #[tokio::test]

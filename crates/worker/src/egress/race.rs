@@ -163,7 +163,11 @@ mod tests {
         let (_stream, address) = connect(&both, port).await.unwrap();
 
         assert_eq!(address, IpAddr::from([127, 0, 0, 1]));
-        assert!((STAGGER..4 * STAGGER).contains(&began.elapsed()), "{:?}", began.elapsed());
+        assert!(
+            (STAGGER..Duration::from_secs(5)).contains(&began.elapsed()),
+            "{:?}",
+            began.elapsed()
+        );
         drop((filling, silent));
     }
 

@@ -101,7 +101,7 @@ async fn a_certificate_seen_before_the_deadline_outlives_it() {
     })
     .await;
 
-    let look = Look::at(https("localhost", &server)).through(authority.egress()).within(300);
+    let look = Look::at(https("localhost", &server)).through(authority.egress()).within(1_000);
     let (outcome, seen, evidence) = look.closely().await;
 
     assert_eq!(outcome, Outcome::Fail(FailClass::Timeout), "{seen:?}");

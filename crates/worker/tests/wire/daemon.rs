@@ -15,6 +15,8 @@ use crate::tls::Identity;
 
 const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(5);
+/// A server whose port is somebody else's has ended by then.
+const SETTLED: Duration = Duration::from_millis(100);
 /// Somebody may take a port between the kernel's answer and the server's start.
 const TRIES: usize = 5;
 
@@ -37,7 +39,7 @@ impl Daemon {
             let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
             let child = child.unwrap_or_else(|error| missing(&program, &error));
             let mut daemon = Self { child, port, signal: "TERM" };
-            if daemon.comes_up(&answers) {
+            if daemon.comes_up(&answers) && daemon.stays_up() {
                 return daemon;
             }
         }
@@ -63,6 +65,12 @@ impl Daemon {
             std::thread::sleep(Duration::from_millis(20));
         }
         panic!("the server did not answer within {START:?}");
+    }
+
+    /// Whether it was the server that answered, and not whoever has its port.
+    fn stays_up(&mut self) -> bool {
+        std::thread::sleep(SETTLED);
+        self.child.try_wait().unwrap().is_none()
     }
 }
 

@@ -362,14 +362,14 @@ async fn what_goes_wrong_over_tcp_is_told_and_bounded() {
     let alone = Port::answering(|query, _| vec![answer(query, CUT_SHORT, [1, 0], &[])]).await;
     let over_tcp = "the answer is too long for a datagram, and over TCP";
 
-    let look = |port: &Port| asking(port.number, "shop.example").within(500);
+    let look = |port: &Port| asking(port.number, "shop.example").within(1_000);
 
     let early = look(&early.0).expect_fail(FailClass::Connect).await;
     assert!(early.starts_with(&format!("{over_tcp} the connection was ")), "{early}");
     let garbage = look(&garbage.0).expect_fail(FailClass::Protocol).await;
     assert_eq!(garbage, format!("{over_tcp} what came back is no answer of a name server"));
     let stalling = look(&stalling.0).expect_fail(FailClass::Timeout).await;
-    assert_eq!(stalling, "timed out after 500 ms while reading the answer");
+    assert_eq!(stalling, "timed out after 1000 ms while reading the answer");
     let refused = look(&alone).expect_fail(FailClass::Connect).await;
     assert_eq!(refused, format!("{over_tcp} the connection was refused"));
 }

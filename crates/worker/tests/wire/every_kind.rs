@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use futures_util::future::join_all;
 use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{Detail, FailClass, Outcome};
@@ -133,28 +134,30 @@ async fn a_server_that_is_silent_costs_the_timeout() {
         std::future::pending::<()>().await;
     })
     .await;
-    for scheme in over_connections() {
-        let look = Look::with(at(scheme, "127.0.0.1", silent.port())).within(150);
+    let looks = over_connections().map(|scheme| {
+        let look = Look::with(at(scheme, "127.0.0.1", silent.port())).within(1_000);
         let detail = match scheme {
             Scheme::Tcp => Detail::WhileWaiting,
             scheme if begins_with_tls(scheme) => Detail::WhileSecuring,
             _ => Detail::WhileWaiting,
         };
 
-        fails(look, FailClass::Timeout, detail).await;
-    }
+        fails(look, FailClass::Timeout, detail)
+    });
+    join_all(looks).await;
 }
 
 #[tokio::test]
 async fn a_reply_that_stops_in_the_middle_costs_the_timeout() {
-    for (scheme, begun) in [
+    let looks = [
         (Scheme::Http, "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nok"),
         (Scheme::Tcp, "not it"),
         (Scheme::Redis, "$100\r\nPONG"),
         (Scheme::Postgres, "N"),
         (Scheme::Mysql, "\x49\0\0\0\x0a8.4.3"),
         (Scheme::Smtp, "220-mail"),
-    ] {
+    ]
+    .map(|(scheme, begun)| async move {
         let server = Server::raw(move |mut stream| async move {
             let mut rest = Vec::new();
             let _sent = stream.write_all(begun.as_bytes()).await;
@@ -166,10 +169,11 @@ async fn a_reply_that_stops_in_the_middle_costs_the_timeout() {
             spec.url += "?sslmode=disable";
         }
 
-        let look = Look::with(spec).within(150);
+        let look = Look::with(spec).within(1_000);
 
         fails(look, FailClass::Timeout, Detail::WhileReading).await;
-    }
+    });
+    join_all(looks).await;
 }
 
 #[tokio::test]
@@ -208,15 +212,17 @@ fn until_tls(scheme: Scheme) -> &'static [&'static [u8]] {
 
 #[tokio::test]
 async fn a_server_that_offers_tls_and_is_silent_then_costs_the_timeout() {
-    for scheme in [Scheme::Postgres, Scheme::Mysql, Scheme::Smtp] {
+    let looks = [Scheme::Postgres, Scheme::Mysql, Scheme::Smtp].map(|scheme| async move {
         let server = saying(until_tls(scheme)).await;
         let mut spec = at(scheme, "127.0.0.1", server.port());
         if scheme != Scheme::Smtp {
             spec.url += "?sslmode=require";
         }
 
-        let told = fails(Look::with(spec).within(200), FailClass::Timeout, Detail::WhileSecuring);
+        let look = Look::with(spec).within(1_000);
+        let told = fails(look, FailClass::Timeout, Detail::WhileSecuring).await;
 
-        assert_eq!(told.await, "timed out after 200 ms while shaking hands for TLS", "{scheme}");
-    }
+        assert_eq!(told, "timed out after 1000 ms while shaking hands for TLS", "{scheme}");
+    });
+    join_all(looks).await;
 }

@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::looking::Look;
 use crate::servers::Server;
 
-const TIMEOUT_MS: u64 = 400;
+const TIMEOUT_MS: u64 = 1_500;
 /// Beyond the timeout.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Looks at each by what `spec` says for a port: nothing may hang, panic, or pass for well. `begin` is
 /// how a good reply begins; one that never ends begins like it.

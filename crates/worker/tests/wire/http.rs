@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use http::HeaderValue;
 use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::expected_status::ExpectedStatus;
@@ -245,14 +246,15 @@ async fn each_phase_has_the_same_deadline_and_is_named_when_it_is_missed() {
         (mute.url(), "waiting for the first byte"),
         (half.url(), "reading the answer"),
     ];
-    for (url, phase) in cases {
-        let (outcome, seen) = Look::at(url).within(300).once().await;
+    let looks = cases.map(|(url, phase)| async move {
+        let (outcome, seen) = Look::at(url).within(1_000).once().await;
 
         assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
-        assert_eq!(seen.error, Some(format!("timed out after 300 ms while {phase}")));
+        assert_eq!(seen.error, Some(format!("timed out after 1000 ms while {phase}")));
         let total = seen.phases.total_us.unwrap();
-        assert!((300_000..1_000_000).contains(&total), "{phase}: {total}");
-    }
+        assert!((1_000_000..3_000_000).contains(&total), "{phase}: {total}");
+    });
+    join_all(looks).await;
 }
 
 #[tokio::test]
@@ -325,7 +327,7 @@ async fn a_connection_reset_instead_of_an_answer_is_no_connection() {
 async fn a_wrong_status_counts_even_if_its_body_never_ends() {
     let server = Server::stalling_after("HTTP/1.1 500 Oh\r\ncontent-length: 10\r\n\r\n").await;
 
-    let (outcome, seen) = Look::at(server.url()).within(200).once().await;
+    let (outcome, seen) = Look::at(server.url()).within(1_000).once().await;
 
     assert_eq!(outcome, Outcome::Fail(FailClass::Status));
     assert_eq!(seen.error.as_deref(), Some("status 500, expected any 2xx"));

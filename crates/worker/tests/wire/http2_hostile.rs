@@ -209,12 +209,12 @@ async fn floods_end_early_and_in_the_right_class() {
         let server = saying(first, then, None).await;
         let began = Instant::now();
 
-        let (outcome, seen) = two(&server).once().await;
+        let (outcome, seen) = two(&server).within(20_000).once().await;
 
         assert_eq!(outcome, Outcome::Fail(FailClass::TooLarge), "{what}: {seen:?}");
         let told = seen.error.unwrap();
         assert_eq!(told, "the response's head is over 256 KiB or 500 headers", "{what}");
-        assert!(began.elapsed() < Duration::from_secs(2), "{what}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(15), "{what}: {:?}", began.elapsed());
     }
 }
 
@@ -274,12 +274,12 @@ async fn what_drips_ends_at_the_deadline() {
     let body = saying(begun, frame(DATA, 0, 1, b"x"), pause).await;
     let pings = saying(settings(), frame(PING, 0, 0, &[0; 8]), pause).await;
 
-    let (outcome, seen) = two(&body).within(300).once().await;
+    let (outcome, seen) = two(&body).within(1_000).once().await;
     assert_eq!((outcome, seen.status_code), (Outcome::Fail(FailClass::Timeout), Some(200)));
-    assert_eq!(seen.error.as_deref(), Some("timed out after 300 ms while reading the answer"));
-    let (outcome, seen) = two(&pings).within(300).once().await;
+    assert_eq!(seen.error.as_deref(), Some("timed out after 1000 ms while reading the answer"));
+    let (outcome, seen) = two(&pings).within(1_000).once().await;
     assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
-    assert!((300_000..1_000_000).contains(&seen.phases.total_us.unwrap()));
+    assert!((1_000_000..3_000_000).contains(&seen.phases.total_us.unwrap()));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_worker::egress::Egress;
 
@@ -172,11 +173,12 @@ async fn a_query_that_lasts_is_given_up_here_and_ended_there() {
 
 #[tokio::test]
 async fn what_is_no_mysql_is_told_in_time() {
-    for mode in ["disable", "require"] {
-        let at = |port: u16| {
+    let told = ["disable", "require"].map(|mode| {
+        let at = move |port: u16| {
             let url = format!("mysql://127.0.0.1:{port}/a?sslmode={mode}");
             by("me", PASSWORD, ProbeSpec::at(url))
         };
-        hostile::is_told_in_time(at, b"\xff").await;
-    }
+        hostile::is_told_in_time(at, b"\xff")
+    });
+    join_all(told).await;
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::FailClass;
 use pulse_worker::egress::Egress;
@@ -237,8 +238,9 @@ async fn a_server_that_does_not_encrypt_as_it_should_is_told() {
 
 #[tokio::test]
 async fn what_is_no_postgresql_is_told_in_time() {
-    for mode in ["disable", "prefer", "require"] {
-        let at = |port: u16| spec(&format!("postgres://127.0.0.1:{port}/a?sslmode={mode}"));
-        hostile::is_told_in_time(at, b"R").await;
-    }
+    let told = ["disable", "prefer", "require"].map(|mode| {
+        let at = move |port: u16| spec(&format!("postgres://127.0.0.1:{port}/a?sslmode={mode}"));
+        hostile::is_told_in_time(at, b"R")
+    });
+    join_all(told).await;
 }

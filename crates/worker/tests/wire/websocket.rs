@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt, StreamExt};
 use http::HeaderValue;
 use pulse_core::models::probe_spec::{Auth, ProbeSpec};
-use pulse_core::models::run::{FailClass, Outcome};
+use pulse_core::models::run::{FailClass, Observation, Outcome};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
@@ -130,9 +130,10 @@ async fn what_is_said_is_answered_by_one_message_or_another() {
 
     saying(&server, Some("ping"), "^PING$").expect_ok().await;
     saying(&server, None, "nobody nobody$").expect_ok().await;
-    let silent = saying(&server, Some("ping"), "PONG").within(300).expect_fail(FailClass::Timeout);
+    let silent = saying(&server, Some("ping"), "PONG").within(1_000);
 
-    assert_eq!(silent.await, "timed out after 300 ms while reading the answer");
+    let told = silent.expect_fail(FailClass::Timeout).await;
+    assert_eq!(told, "timed out after 1000 ms while reading the answer");
 }
 
 #[tokio::test]
@@ -267,6 +268,18 @@ async fn a_socket_that_is_closed_too_early_is_told() {
     }
 }
 
+/// A look with hardly more time than a farewell is given. A busy machine may need all of it for what
+/// comes before, so there is more than one try.
+async fn hurried(server: &Server) -> Observation {
+    for _ in 0..5 {
+        let (outcome, seen) = Look::with(at(server)).within(150).once().await;
+        if outcome == Outcome::Ok {
+            return seen;
+        }
+    }
+    panic!("no look in a hurry was well");
+}
+
 #[tokio::test]
 async fn a_farewell_is_said_and_not_waited_for() {
     let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
@@ -283,7 +296,7 @@ async fn a_farewell_is_said_and_not_waited_for() {
 
     Look::with(at(&polite)).expect_ok().await;
     let seen = Look::with(at(&mute)).expect_ok().await;
-    let hurried = Look::with(at(&mute)).within(150).expect_ok().await;
+    let hurried = hurried(&mute).await;
 
     assert!(hearing.recv().await.unwrap().is_close());
     for seen in [seen, hurried] {

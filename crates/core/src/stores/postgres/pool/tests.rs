@@ -26,7 +26,7 @@ fn a_pool() -> Pool {
 async fn session(pool: &Pool) -> i32 {
     let asked = Instant::now();
     let session = query_scalar("SELECT pg_backend_pid()").fetch_one(pool).await;
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     session.expect("a pool that works")
 }
 
@@ -170,7 +170,7 @@ async fn a_statement_in_a_hole_is_given_up_and_its_connection_with_it() {
     let lost = query("SELECT 1").execute(&mut *tx).await;
 
     assert!(matches!(lost, Err(sqlx::Error::Io(_))), "{lost:?}");
-    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
     drop(tx);
     session(&pool).await;
 }

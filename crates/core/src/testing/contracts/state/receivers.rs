@@ -407,7 +407,8 @@ pub async fn a_thousand_outages_at_once_are_written_and_taken_in_bounded_time(t:
     let claiming = began.elapsed();
 
     assert_eq!((recorded.opened, due.len()), (1_000, 3 * PER_CHANNEL as usize));
-    // No statement takes longer than the store lets any (5 s); machines that run tests are slow.
-    assert!(writing < Duration::from_secs(5), "{writing:?}");
-    assert!(claiming < Duration::from_secs(2), "{claiming:?}");
+    // The store ends any statement after 5 s: none took so long. All of them together may, where the
+    // machine is busy.
+    assert!(writing < Duration::from_secs(15), "{writing:?}");
+    assert!(claiming < Duration::from_secs(5), "{claiming:?}");
 }
