@@ -2,7 +2,7 @@
 
 mod reminders;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -115,7 +115,8 @@ impl Route {
     /// When what falls due at `at` may be told.
     #[must_use]
     pub fn release(&self, at: Slot, severity: Severity) -> Slot {
-        let quiet = self.quiet.as_ref().filter(|quiet| quiet.except != Some(severity));
+        let holds = |quiet: &&Quiet| quiet.except.is_none_or(|except| severity < except);
+        let quiet = self.quiet.as_ref().filter(holds);
         quiet.and_then(|quiet| quiet.hours.until(at.time())).map_or(at, Slot::from)
     }
 
@@ -125,6 +126,15 @@ impl Route {
             .filter_map(|number| self.step(number))
             .flat_map(|(_, channels)| channels)
             .copied()
+    }
+
+    /// Puts other channels in the place of some.
+    pub fn lead_elsewhere(&mut self, instead: &BTreeMap<SettingId, SettingId>) {
+        let steps = self.steps.iter_mut().map(|step| &mut step.channels);
+        for channels in steps.chain([&mut self.channels]) {
+            let other = |id: &SettingId| *instead.get(id).unwrap_or(id);
+            *channels = channels.iter().map(other).collect();
+        }
     }
 
     /// All channels it ever leads to.

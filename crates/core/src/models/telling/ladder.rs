@@ -21,6 +21,9 @@ pub struct Ladder {
     /// When the first step was taken, or the last reminder was due.
     #[serde(default)]
     told_at: Option<Slot>,
+    /// For how long quiet hours kept the first step waiting, in milliseconds: all others wait as long.
+    #[serde(default)]
+    late_ms: i64,
 }
 
 /// What taking all steps that are due comes to.
@@ -49,11 +52,15 @@ impl Ladder {
         let mut climbed = Climbed::default();
         self.remind(route, severity, now, &mut climbed);
         while let Some((after, channels)) = route.step(self.steps.into()) {
-            let due = route.release(began.plus(after), severity);
+            let planned = began.plus(after).plus(self.late_ms);
+            let due = route.release(planned, severity);
             if due > now {
                 climbed.next = Some(due);
                 climbed.waits = self.steps == 0;
                 break;
+            }
+            if self.steps == 0 {
+                self.late_ms = due.0 - planned.0;
             }
             climbed.told.extend(channels);
             self.steps += 1;

@@ -87,7 +87,8 @@ pub fn decide(memory: Memory, facts: &Facts<'_>, rules: &Rules, now: Slot) -> De
 }
 
 /// Decides what is told of a storm at `now`: to whom the routes lead that concern any of its `members`, by
-/// their steps and reminders. With `news`, whoever has heard of it hears of it again.
+/// their steps and reminders. With `news`, whoever has heard of it hears of it again. Of members that a
+/// silence or maintenance holds nobody is told, and where it holds all of them nobody at all.
 #[must_use]
 pub fn decide_storm(
     mut memory: Memory,
@@ -97,10 +98,13 @@ pub fn decide_storm(
     rules: &Rules,
     now: Slot,
 ) -> Decision {
-    if storm.acknowledged {
+    let loud: Vec<Facts<'_>> =
+        members.iter().filter(|member| rules.hold(member).is_none()).copied().collect();
+    let held = loud.is_empty() && !members.is_empty();
+    if storm.acknowledged || held {
         return Decision { memory, ..Decision::default() };
     }
-    memory.enrol(members, rules, now);
+    memory.enrol(&loud, rules, now);
     climb(memory, storm, rules, news, now)
 }
 

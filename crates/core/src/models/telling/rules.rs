@@ -56,6 +56,11 @@ impl Rules {
         }
     }
 
+    /// Puts other channels in the place of some.
+    pub fn lead_elsewhere(&mut self, instead: &BTreeMap<SettingId, SettingId>) {
+        self.routes.values_mut().for_each(|route| route.lead_elsewhere(instead));
+    }
+
     pub(super) fn route(&self, id: SettingId) -> Option<&Route> {
         self.routes.get(&id)
     }

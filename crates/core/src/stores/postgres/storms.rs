@@ -25,7 +25,7 @@ pub(super) async fn lasting(tx: &mut Tx, projects: &[ProjectId]) -> StoreResult<
     let projects: Vec<Uuid> = projects.iter().map(|project| project.0).collect();
     sqlx::query_as(
         "-- storms.lasting
-         SELECT project_id, id, severity, gathers FROM incidents
+         SELECT project_id, id, severity, gathers, acknowledged_at FROM incidents
          WHERE project_id = ANY($1) AND kind = 'storm' AND resolved_slot IS NULL",
     )
     .bind(projects)
@@ -43,7 +43,7 @@ pub(super) async fn told_since(
     let told: i64 = sqlx::query_scalar(
         "-- storms.told_since
          SELECT count(*) FROM (
-             SELECT 1 FROM incidents
+             SELECT DISTINCT check_id FROM incidents
              WHERE project_id = $1 AND severity = $2 AND told_at > $3 AND kind = 'outage' LIMIT $4) told",
     )
     .bind(project.0)

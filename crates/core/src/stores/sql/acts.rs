@@ -65,6 +65,10 @@ pub async fn acknowledge<T: StateTx>(
     if incident.acknowledged.is_some() {
         return Ok(tx.unchanged(Acted::Already(incident)).await);
     }
+    if incident.kind == IncidentKind::Storm {
+        // It is seen to as it is: what joined it from now on, nobody would hear of.
+        tx.describe_storm(&incident, false).await?;
+    }
     let what = What::IncidentAcknowledged { incident_id: id, by: act.by.clone() };
     tx.noted().note([event(&incident, what, now)]);
     let acknowledged = Some(Acknowledgement { at: now.time(), by: act.by.clone() });

@@ -118,7 +118,20 @@ impl Directory {
                 }
             }
         }
+        directory.let_stand_ins_in();
         directory
+    }
+
+    /// Routes lead to the stand-ins of channels that are switched off: who hears of an incident by them is who
+    /// is to be reminded of it.
+    fn let_stand_ins_in(&mut self) {
+        let off = self.channels.iter().filter(|(_, (_, channel))| !channel.enabled);
+        let instead: BTreeMap<SettingId, SettingId> = off
+            .filter_map(|(id, (project, it))| Some((*id, self.stand_in(*project, it.fallback)?)))
+            .collect();
+        if !instead.is_empty() {
+            self.rules.values_mut().for_each(|rules| rules.lead_elsewhere(&instead));
+        }
     }
 
     /// What a project has configured about who is told.

@@ -1,5 +1,6 @@
 //! Storms: when so many incidents would be told of by themselves that they are told of as one.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -31,20 +32,22 @@ pub struct StormRow {
     id: Uuid,
     severity: String,
     gathers: bool,
+    acknowledged_at: Option<At>,
 }
 
 /// The storms of some projects that last.
 #[derive(Default)]
 pub struct Storms {
-    lasting: BTreeSet<IncidentId>,
+    /// Each with when somebody has said that they see to it.
+    lasting: HashMap<IncidentId, Option<Slot>>,
     gathering: HashMap<(ProjectId, Severity), IncidentId>,
 }
 
 impl Storms {
     pub fn of(rows: Vec<StormRow>) -> Self {
         let mut storms = Self::default();
-        for StormRow { project_id, id, severity, gathers } in rows {
-            storms.lasting.insert(IncidentId(id));
+        for StormRow { project_id, id, severity, gathers, acknowledged_at } in rows {
+            storms.lasting.insert(IncidentId(id), acknowledged_at.map(|at| Slot::from(at.0)));
             if let Some(severity) = Severity::parse(&severity).filter(|_| gathers) {
                 storms.gathering.insert((ProjectId(project_id), severity), IncidentId(id));
             }
@@ -56,9 +59,15 @@ impl Storms {
     /// is: what somebody reports is told by itself.
     pub fn over(&self, incident: &Incident) -> Option<IncidentId> {
         let its = incident.telling.as_ref().and_then(|memory| memory.storm);
-        let its = its.filter(|storm| self.lasting.contains(storm));
+        let its = its.filter(|storm| self.holds(*storm, incident));
         let joins = || self.gathering.get(&(incident.project_id, incident.severity)).copied();
         its.or_else(joins).filter(|_| incident.kind.has_check())
+    }
+
+    /// Whoever sees to a storm sees to what it was by then: what slipped in behind that is told by itself.
+    fn holds(&self, storm: IncidentId, incident: &Incident) -> bool {
+        let opened = Slot::from(incident.opened_at);
+        self.lasting.get(&storm).is_some_and(|seen_to| seen_to.is_none_or(|at| opened <= at))
     }
 
     fn end(&mut self, storm: &Incident) {
@@ -172,6 +181,22 @@ async fn begin<T: StateTx>(
     Ok(storm.id)
 }
 
+/// A check that comes and goes is one member, as it was last; oldest first.
+fn last_of_each(rows: Vec<MemberRow>) -> Vec<MemberRow> {
+    let mut places = HashMap::new();
+    let mut last: Vec<MemberRow> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match places.entry(row.check_id) {
+            Entry::Occupied(place) => last[*place.get()] = row,
+            Entry::Vacant(place) => {
+                place.insert(last.len());
+                last.push(row);
+            }
+        }
+    }
+    last
+}
+
 /// A storm is no good news at its end while any of it goes on as something else.
 fn came_to(members: &[MemberRow]) -> Resolution {
     let goes_on = [Resolution::Worsened, Resolution::Eased].into_iter().find(|way| {
@@ -199,9 +224,10 @@ pub async fn look<T: StateTx>(
 ) -> StoreResult<Looked> {
     let rules = around.directory.rules(storm.project_id);
     let rows = tx.members_of(storm, rules.breaker.within_ms(), MOST_MEMBERS).await?;
-    let members: Vec<Member> = rows.iter().map(MemberRow::read).collect();
     let since = Slot::from(storm.opened_at);
     let joined = rows.iter().map(|row| Slot::from(row.opened_at.0)).max().unwrap_or(since);
+    let rows = last_of_each(rows);
+    let members: Vec<Member> = rows.iter().map(MemberRow::read).collect();
     let mut memory = storm.telling.clone().unwrap_or_default();
     let gathers =
         around.storms.gathering.get(&(storm.project_id, storm.severity)) == Some(&storm.id);

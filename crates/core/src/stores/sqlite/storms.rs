@@ -18,7 +18,7 @@ pub(super) async fn lock(_tx: &mut Tx, _project: ProjectId, _waits: bool) -> Sto
 pub(super) async fn lasting(tx: &mut Tx, projects: &[ProjectId]) -> StoreResult<Vec<StormRow>> {
     sqlx::query_as(
         "-- storms.lasting
-         SELECT project_id, id, severity, gathers FROM incidents
+         SELECT project_id, id, severity, gathers, acknowledged_at FROM incidents
          WHERE project_id IN (SELECT unhex(value) FROM jsonb_each(?1)) AND kind = 'storm' AND resolved_slot IS NULL",
     )
     .bind(ids(projects.iter().map(|project| project.0)))
@@ -36,7 +36,7 @@ pub(super) async fn told_since(
     let told: i64 = sqlx::query_scalar(
         "-- storms.told_since
          SELECT count(*) FROM (
-             SELECT 1 FROM incidents
+             SELECT DISTINCT check_id FROM incidents
              WHERE project_id = ?1 AND severity = ?2 AND told_at > ?3 AND kind = 'outage' LIMIT ?4)",
     )
     .bind(project.0)

@@ -167,6 +167,37 @@ fn quiet_hours_hold_back_what_their_route_tells_and_nothing_else() {
 }
 
 #[test]
+fn steps_are_counted_from_when_quiet_hours_let_the_first_be_told() {
+    let at = |time: &str| Slot::from(time.parse::<chrono::DateTime<chrono::Utc>>().unwrap()).0;
+    let mut held = Held::new(vec![json!({
+        "quiet": {"hours": {"from": "22:00", "to": "07:00"}},
+        "steps": [{"after_minutes": 10, "channels": [channel(2)]}],
+    })]);
+    let morning = at("2026-11-02T07:00:00Z");
+    assert_eq!(held.ask(at("2026-11-02T01:00:00Z")), []);
+
+    // Asked a little late: the step is counted from when it was due.
+    assert_eq!(held.ask(morning + 2_000)[0].channels, [channel(1)].into());
+    assert_eq!(held.world.follow_up_at, Some(Slot(morning + 10 * MINUTE)));
+    assert_eq!(held.ask(morning + 10 * MINUTE - 1), []);
+    assert_eq!(held.ask(morning + 10 * MINUTE)[0].channels, [channel(2)].into());
+}
+
+#[test]
+fn quiet_hours_let_through_what_is_as_bad_as_they_say_and_what_is_worse() {
+    let at = |time: &str| Slot::from(time.parse::<chrono::DateTime<chrono::Utc>>().unwrap()).0;
+    let route = json!({
+        "quiet": {"hours": {"from": "22:00", "to": "07:00"}, "except": "degraded"},
+        "severities": ["degraded", "down"],
+    });
+    for severity in [Severity::Degraded, Severity::Down] {
+        let mut held = Held::new(vec![route.clone()]);
+        held.world.severity = severity;
+        assert_eq!(held.ask(at("2026-11-02T01:00:00Z")).len(), 1, "{severity:?}");
+    }
+}
+
+#[test]
 fn quiet_hours_may_let_outages_through() {
     let at = |time: &str| Slot::from(time.parse::<chrono::DateTime<chrono::Utc>>().unwrap()).0;
     let route = json!({

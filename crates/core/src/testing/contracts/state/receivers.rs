@@ -250,6 +250,22 @@ pub async fn an_end_that_races_with_a_fallback_is_heard_by_it(t: TestStores) {
     }
 }
 
+pub async fn who_stands_in_for_a_channel_that_is_off_is_reminded(t: TestStores) {
+    let lead = t.channel("lead").await;
+    let ops = t.channel_before("ops", lead).await;
+    t.change(ops, &json!({"enabled": false})).await;
+    t.ladder(ops, ops).await;
+    t.go_down(1).await;
+    assert_eq!(t.tell_all().await, [(lead.to_string(), "opened")].into());
+
+    let told = t.follow(20).await;
+
+    let of = |kind| (told.iter().filter(|it| it.2 == kind).map(|it| it.0)).collect::<Vec<_>>();
+    assert_eq!(of("opened").len(), 0, "a step that names it again reminds");
+    assert_eq!(of("reminder"), [5, 10, 15]);
+    assert!(told.iter().all(|it| it.1 == lead.to_string()), "{told:?}");
+}
+
 pub async fn fallbacks_in_a_circle_are_told_once_each(t: TestStores) {
     let first = t.channel("first").await;
     let second = t.channel_before("second", first).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{PROJECT, SECOND, page};
 use crate::models::alert::AlertKind;
 use crate::models::channel::Severity;
-use crate::models::ids::CheckId;
+use crate::models::ids::{CheckId, IncidentId};
 use crate::models::incident::{Act, IncidentKind, Report};
 use crate::models::setting::SettingKind;
 use crate::models::telling::MutedBy;
@@ -58,7 +58,7 @@ impl TestStores {
     async fn fail_at_once(&self, checks: &[CheckId]) {
         self.clock.advance(SECOND);
         for check in checks {
-            self.stores.checks.run_now(PROJECT, *check, self.clock.now()).await.unwrap();
+            self.run_now(*check).await;
         }
         self.fail_some(checks).await;
     }
@@ -81,6 +81,15 @@ impl TestStores {
                 }
             }
         }
+    }
+
+    async fn run_now(&self, check: CheckId) {
+        self.stores.checks.run_now(PROJECT, check, self.clock.now()).await.unwrap();
+    }
+
+    async fn the_storm(&self) -> IncidentId {
+        let only = IncidentFilter { kind: Some(IncidentKind::Storm), ..IncidentFilter::default() };
+        self.stores.incidents.list(PROJECT, &only, page(10)).await.unwrap().remove(0).id
     }
 
     async fn storms(&self) -> usize {
@@ -226,10 +235,8 @@ pub async fn a_storm_takes_the_steps_of_routes_until_somebody_sees_to_it(t: Test
     t.follow_up().await;
 
     assert_eq!(t.tell_all().await, [(ops.clone(), "reminder"), (lead, "opened")].into());
-    let only = IncidentFilter { kind: Some(IncidentKind::Storm), ..IncidentFilter::default() };
-    let storm = t.stores.incidents.list(PROJECT, &only, page(10)).await.unwrap().remove(0);
-    let act = Act { by: None, note: String::new() };
-    t.stores.incidents.acknowledge(PROJECT, storm.id, &act, t.clock.advance(0)).await.unwrap();
+    let (storm, act) = (t.the_storm().await, Act::default());
+    t.stores.incidents.acknowledge(PROJECT, storm, &act, t.clock.now()).await.unwrap();
     t.clock.advance(20 * 60 * SECOND);
     t.follow_up().await;
     assert_eq!(t.tell_all().await, [].into(), "somebody sees to it");
@@ -237,6 +244,70 @@ pub async fn a_storm_takes_the_steps_of_routes_until_somebody_sees_to_it(t: Test
     t.fail_some(&[]).await;
     t.follow_up().await;
     assert_eq!(t.heard().await.1, 2, "and who has heard of it hears that it is over");
+}
+
+pub async fn what_fails_after_somebody_sees_to_a_storm_is_told(t: TestStores) {
+    let ops = t.channel("ops").await;
+    t.route(&[], &[ops]).await;
+    let (checks, other) = (t.many(30).await, t.many(1).await);
+    t.fail_some(&checks).await;
+    t.clock.advance(5 * SECOND);
+    t.follow_up().await;
+    assert_eq!(t.heard().await.0, 1);
+    let storm = t.the_storm().await;
+    let act = Act::default();
+    t.stores.incidents.acknowledge(PROJECT, storm, &act, t.clock.now()).await.unwrap();
+    t.follow_up().await;
+
+    t.fail_at_once(&other).await;
+
+    let (opened, _, said) = t.heard().await;
+    assert!(opened == 1 && said.contains("Shop 0"), "{said}");
+    assert_eq!(t.storms().await, 1);
+    let more = t.many(10).await;
+    t.fail_at_once(&more).await;
+    t.clock.advance(5 * SECOND);
+    t.follow_up().await;
+    let (opened, _, said) = t.heard().await;
+    assert!(opened == 1 && said.contains("11 checks went down"), "another storm: {said}");
+}
+
+pub async fn a_check_that_comes_and_goes_is_no_storm(t: TestStores) {
+    let ops = t.channel("ops").await;
+    t.route(&[], &[ops]).await;
+    let check = t.add(a_check().every(5)).await.id;
+
+    for _ in 0..6 {
+        t.run(false).await;
+        t.run(true).await;
+    }
+
+    assert_eq!((t.heard().await.0, t.storms().await), (6, 0));
+    let others = t.many(8).await;
+    t.clock.advance(SECOND);
+    t.run_now(check).await;
+    t.fail_some(&[&others[..], &[check]].concat()).await;
+    t.clock.advance(5 * SECOND);
+    t.follow_up().await;
+    let said = t.heard().await.2;
+    assert!(said.contains("9 checks went down"), "{said}");
+}
+
+pub async fn a_silence_over_all_of_a_storm_holds_what_is_left_to_tell(t: TestStores) {
+    let (ops, lead) = (t.channel("ops").await, t.channel("lead").await);
+    t.ladder(ops, lead).await;
+    let checks = t.many(30).await;
+    t.fail_some(&checks).await;
+    t.clock.advance(5 * SECOND);
+    t.follow_up().await;
+    assert_eq!(t.tell_all().await, [(ops.to_string(), "opened")].into());
+
+    t.silence(30).await;
+
+    assert_eq!(t.follow(25).await, [], "neither steps nor reminders");
+    let told = t.follow(10).await;
+    assert!(told.iter().any(|(_, who, kind)| (who, *kind) == (&lead.to_string(), "opened")));
+    assert_eq!(t.storms().await, 1);
 }
 
 pub async fn rivals_who_record_at_once_tell_no_more_by_themselves_than_may_be(t: TestStores) {

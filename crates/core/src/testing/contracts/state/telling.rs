@@ -186,7 +186,7 @@ async fn muted(t: &TestStores, check: CheckId) -> Option<MutedBy> {
 
 impl TestStores {
     /// Silences everything for so many minutes from now.
-    async fn silence(&self, minutes: i64) -> SettingId {
+    pub(super) async fn silence(&self, minutes: i64) -> SettingId {
         let now = self.clock.now();
         let config = json!({
             "author": "Ada", "reason": "we know",
