@@ -142,6 +142,7 @@ keeps! {
     a_fallback_is_told_of_what_waits_too_long_and_the_channel_as_well,
     a_thousand_outages_at_once_are_written_and_taken_in_bounded_time,
     what_is_replayed_after_its_end_ends_again,
+    who_was_not_reached_is_named_to_the_next_attempt,
     a_dead_delivery_can_be_replayed_from_the_start_of_its_schedule,
     a_shipment_that_was_begun_comes_again_with_the_same_bytes,
     a_shipper_that_slept_past_its_lease_is_told_so,

@@ -130,7 +130,7 @@ impl Alerter {
         timer.observe_duration();
         let result = match outcome.settlement {
             Settlement::Delivered => "delivered",
-            Settlement::RetryIn(_) => "retry",
+            Settlement::RetryIn(_) | Settlement::RestIn(_) => "retry",
             Settlement::Dead | Settlement::Gone | Settlement::Unsent => "dead",
         };
         self.metrics.deliveries.with_label_values(&[result]).inc();

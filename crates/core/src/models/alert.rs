@@ -211,6 +211,8 @@ pub struct LeasedDelivery {
     pub addressee: Option<Addressee>,
     /// As the channel composed it: the same on every attempt.
     pub body: String,
+    /// Whom the attempt before this one did not reach, while it reached others; empty when it is for all.
+    pub left: Vec<String>,
 }
 
 impl LeasedDelivery {
@@ -252,6 +254,10 @@ pub struct AttemptReport {
     pub timed_out: bool,
 }
 
+/// The name under which [`AttemptReport::response_headers`] hold whom an attempt did not reach that reached
+/// others, with a comma and a space between them.
+pub const LEFT: &str = "left";
+
 /// What becomes of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement {
@@ -259,6 +265,8 @@ pub enum Settlement {
     Delivered,
     /// Try again after this many milliseconds.
     RetryIn(u64),
+    /// It arrived at some of those it is for; the rest are tried again after this many milliseconds.
+    RestIn(u64),
     /// Given up after it was tried.
     Dead,
     /// Given up: the receiver wants nothing any more, neither this nor anything else.

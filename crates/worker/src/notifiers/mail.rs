@@ -9,7 +9,7 @@ use mail_builder::MessageBuilder;
 use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::date::Date;
 use mail_builder::mime::MimePart;
-use pulse_core::models::alert::AttemptReport;
+use pulse_core::models::alert::{AttemptReport, LEFT};
 use pulse_core::models::channel::Letter;
 use pulse_core::models::text::tame_line;
 
@@ -21,13 +21,21 @@ const LONGEST_ERROR: usize = 500;
 /// SMTP has no word for it: 250 means that the server has taken the letter upon itself.
 const TAKEN: u16 = 250;
 
-/// Makes one attempt within `deadline`.
-pub(super) async fn deliver(egress: &Egress, letter: &Letter, deadline: Duration) -> Attempted {
+/// Makes one attempt within `deadline`, for those of its receivers who are `left`, or for all where none of
+/// these is. Whom it does not reach is left for the next.
+pub(super) async fn deliver(
+    egress: &Egress,
+    letter: &Letter,
+    left: &[String],
+    deadline: Duration,
+) -> Attempted {
     let Some(message) = written(letter) else {
         return Attempted::unsendable("the letter cannot be written");
     };
+    let mut left: Vec<String> = letter.to.iter().filter(|it| left.contains(it)).cloned().collect();
+    let to = if left.is_empty() { letter.to.clone() } else { left.clone() };
     let began = Instant::now();
-    let sent = tokio::time::timeout(deadline, send(egress, letter, &message)).await;
+    let sent = tokio::time::timeout(deadline, send(egress, letter, &to, &message)).await;
     let mut report = AttemptReport { request_headers: head(letter), ..AttemptReport::default() };
     let verdict = match sent {
         Err(_late) => {
@@ -39,15 +47,19 @@ pub(super) async fn deliver(egress: &Egress, letter: &Letter, deadline: Duration
             report.error = Some(tame_line(&untaken.failure.sentence, LONGEST_ERROR));
             if untaken.is_final { Verdict::Refused } else { Verdict::Again(None) }
         }
-        Ok(Ok(Accepted { reply, refused })) => {
+        Ok(Ok(Accepted { reply, refused, left: later })) => {
+            left = later;
             report.status = Some(TAKEN);
             report.response_body = Some(reply);
             report.error = (!refused.is_empty()).then(|| {
                 tame_line(&format!("not all receivers: {}", refused.join("; ")), LONGEST_ERROR)
             });
-            Verdict::Delivered
+            if left.is_empty() { Verdict::Delivered } else { Verdict::Partly }
         }
     };
+    if !left.is_empty() {
+        report.response_headers = vec![(LEFT.to_owned(), left.join(", "))];
+    }
     report.latency_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
     Attempted { report, verdict }
 }

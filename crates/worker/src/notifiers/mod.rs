@@ -37,6 +37,8 @@ struct Attempted {
 
 enum Verdict {
     Delivered,
+    /// To some: others are to be tried again.
+    Partly,
     /// Not before so long, if the receiver said so.
     Again(Option<Duration>),
     /// The receiver wants nothing of this one.
@@ -106,7 +108,9 @@ impl Notifier {
         let mut attempted = match channel.errand(&attempt) {
             Err(error) => Attempted::unsendable(error),
             Ok(Errand::Post(post)) => self.post.send(&post, now, self.deadline).await,
-            Ok(Errand::Mail(letter)) => mail::deliver(&self.egress, &letter, self.deadline).await,
+            Ok(Errand::Mail(letter)) => {
+                mail::deliver(&self.egress, &letter, &delivery.left, self.deadline).await
+            }
         };
         conceal(&mut attempted.report, &channel.secrets());
         let settlement = settle(delivery, &attempted.verdict, rand::random());
@@ -116,25 +120,34 @@ impl Notifier {
 
 /// `jitter` in 0..1. A test is made once: whoever asked for it looks at what came of it.
 fn settle(delivery: &LeasedDelivery, verdict: &Verdict, jitter: f64) -> Settlement {
+    let is_test = delivery.kind == AlertKind::Test;
     let again = match verdict {
         Verdict::Delivered => return Settlement::Delivered,
         Verdict::Gone => return Settlement::Gone,
         Verdict::Unsendable => return Settlement::Unsent,
         Verdict::Refused => None,
-        Verdict::Again(_) if delivery.kind == AlertKind::Test => None,
+        Verdict::Again(_) | Verdict::Partly if is_test => None,
         Verdict::Again(asked) => next_delay(delivery.schedule_step, *asked, jitter),
+        Verdict::Partly => next_delay(delivery.schedule_step, None, jitter),
     };
     again.map_or(Settlement::Dead, |wait| {
-        Settlement::RetryIn(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+        let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        if matches!(verdict, Verdict::Partly) {
+            Settlement::RestIn(ms)
+        } else {
+            Settlement::RetryIn(ms)
+        }
     })
 }
 
-/// Secrets and, of an address that is one, the parts of its path: what a receiver may say again.
+/// Secrets and, of an address that is one, the parts of its path, and of a header the words of its value: what a
+/// receiver may say again.
 fn pieces(secrets: &[String]) -> Vec<&str> {
     let mut pieces: Vec<&str> = secrets.iter().map(String::as_str).collect();
     for (_, rest) in secrets.iter().filter_map(|secret| secret.split_once("://")) {
         pieces.extend(rest.split(['/', '?', '&', '=']).skip(1));
     }
+    pieces.extend(secrets.iter().flat_map(|secret| secret.split_ascii_whitespace()));
     pieces.retain(|piece| piece.len() >= SHORTEST_SECRET);
     pieces
 }

@@ -10,7 +10,7 @@ use pulse_worker::notifiers::{AttemptOutcome, Notifier};
 use serde_json::{Value, json};
 
 use crate::servers::{Server, header};
-use crate::webhook::a_delivery;
+use crate::webhook::{a_delivery, secret};
 
 const KEY: &str = "pl4nted-s3cret";
 
@@ -65,6 +65,19 @@ async fn each_service_is_called_where_it_listens_with_its_key_and_no_key_is_show
             "Bearer pl4nted-s3cret",
         ),
         (json!({"type": "gotify", "token": KEY, "server": "{}"}), "/message", "x-gotify-key", KEY),
+        (
+            json!({"type": "webhook", "url": "{}", "secret": secret(), "headers": {"X-Api-Key": KEY}}),
+            "/",
+            "x-api-key",
+            KEY,
+        ),
+        (
+            json!({"type": "webhook", "url": "{}", "secret": secret(),
+                   "headers": {"Authorization": format!("Bearer {KEY}")}}),
+            "/",
+            "authorization",
+            "Bearer pl4nted-s3cret",
+        ),
         (
             json!({"type": "pushover", "token": KEY, "user": "user-s3cret", "server": "{}"}),
             "/1/messages.json",

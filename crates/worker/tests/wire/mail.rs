@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use pulse_core::models::address::AddressPolicy;
-use pulse_core::models::alert::{AlertKind, LeasedDelivery, Settlement};
+use pulse_core::models::alert::{AlertKind, LEFT, LeasedDelivery, Settlement};
 use pulse_core::models::channel::{ChannelSpec, Words};
 use pulse_core::models::ids::IncidentId;
 use pulse_worker::egress::Egress;
@@ -203,6 +203,57 @@ async fn who_is_refused_is_named_and_the_others_get_the_letter() {
     assert_eq!(office.letter(1)["to"], json!(["ops@shop.example"]));
     assert_eq!(none.settlement, Settlement::Dead, "nobody will ever get it: {none:?}");
     assert!(!office.letters.path().join("2.json").exists());
+}
+
+#[tokio::test]
+async fn who_is_put_off_gets_the_letter_later_and_nobody_twice() {
+    let office = office(&[]);
+    let delivery =
+        told_by(office.channel(&json!({ "to": ["ops@shop.example", "busy@mail.example"] })));
+
+    let first = office.send(&delivery).await;
+
+    let Settlement::RestIn(_) = first.settlement else { panic!("{first:?}") };
+    assert!(first.report.error.as_deref().unwrap().contains("450 4.2.1 come back later"));
+    assert_eq!(office.letter(1)["to"], json!(["ops@shop.example"]));
+    let (name, left) = &first.report.response_headers[0];
+    assert_eq!((name.as_str(), left.as_str()), (LEFT, "busy@mail.example"));
+    let rest = LeasedDelivery { left: vec![left.clone()], ..delivery };
+    // Put off once more, and taken right after it.
+    let second = office.send(&rest).await;
+    let third = office.send(&rest).await;
+    assert!(matches!(second.settlement, Settlement::RetryIn(_)), "{second:?}");
+    assert_eq!(second.report.response_headers, first.report.response_headers, "it stays known");
+    assert_eq!(third.settlement, Settlement::Delivered, "{third:?}");
+    assert_eq!(office.letter(2)["to"], json!(["busy@mail.example"]));
+    assert_eq!(office.letter(2)["bytes"], office.letter(1)["bytes"]);
+}
+
+#[tokio::test]
+async fn whom_a_server_takes_in_a_second_letter_gets_it_in_one() {
+    let office = office(&[]);
+    let to = ["later@mail.example", "ops@shop.example", "nobody@mail.example"];
+
+    let told = office.send(&told_by(office.channel(&json!({ "to": to })))).await;
+
+    assert_eq!(told.settlement, Settlement::Delivered, "{told:?}");
+    let error = told.report.error.unwrap();
+    assert!(error.contains("nobody@mail.example") && !error.contains("later@"), "{error}");
+    assert_eq!(office.letter(1)["to"], json!(["ops@shop.example"]));
+    assert_eq!(office.letter(2)["to"], json!(["later@mail.example"]));
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_log_in_but_login_is_logged_in_to() {
+    let office = office(&["by-login"]);
+
+    let good = office.send(&told_by(office.channel(&json!({})))).await;
+    let wrong = json!({"password": "guessed-wrong"});
+    let refused = office.send(&told_by(office.channel(&wrong))).await;
+
+    assert_eq!(good.settlement, Settlement::Delivered, "{good:?}");
+    let told = refused.report.error.unwrap();
+    assert!(told.contains("the server refused the log-in: 535"), "{told}");
 }
 
 #[tokio::test]

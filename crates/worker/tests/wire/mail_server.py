@@ -1,8 +1,9 @@
 """A mail server for tests: aiosmtpd on 127.0.0.1, with STARTTLS if it is given a certificate and its key,
-or in TLS from the first byte if "at-once" comes after them. It takes no letters for nobody@mail.example, none
-for later@mail.example at the first time, and none that full@mail.example should get.
+or in TLS from the first byte if "at-once" comes after them; with "by-login" it knows no AUTH but LOGIN. It takes
+no letters for nobody@mail.example, none for later@mail.example at the first time and for busy@mail.example at
+the first three, and none that full@mail.example should get.
 
-mail_server.py PORT [CERTIFICATE KEY [at-once]]
+mail_server.py PORT [CERTIFICATE KEY [at-once | by-login]]
 
 Letters are kept in the folder that LETTERS names: 1.json, 2.json and so on.
 """
@@ -33,13 +34,13 @@ class Letters:
     def __init__(self, folder):
         self.folder = folder
         self.count = 0
-        self.put_off = set()
+        self.put_off = {"later@mail.example": 1, "busy@mail.example": 3}
 
     async def handle_RCPT(self, _server, _session, envelope, address, _options):
         if address == "nobody@mail.example":
             return "550 5.1.1 no such person"
-        if address == "later@mail.example" and address not in self.put_off:
-            self.put_off.add(address)
+        if self.put_off.get(address, 0) > 0:
+            self.put_off[address] -= 1
             return "450 4.2.1 come back later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -80,6 +81,7 @@ async def main(port, certificate=None, key=None, mode=None):
             tls_context=None if at_once else context,
             authenticator=authenticate,
             auth_require_tls=not at_once,
+            auth_exclude_mechanism=["PLAIN"] if mode == "by-login" else None,
             hostname="mail.example",
         )
 

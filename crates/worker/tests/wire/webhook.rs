@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 use crate::servers::{Server, header};
 
-fn secret() -> String {
+pub fn secret() -> String {
     format!("whsec_{}", STANDARD.encode([7; 32]))
 }
 
@@ -37,6 +37,7 @@ pub fn a_delivery(url: impl Into<String>) -> LeasedDelivery {
         channel: Some(ChannelSpec::webhook(url.into(), secret())),
         addressee: None,
         body: r#"{"type":"incident.opened","name":"Müller \u0041"}"#.to_owned(),
+        left: Vec::new(),
     }
 }
 

@@ -184,6 +184,8 @@ trait Kind {
     fn errand(&self, attempt: &Attempt<'_>) -> Result<Errand, String>;
 }
 
+const NO_REFERENCE: &str = "must not refer to a secret: a channel keeps its own, and shows none";
+
 /// A field of a channel, and what is wrong with it.
 pub type Fault = (&'static str, String);
 
@@ -258,10 +260,7 @@ impl ChannelSpec {
             ));
         }
         if self.as_kind_mut().secrets().into_iter().any(|secret| mentions(secret)) {
-            return Err((
-                "",
-                "must not refer to a secret: a channel keeps its own, and shows none".into(),
-            ));
+            return Err(("", NO_REFERENCE.to_owned()));
         }
         self.as_kind().check()?;
         Ok(self)

@@ -41,9 +41,9 @@ impl Kind for Slack {
         if !fields.is_empty() {
             blocks.push(json!({"type": "section", "fields": fields}));
         }
-        let buttons = buttons(message);
-        if !buttons.is_empty() {
-            blocks.push(json!({"type": "actions", "elements": buttons}));
+        let links = links(message);
+        if !links.is_empty() {
+            blocks.push(json!({"type": "section", "text": mrkdwn(&links)}));
         }
         let text = format!("{title}: {}", message.incident.cause);
         json!({"text": marked::slack(&text), "blocks": blocks}).to_string()
@@ -54,13 +54,17 @@ impl Kind for Slack {
     }
 }
 
-fn buttons(message: &Message) -> Vec<Value> {
-    let button = |text: &str, url: &Option<String>| {
-        url.as_ref().map(|url| json!({"type": "button", "text": plain(text), "url": url}))
+/// Links, not buttons: a click on a button asks the app that sent it for an answer, and an incoming webhook has
+/// none that could give it, which Slack tells whoever clicked.
+fn links(message: &Message) -> String {
+    let link = |text: &str, url: &Option<String>| {
+        url.as_ref().map(|url| format!("<{}|{text}>", marked::slack(url)))
     };
     let acknowledge =
-        button("Acknowledge", &message.links.acknowledge).filter(|_| !message.is_over());
-    button("Open", &message.links.incident).into_iter().chain(acknowledge).collect()
+        link("Acknowledge", &message.links.acknowledge).filter(|_| !message.is_over());
+    let all: Vec<String> =
+        link("Open", &message.links.incident).into_iter().chain(acknowledge).collect();
+    all.join("  \u{b7}  ")
 }
 
 fn plain(text: &str) -> Value {

@@ -48,13 +48,18 @@ fn value_at(place: &str, event: &Value) -> Result<String, String> {
         Some((path, "json")) => (path.trim(), true),
         Some((_, other)) => return Err(format!("knows no filter {other:?}, only json")),
     };
-    let value = path.split('.').try_fold(event, |value, name| value.get(name));
+    let value = path.split('.').try_fold(event, part_of);
     let value = value.ok_or_else(|| format!("knows no {path:?}"))?;
     Ok(match value {
         Value::String(text) if !quoted => text.clone(),
         Value::Null if !quoted => String::new(),
         other => other.to_string(),
     })
+}
+
+/// What is unknown has unknown parts: a template that was saved makes something of every alert.
+fn part_of<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    if value.is_null() { Some(value) } else { value.get(name) }
 }
 
 /// Everything that an alert may say.

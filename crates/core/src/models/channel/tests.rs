@@ -190,7 +190,12 @@ fn no_secret_is_shown_kept_with_a_delivery_or_logged() {
         "R0UTING",
         "g-key",
     ];
-    for spec in one_of_each() {
+    let with_headers = spec(json!({
+        "type": "webhook", "url": "https://x", "secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+        "headers": {"Authorization": "Bearer hush", "x-team": "shop"},
+    }));
+    assert!(serde_json::to_string(&with_headers.masked()).unwrap().contains(r#""x-team":"shop""#));
+    for spec in one_of_each().into_iter().chain([with_headers]) {
         let shown = serde_json::to_string(&spec.masked()).unwrap();
         let kept = spec.compose(&message(AlertKind::Opened));
         let logged = format!("{spec:?}");
@@ -212,6 +217,7 @@ fn what_is_wrong_is_told_by_its_field() {
         config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         config
     };
+    let headed = |headers: Value| json!({"type": "webhook", "url": "https://x", "secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz", "headers": headers});
     for (config, field) in [
         (json!({"type": "slack", "url": "ftp://x"}), "url"),
         (json!({"type": "webhook", "url": "https://x", "secret": "short"}), "secret"),
@@ -223,6 +229,8 @@ fn what_is_wrong_is_told_by_its_field() {
         (json!({"type": "telegram", "token": "1:a/../b", "chat_id": "1"}), "token"),
         (json!({"type": "ntfy", "topic": "a/b"}), "topic"),
         (json!({"type": "ntfy", "topic": "a", "token": "{{secret.NTFY}}"}), ""),
+        (headed(json!({"authorization": "Bearer {{secret.HOOK}}"})), ""),
+        (headed(json!({"x-team": "{{secret.HOOK}}"})), "headers"),
         (json!({"type": "gotify", "server": "gotify", "token": "x"}), "server"),
     ] {
         assert_eq!(unchecked(config).checked().expect_err(field).0, field);
@@ -239,6 +247,12 @@ fn a_template_makes_a_body_of_what_an_alert_says() {
     let body = good.compose(&message(AlertKind::Opened));
 
     assert_eq!(body, r#"{"text": "Shop <& *till*> is down", "over": null} incident.opened"#);
+    let mut of_many = message(AlertKind::Opened);
+    of_many.incident.before = None;
+    let before = spec(webhook(
+        "{{ data.incident.before.status | json }}, {{data.incident.before.calm_since}}.",
+    ));
+    assert_eq!(before.compose(&of_many), "null, .", "a template of every alert");
     let large = "{{ data.incident.cause }}".repeat(600);
     assert_eq!(spec(webhook(&large)).compose(&message(AlertKind::Opened)).len(), 600 * 28);
     for (template, told) in [

@@ -11,8 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{AlertKind, Attempt, Errand, Fault, Kind, Message, Post, address, template};
+use super::{
+    AlertKind, Attempt, Errand, Fault, Kind, Message, NO_REFERENCE, Post, address, template,
+};
 use crate::models::check::{header_faults, webhook_secret};
+use crate::models::evidence::is_secret;
+use crate::models::secret::mentions;
 
 const MOST_HEADERS: usize = 20;
 
@@ -55,6 +59,9 @@ impl Kind for Webhook {
             return Err(("headers", format!("must be at most {MOST_HEADERS} headers")));
         }
         header_faults(&self.headers).map_err(|why| ("headers", why))?;
+        if self.headers.values().any(|value| mentions(value)) {
+            return Err(("headers", NO_REFERENCE.to_owned()));
+        }
         let ours = |name: &String| name.to_ascii_lowercase().starts_with("webhook-");
         if let Some(name) = self.headers.keys().find(|name| ours(name)) {
             return Err(("headers", format!("{name} is set by Pulse itself")));
@@ -64,7 +71,10 @@ impl Kind for Webhook {
     }
 
     fn secrets(&mut self) -> Vec<&mut String> {
-        vec![&mut self.secret, &mut self.previous_secret]
+        let headers = self.headers.iter_mut();
+        let theirs = headers.filter(|(name, _)| is_secret(&name.to_ascii_lowercase()));
+        let own = [&mut self.secret, &mut self.previous_secret];
+        own.into_iter().chain(theirs.map(|(_, value)| value)).collect()
     }
 
     fn compose(&self, message: &Message) -> String {

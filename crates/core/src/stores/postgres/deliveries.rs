@@ -10,7 +10,7 @@ use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::deliveries::{DeliveryStore, Standing};
 use crate::stores::sql::deliveries::{
-    DeliveryRow, KeptAlertRow, UndeliveredRow, headers, settle, tell_stand_ins,
+    DeliveryRow, KeptAlertRow, UndeliveredRow, headers, response_headers, settle, tell_stand_ins,
 };
 use crate::stores::sql::receivers::{ReceiverRow, Room, StandingCounts};
 use crate::stores::sql::rows::read_all;
@@ -90,7 +90,10 @@ impl DeliveryStore for Postgres {
              RETURNING d.id, d.project_id, d.incident_id, d.kind, d.attempts, d.schedule_step, d.channel, d.channel_id,
                  d.body, (SELECT config FROM settings WHERE id = d.channel_id) AS config,
                  (SELECT version FROM settings WHERE id = d.channel_id) AS version,
-                 coalesce((SELECT webhook_secret FROM checks WHERE id = d.check_id), '') AS secret",
+                 coalesce((SELECT webhook_secret FROM checks WHERE id = d.check_id), '') AS secret,
+                 CASE WHEN d.attempts > 1 THEN (
+                     SELECT response_headers ->> 'left' FROM attempts
+                     WHERE delivery_id = d.id AND number = d.attempts - 1) END AS \"left\"",
         )
         .bind(now.0)
         .bind(i64::from(limit))
@@ -251,7 +254,7 @@ pub(super) async fn complete(
     .bind(now.time())
     .bind(headers(&report.request_headers))
     .bind(report.status.map(i32::from))
-    .bind(report.status.map(|_| headers(&report.response_headers)))
+    .bind(response_headers(report))
     .bind(&report.response_body)
     .bind(&report.error)
     .bind(i32::try_from(report.latency_ms).unwrap_or(i32::MAX))

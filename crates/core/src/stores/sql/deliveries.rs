@@ -40,6 +40,8 @@ pub struct DeliveryRow {
     config: Option<Value>,
     version: Option<i32>,
     secret: String,
+    /// Whom the attempt before did not reach ([`crate::models::alert::LEFT`]).
+    left: Option<String>,
 }
 
 impl TryFrom<DeliveryRow> for LeasedDelivery {
@@ -69,6 +71,10 @@ impl TryFrom<DeliveryRow> for LeasedDelivery {
             channel,
             addressee,
             body: row.body,
+            left: row
+                .left
+                .map(|left| left.split(", ").map(str::to_owned).collect())
+                .unwrap_or_default(),
         })
     }
 }
@@ -123,7 +129,7 @@ async fn observe<T: StateTx>(
 ) -> StoreResult<Option<&'static str>> {
     let (project, receiver) = (lease.project_id, lease.receiver.as_str());
     match settlement {
-        Settlement::Delivered => {
+        Settlement::Delivered | Settlement::RestIn(_) => {
             tx.forget_failing(project, receiver).await?;
             return Ok(None);
         }
@@ -305,7 +311,9 @@ impl From<KeptAlertRow> for Raised {
 fn settled(settlement: Settlement, now: Slot) -> (&'static str, Slot) {
     match settlement {
         Settlement::Delivered => ("delivered", now),
-        Settlement::RetryIn(ms) => ("pending", now.plus(i64::try_from(ms).unwrap_or(i64::MAX))),
+        Settlement::RetryIn(ms) | Settlement::RestIn(ms) => {
+            ("pending", now.plus(i64::try_from(ms).unwrap_or(i64::MAX)))
+        }
         Settlement::Dead | Settlement::Gone | Settlement::Unsent => ("dead", now),
     }
 }
@@ -321,7 +329,7 @@ fn event(
     let what = What::Delivery {
         kind: match settlement {
             Settlement::Delivered => EventKind::DeliveryDelivered,
-            Settlement::RetryIn(_) => EventKind::DeliveryFailed,
+            Settlement::RetryIn(_) | Settlement::RestIn(_) => EventKind::DeliveryFailed,
             Settlement::Dead | Settlement::Gone | Settlement::Unsent => EventKind::DeliveryDead,
         },
         incident_id: lease.incident_id,
@@ -334,6 +342,12 @@ fn event(
         error: report.error.clone(),
     };
     Event { project: lease.project_id, check, at: now, what }
+}
+
+/// `None` where nothing came back.
+pub fn response_headers(report: &AttemptReport) -> Option<Value> {
+    let came = report.status.is_some() || !report.response_headers.is_empty();
+    came.then(|| headers(&report.response_headers))
 }
 
 /// Repeated headers are joined by a comma (RFC 9110, section 5.2).

@@ -12,7 +12,7 @@ use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::ports::deliveries::{DeliveryStore, Standing};
 use crate::stores::sql::deliveries::{
-    DeliveryRow, KeptAlertRow, UndeliveredRow, headers, settle, tell_stand_ins,
+    DeliveryRow, KeptAlertRow, UndeliveredRow, headers, response_headers, settle, tell_stand_ins,
 };
 use crate::stores::sql::receivers::{ReceiverRow, Room, StandingCounts};
 use crate::stores::sql::rows::read_all;
@@ -192,7 +192,10 @@ async fn lease(
          RETURNING id, project_id, incident_id, kind, attempts, schedule_step, channel, channel_id, body,
              (SELECT config FROM settings WHERE id = deliveries.channel_id) AS config,
              (SELECT version FROM settings WHERE id = deliveries.channel_id) AS version,
-             coalesce((SELECT webhook_secret FROM checks WHERE id = deliveries.check_id), '') AS secret",
+             coalesce((SELECT webhook_secret FROM checks WHERE id = deliveries.check_id), '') AS secret,
+             CASE WHEN attempts > 1 THEN (
+                 SELECT response_headers ->> '$.left' FROM attempts t
+                 WHERE t.delivery_id = deliveries.id AND t.number = deliveries.attempts - 1) END AS \"left\"",
     )
     .bind(ids(picked.into_iter().map(|it| it.id)))
     .bind(until.0)
@@ -234,7 +237,7 @@ pub(super) async fn complete(
     .bind(now.0)
     .bind(headers(&report.request_headers))
     .bind(report.status)
-    .bind(report.status.map(|_| headers(&report.response_headers)))
+    .bind(response_headers(report))
     .bind(&report.response_body)
     .bind(&report.error)
     .bind(report.latency_ms)

@@ -37,6 +37,11 @@ impl Reply {
         self.code >= 500
     }
 
+    /// Whether it waits for what was announced.
+    pub(super) fn asks(&self) -> bool {
+        (300..=399).contains(&self.code)
+    }
+
     pub(super) fn unless_refused(self, what: &str, secret: &str) -> Result<Self, ProbeFailure> {
         let (code, first) = (self.code, self.first());
         let echoes = !secret.is_empty() && first.contains(secret);
@@ -88,6 +93,20 @@ pub(super) async fn agreed_in_secret<S: Duplex>(
     trace: &mut Trace,
 ) -> Result<Reply, ProbeFailure> {
     read(server, trace).await?.unless_refused(what, secret)
+}
+
+/// A reply that asks for more; what was said may have had a secret in it.
+pub(super) async fn asked_on<S: Duplex>(
+    server: &mut Bounded<S>,
+    what: &str,
+    secret: &str,
+    trace: &mut Trace,
+) -> Result<(), ProbeFailure> {
+    let reply = read(server, trace).await?;
+    if reply.asks() {
+        return Ok(());
+    }
+    Err(reply.unless_refused(what, secret).err().unwrap_or_else(garbage))
 }
 
 /// Says who we are, and hears what the server offers.

@@ -14,7 +14,7 @@ use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::FailClass;
 use pulse_core::models::target::Target;
 
-use self::dialogue::{MOST, Reply, agreed, agreed_in_secret, introduce};
+use self::dialogue::{MOST, Reply, agreed, agreed_in_secret, asked_on, introduce};
 use super::bounded::Bounded;
 use super::log_in::LogIn;
 use super::peer::Peer;
@@ -125,7 +125,8 @@ async fn turn_to_tls(
     reach::bare(server)
 }
 
-/// AUTH PLAIN (RFC 4616), the whole of it at once.
+/// AUTH PLAIN (RFC 4616), the whole of it at once; AUTH LOGIN, word by word, where a server has that alone
+/// (draft-murchison-sasl-login, as Microsoft's servers do).
 async fn authenticate<S: Duplex>(
     server: &mut Bounded<S>,
     who: &LogIn,
@@ -133,14 +134,26 @@ async fn authenticate<S: Duplex>(
     trace: &mut Trace,
 ) -> Result<(), ProbeFailure> {
     let offered = offers.offer("AUTH").unwrap_or_default();
-    if !offered.split([' ', '=']).any(|method| method == "PLAIN") {
-        let sentence = "the server offers no log-in of the kind PLAIN";
+    let offers = |wanted: &str| offered.split([' ', '=']).any(|method| method == wanted);
+    if offers("PLAIN") {
+        let said = STANDARD.encode(format!("\0{}\0{}", who.username, who.password));
+        server.say(format!("AUTH PLAIN {said}\r\n").as_bytes()).await?;
+        return agreed_in_secret(server, LOG_IN, &said, trace).await.map(|_reply| ());
+    }
+    if !offers("LOGIN") {
+        let sentence = "the server offers no log-in of the kinds PLAIN and LOGIN";
         return Err(ProbeFailure::of_target(FailClass::Refused, sentence));
     }
-    let said = STANDARD.encode(format!("\0{}\0{}", who.username, who.password));
-    server.say(format!("AUTH PLAIN {said}\r\n").as_bytes()).await?;
-    agreed_in_secret(server, "the log-in", &said, trace).await.map(|_reply| ())
+    server.say(b"AUTH LOGIN\r\n").await?;
+    asked_on(server, LOG_IN, "", trace).await?;
+    let (username, password) = (STANDARD.encode(&who.username), STANDARD.encode(&who.password));
+    server.say(format!("{username}\r\n").as_bytes()).await?;
+    asked_on(server, LOG_IN, &username, trace).await?;
+    server.say(format!("{password}\r\n").as_bytes()).await?;
+    agreed_in_secret(server, LOG_IN, &password, trace).await.map(|_reply| ())
 }
+
+const LOG_IN: &str = "the log-in";
 
 fn no_starttls(so: &str) -> ProbeFailure {
     ProbeFailure::of_target(FailClass::Tls, format!("the server offers no STARTTLS, {so}"))

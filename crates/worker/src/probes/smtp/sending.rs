@@ -23,6 +23,8 @@ pub(crate) struct Accepted {
     pub(crate) reply: String,
     /// The receivers that it refused, and why; not all of them.
     pub(crate) refused: Vec<String>,
+    /// Those of them that it may take later.
+    pub(crate) left: Vec<String>,
 }
 
 /// Why a letter was not taken.
@@ -40,10 +42,11 @@ impl From<ProbeFailure> for Untaken {
     }
 }
 
-/// Sends `message`, a whole letter with its head. The caller holds the deadline.
+/// Sends `message`, a whole letter with its head, to these of its receivers. The caller holds the deadline.
 pub(crate) async fn send(
     egress: &Egress,
     letter: &Letter,
+    to: &[String],
     message: &[u8],
 ) -> Result<Accepted, Untaken> {
     let trace = &mut Trace::begin(Duration::MAX);
@@ -63,20 +66,20 @@ pub(crate) async fn send(
         Security::None => {
             let mut server = Bounded::new(stream, MOST);
             let offers = greeted(&mut server, own, trace).await?;
-            hand_over(server, &offers, letter, message, trace).await
+            hand_over(server, &offers, letter, to, message, trace).await
         }
         Security::StartTls => {
             let stream = begin_tls(stream, trace).await?;
             let stream = peer.encrypt(egress, stream, trace).await?;
             let mut server = Bounded::new(stream, MOST);
             let offers = introduce(&mut server, own, trace).await?;
-            hand_over(server, &offers, letter, message, trace).await
+            hand_over(server, &offers, letter, to, message, trace).await
         }
         Security::Tls => {
             let stream = peer.encrypt(egress, stream, trace).await?;
             let mut server = Bounded::new(stream, MOST);
             let offers = greeted(&mut server, own, trace).await?;
-            hand_over(server, &offers, letter, message, trace).await
+            hand_over(server, &offers, letter, to, message, trace).await
         }
     }
 }
@@ -86,6 +89,7 @@ async fn hand_over<S: Duplex>(
     mut server: Bounded<S>,
     offers: &Reply,
     letter: &Letter,
+    to: &[String],
     message: &[u8],
     trace: &mut Trace,
 ) -> Result<Accepted, Untaken> {
@@ -93,32 +97,57 @@ async fn hand_over<S: Duplex>(
         let who = LogIn { username: username.clone(), password: password.clone() };
         super::authenticate(&mut server, &who, offers, trace).await?;
     }
-    server.say(format!("MAIL FROM:<{}>\r\n", letter.from).as_bytes()).await?;
-    taken(&mut server, "the sender", trace).await?;
-    let mut refused = Vec::new();
-    let mut all_final = true;
-    for receiver in &letter.to {
+    let mut accepted = transact(&mut server, &letter.from, to, message, trace).await?;
+    // A server may take only so many at once, and the others right after them (RFC 5321, section 4.5.3.1.10).
+    if !accepted.left.is_empty() {
+        let rest = std::mem::take(&mut accepted.left);
+        match transact(&mut server, &letter.from, &rest, message, trace).await {
+            Ok(Accepted { refused, left, reply: _ }) => {
+                accepted.refused.retain(|it| !rest.iter().any(|who| it.contains(who)));
+                accepted.refused.extend(refused);
+                accepted.left = left;
+            }
+            Err(_untaken) => accepted.left = rest,
+        }
+    }
+    // Whether the farewell arrives changes nothing.
+    let _gone = server.say(b"QUIT\r\n").await;
+    Ok(accepted)
+}
+
+/// One letter to those of these who may get it.
+async fn transact<S: Duplex>(
+    server: &mut Bounded<S>,
+    from: &str,
+    to: &[String],
+    message: &[u8],
+    trace: &mut Trace,
+) -> Result<Accepted, Untaken> {
+    server.say(format!("MAIL FROM:<{from}>\r\n").as_bytes()).await?;
+    taken(server, "the sender", trace).await?;
+    let (mut refused, mut left) = (Vec::new(), Vec::new());
+    for receiver in to {
         server.say(format!("RCPT TO:<{receiver}>\r\n").as_bytes()).await?;
-        match taken(&mut server, receiver, trace).await {
+        match taken(server, receiver, trace).await {
             Ok(_reply) => {}
             Err(Untaken { failure, is_final }) if failure.is_refusal() => {
-                all_final &= is_final;
+                if !is_final {
+                    left.push(receiver.clone());
+                }
                 refused.push(failure.sentence);
             }
             Err(untaken) => return Err(untaken),
         }
     }
-    if refused.len() == letter.to.len() {
+    if refused.len() == to.len() {
         let failure = ProbeFailure::of_target(FailClass::Refused, refused.join("; "));
-        return Err(Untaken { failure, is_final: all_final });
+        return Err(Untaken { failure, is_final: left.is_empty() });
     }
     server.say(b"DATA\r\n").await?;
-    invited(&mut server, trace).await?;
+    invited(server, trace).await?;
     server.say(&stuffed(message)).await?;
-    let reply = taken(&mut server, "the letter", trace).await?;
-    // Whether the farewell arrives changes nothing.
-    let _gone = server.say(b"QUIT\r\n").await;
-    Ok(Accepted { reply: format!("{} {}", reply.code, reply.first()), refused })
+    let reply = taken(server, "the letter", trace).await?;
+    Ok(Accepted { reply: format!("{} {}", reply.code, reply.first()), refused, left })
 }
 
 /// A reply to something of this letter.
@@ -135,7 +164,7 @@ async fn taken<S: Duplex>(
 /// A reply that asks for the letter.
 async fn invited<S: Duplex>(server: &mut Bounded<S>, trace: &mut Trace) -> Result<(), Untaken> {
     let reply = heard(server, trace).await?;
-    if (300..=399).contains(&reply.code) {
+    if reply.asks() {
         return Ok(());
     }
     let is_final = reply.is_final();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{PROJECT, SECOND, page};
-use crate::models::alert::Settlement;
+use crate::models::alert::{AttemptReport, LEFT, Settlement};
 use crate::models::breaker::OPENS_AT;
 use crate::models::ids::CheckId;
 use crate::models::schedule::Slot;
@@ -114,6 +114,27 @@ pub async fn what_is_new_is_not_held_up_by_what_failed_before(t: TestStores) {
     assert_eq!(numbers.iter().filter(|number| **number == 1).count(), 1, "the new one");
     let again = numbers.iter().filter(|number| **number == 2).count();
     assert_eq!(again, RETRIES_PER_CHANNEL as usize);
+}
+
+pub async fn who_was_not_reached_is_named_to_the_next_attempt(t: TestStores) {
+    t.add(a_check().telling("http://sink.test/hook")).await;
+    t.run(false).await;
+    let first = t.claim_deliveries().await.remove(0);
+    assert_eq!(first.left, Vec::<String>::new());
+    let left = vec![(LEFT.to_owned(), "a@b.example, c@d.example".to_owned())];
+    let partly =
+        AttemptReport { status: Some(250), response_headers: left, ..AttemptReport::default() };
+    let (deliveries, now) = (&t.stores.deliveries, t.clock.now());
+
+    let settled = deliveries.settle(&first, &partly, Settlement::RestIn(5_000), now).await;
+
+    assert!(settled.unwrap());
+    t.clock.advance(5 * SECOND);
+    let second = t.claim_deliveries().await.remove(0);
+    assert_eq!(second.left, ["a@b.example", "c@d.example"]);
+    t.settle(&second, Settlement::RetryIn(5_000)).await;
+    t.clock.advance(5 * SECOND);
+    assert_eq!(t.claim_deliveries().await[0].left, Vec::<String>::new());
 }
 
 pub async fn what_is_replayed_after_its_end_ends_again(t: TestStores) {
