@@ -68,6 +68,34 @@ fn a_tag_is_a_cause_where_nothing_else_is() {
 }
 
 #[test]
+fn a_certificate_a_host_and_a_region_are_causes_too() {
+    let bare = |name: &str| Member { shared: Shared::default(), ..a_member(name, "", "") };
+    let expired = |name: &str| Member {
+        shared: Shared { certificate: Some("ab12".into()), ..Shared::default() },
+        ..bare(name)
+    };
+    let at = |name: &str, host: &str| Member { host: Some(host.into()), ..bare(name) };
+    let from = |name: &str, region: &str| Member { region: Some(region.into()), ..bare(name) };
+    let members = [
+        [expired("a"), expired("b"), expired("c"), expired("d")].as_slice(),
+        &[at("e", "shop.test"), at("f", "shop.test"), at("g", "shop.test"), at("h", "x.test")],
+        &[from("i", "east"), from("j", "east"), from("k", "west")],
+    ]
+    .concat();
+
+    let all = causes(&members);
+
+    let host = share(Trait::Host, "shop.test", 3);
+    let shared = [share(Trait::Certificate, "ab12", 4), host, share(Trait::Region, "east", 2)];
+    assert_eq!(all, shared);
+    let told = cause(&members);
+    assert!(told.contains("the certificate ab12") && told.contains("the host shop.test"), "{told}");
+    // Of two that as many share the first says more.
+    let both = |name: &str| Member { host: Some("shop.test".into()), ..expired(name) };
+    assert_eq!(causes(&[both("a"), both("b")]), [share(Trait::Certificate, "ab12", 2)]);
+}
+
+#[test]
 fn what_lasts_is_named_when_most_is_over() {
     let mut members: Vec<_> =
         (0..9).map(|n| a_member(&format!("m{n}"), "10.0.0.9", "connect")).collect();
