@@ -1,12 +1,9 @@
 //! Assertions made ready once, to be asked of many looks.
 
 use regex::bytes::Regex;
-use serde_json_path::JsonPath;
 
 use super::seen::Phase;
-use super::{
-    Assertion, Comparison, Evaluated, Observed, Rule, Seen, Severity, Source, Subject, Test,
-};
+use super::{Assertion, Comparison, Evaluated, Rule, Seen, Severity, Source, Subject, Test, path};
 use crate::models::pattern;
 use crate::models::text::tame_line;
 
@@ -160,16 +157,13 @@ impl Leaf {
     fn ask(&self, seen: &dyn Seen) -> Told {
         let values = self.subject.values(seen);
         let Test { comparison, target, .. } = &self.test;
-        let one = |comparison| {
-            let holds =
-                |value: &Observed| value.holds(comparison, target.as_ref(), self.pattern.as_ref());
-            values.iter().any(holds)
-        };
+        let (target, pattern) = (target.as_ref(), self.pattern.as_ref());
+        let one = |comparison| values.any(|value| value.holds(comparison, target, pattern));
         let holds = match comparison.opposite_of() {
             Some(straight) => !one(straight),
             None => one(*comparison),
         };
-        let observed = values.first().map(|first| match values.len() {
+        let observed = values.first().map(|first| match values.count() {
             1 => first.told(),
             several => format!("{} and {} more", first.told(), several - 1),
         });
@@ -220,7 +214,7 @@ fn subject(test: &Test) -> Result<Subject, String> {
     match test.source {
         Source::Header => Ok(Subject::Header(needed("the header's name")?.to_ascii_lowercase())),
         Source::Fact => Ok(Subject::Fact(needed("the fact's name")?.to_owned())),
-        Source::Json => path(needed("a JSONPath")?).map(Subject::Json),
+        Source::Json => path::parse(needed("a JSONPath")?).map(Subject::Json),
         Source::Latency => property.map_or(Ok(Phase::Total), phase).map(Subject::Latency),
         source if property.is_none() => Ok(Subject::Whole(source)),
         source => Err(format!("must have no property: {source} has no parts")),
@@ -230,15 +224,4 @@ fn subject(test: &Test) -> Result<Subject, String> {
 fn phase(word: &str) -> Result<Phase, String> {
     let all = || Phase::ALL.iter().map(|phase| phase.as_str()).collect::<Vec<_>>().join(", ");
     Phase::parse(word).ok_or_else(|| format!("must have a property that is one of {}", all()))
-}
-
-/// A path that searches everywhere is fine once: nested, it takes the more than linear time that a
-/// hostile answer could make use of. So could a filter that begins at the root again.
-fn path(text: &str) -> Result<JsonPath, String> {
-    if text.matches("..").count() > 1 || text.matches('$').count() > 1 {
-        return Err(
-            "must have a JSONPath with at most one `..`, and no `$` but the first".to_owned()
-        );
-    }
-    JsonPath::parse(text).map_err(|error| format!("must have a JSONPath: {error}"))
 }

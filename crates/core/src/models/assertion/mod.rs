@@ -10,6 +10,7 @@
 //! what asks for that: `not_exists`, `not_equals`, `not_contains`, `not_matches`.
 
 mod compiled;
+mod path;
 mod read;
 mod seen;
 #[cfg(test)]

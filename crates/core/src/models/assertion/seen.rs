@@ -36,6 +36,36 @@ pub enum Subject {
     Fact(String),
 }
 
+/// The values of a subject. What a path finds is written as text when it is asked of, one at a time: all
+/// of it together may be far larger than the answer.
+pub(super) enum Values<'a> {
+    Observed(Vec<Observed<'a>>),
+    Found(Vec<&'a Value>),
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Observed(all) => all.len(),
+            Self::Found(all) => all.len(),
+        }
+    }
+
+    pub(super) fn first(&self) -> Option<Observed<'a>> {
+        match self {
+            Self::Observed(all) => all.first().cloned(),
+            Self::Found(all) => all.first().copied().map(Observed::json),
+        }
+    }
+
+    pub(super) fn any(&self, holds: impl Fn(&Observed<'_>) -> bool) -> bool {
+        match self {
+            Self::Observed(all) => all.iter().any(holds),
+            Self::Found(all) => all.iter().any(|value| holds(&Observed::json(value))),
+        }
+    }
+}
+
 /// A look that is over, to be asked. Implemented by whoever looked.
 pub trait Seen {
     /// The values of a subject that is not JSON; none when it was not there.
@@ -47,13 +77,12 @@ pub trait Seen {
 
 impl Subject {
     /// Its values in a look.
-    pub(super) fn values<'a>(&self, seen: &'a dyn Seen) -> Vec<Observed<'a>> {
+    pub(super) fn values<'a>(&self, seen: &'a dyn Seen) -> Values<'a> {
         match self {
             Self::Json(path) => {
-                let found = seen.json().map(|value| path.query(value).all()).unwrap_or_default();
-                found.into_iter().map(Observed::json).collect()
+                Values::Found(seen.json().map(|value| path.query(value).all()).unwrap_or_default())
             }
-            subject => seen.observe(subject),
+            subject => Values::Observed(seen.observe(subject)),
         }
     }
 
