@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use pulse_fuzz::models::assertion::{
-    Assertion, Compiled, Evaluated, Observed, Phase, Rule, Seen, Severity, Subject,
+    Assertion, Compiled, Evaluated, Observed, Phase, Rule, Seen, Severity, Subject, Unread,
 };
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ const MOST_VALUES: usize = 50;
 
 struct Sight<'a> {
     body: &'a [u8],
-    json: Option<Value>,
+    json: Result<Value, Unread>,
 }
 
 impl Sight<'_> {
@@ -48,8 +48,8 @@ impl Seen for Sight<'_> {
         }
     }
 
-    fn json(&self) -> Option<&Value> {
-        self.json.as_ref()
+    fn json(&self) -> Result<&Value, Unread> {
+        self.json.as_ref().map_err(|unread| *unread)
     }
 }
 
@@ -63,12 +63,16 @@ fn is_told_well(evaluated: &Evaluated) {
     }
 }
 
-fn passes(assertion: &Assertion, seen: &Sight<'_>) -> bool {
+/// `None` where that is not known, which never passes.
+fn passes(assertion: &Assertion, seen: &Sight<'_>) -> Option<bool> {
     let compiled = Compiled::new(assertion).expect("what was read compiles");
     is_told_well(&compiled.unasked());
     let evaluated = compiled.ask(seen);
     is_told_well(&evaluated);
-    evaluated.passed.expect("it was asked")
+    let passed = evaluated.passed.expect("it was asked");
+    assert!(!(passed && evaluated.is_unknown), "{evaluated:?}");
+    assert!(!evaluated.is_unknown || seen.json.is_err(), "{evaluated:?}");
+    (!evaluated.is_unknown).then_some(passed)
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -95,11 +99,12 @@ fuzz_target!(|input: &[u8]| {
     let again = Assertion::read_all(&written, "").expect("and read again");
     assert_eq!(again, assertions, "{written}");
 
-    let seen = Sight { body, json: serde_json::from_slice(body).ok() };
+    let seen = Sight { body, json: serde_json::from_slice(body).map_err(|_| Unread::NoJson) };
     for assertion in assertions {
         let opposite =
             Assertion { rule: Rule::Not(assertion.rule.clone().into()), severity: Severity::Fail };
-        assert_ne!(passes(&assertion, &seen), passes(&opposite, &seen), "{assertion:?}");
+        let (told, turned) = (passes(&assertion, &seen), passes(&opposite, &seen));
+        assert_eq!(told, turned.map(|passed| !passed), "{assertion:?}");
     }
     assert!(began.elapsed() < PATIENCE, "{:?} for {written}", began.elapsed());
 });

@@ -65,7 +65,7 @@ pub fn judge(sight: Sight, expected: &Expectations) -> (Outcome, Observation) {
         None => sentence,
     };
     let (outcome, sentence) = if expected.upside_down && !tells_nothing(&sight) {
-        turned(outcome, sentence)
+        turned(outcome, sentence, is_unknown(&sight, &asked))
     } else {
         (outcome, sentence)
     };
@@ -127,10 +127,21 @@ fn ask(sight: &Sight, expected: &Expectations) -> Vec<Evaluated> {
     asked.map(|it| if has_answer { it.ask(&sighting) } else { it.unasked() }).collect()
 }
 
+/// Whether a look fails by nothing but assertions of which it is not known whether they hold.
+fn is_unknown(sight: &Sight, asked: &[Evaluated]) -> bool {
+    let is_broken = |it: &&Evaluated| it.severity == Severity::Fail && it.passed == Some(false);
+    sight.ended.is_ok() && asked.iter().filter(is_broken).all(|it| it.is_unknown)
+}
+
 /// What it means when the target ought to be down. What told nothing tells nothing this way either,
-/// and neither does an address that nobody may reach.
-fn turned(outcome: Outcome, sentence: Option<String>) -> (Outcome, Option<String>) {
+/// and neither does an address that nobody may reach. What is not known is well neither way.
+fn turned(
+    outcome: Outcome,
+    sentence: Option<String>,
+    is_unknown: bool,
+) -> (Outcome, Option<String>) {
     match outcome {
+        Outcome::Fail(FailClass::Assertion) if is_unknown => (outcome, sentence),
         Outcome::Ok | Outcome::Degraded => {
             let sentence = "the target is well, and should not be: the check is upside down";
             (Outcome::Fail(FailClass::Assertion), Some(sentence.to_owned()))
@@ -189,6 +200,7 @@ fn ask_status(seen: Option<u16>, expected: &ExpectedStatus) -> Asked {
             severity: Severity::Fail,
             observed: seen.map(|seen| seen.to_string()),
             passed,
+            is_unknown: false,
             sentence: seen.filter(|_| passed == Some(false)).map(|it| unexpected(it, expected)),
         },
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use http::HeaderValue;
-use pulse_core::models::assertion::{Observed, Phase, Seen, Source, Subject};
+use pulse_core::models::assertion::{Observed, Phase, Seen, Source, Subject, Unread};
 use pulse_core::models::evidence::is_secret;
 use pulse_core::models::run::{Observation, Phases};
 use serde_json::Value;
@@ -16,7 +16,7 @@ pub(crate) struct Sighting<'a> {
     observation: &'a Observation,
     notes: &'a Notes,
     body: OnceCell<Cow<'a, [u8]>>,
-    json: OnceCell<Option<Value>>,
+    json: OnceCell<Result<Value, Unread>>,
 }
 
 impl<'a> Sighting<'a> {
@@ -51,6 +51,16 @@ impl<'a> Sighting<'a> {
         }
     }
 
+    /// The beginning of a number is a number, and another one.
+    fn read_json(&self) -> Result<Value, Unread> {
+        let read: Option<Value> = serde_json::from_slice(self.body()).ok();
+        match (read, self.notes.is_cut_off()) {
+            (Some(value), is_cut_off) if !(is_cut_off && value.is_number()) => Ok(value),
+            (_, true) => Err(Unread::CutOff { bytes: self.notes.reply_bytes() }),
+            (_, false) => Err(Unread::NoJson),
+        }
+    }
+
     fn fact(&self, name: &str) -> Option<Observed<'_>> {
         self.notes.fact(name).map(Observed::text)
     }
@@ -81,8 +91,8 @@ impl Seen for Sighting<'_> {
         }
     }
 
-    fn json(&self) -> Option<&Value> {
-        self.json.get_or_init(|| serde_json::from_slice(self.body()).ok()).as_ref()
+    fn json(&self) -> Result<&Value, Unread> {
+        self.json.get_or_init(|| self.read_json()).as_ref().map_err(|unread| *unread)
     }
 }
 

@@ -164,7 +164,7 @@ impl From<Answer> for AnswerBody {
 
 impl From<Evaluated> for EvaluatedBody {
     fn from(asked: Evaluated) -> Self {
-        let Evaluated { rule, severity, observed, passed, sentence } = asked;
+        let Evaluated { rule, severity, observed, passed, is_unknown: _, sentence } = asked;
         Self { rule, severity: severity.as_str(), observed, passed, sentence }
     }
 }

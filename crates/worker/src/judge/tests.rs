@@ -125,6 +125,29 @@ fn upside_down_what_fails_is_well_and_what_told_nothing_still_does() {
 }
 
 #[test]
+fn what_is_not_known_is_well_neither_way_up() {
+    let item = |severity: &str| json!({"source": "json", "property": "$.errors", "comparison": "not_exists", "severity": severity});
+    let other = json!({"source": "status", "comparison": "equals", "target": 200});
+    let judged = |assertions, upside_down, ended| {
+        let (outcome, seen) = judge(saw(Some(204), ended), &asserting(assertions, upside_down));
+        (outcome, seen.error.unwrap_or_default())
+    };
+    let unknown = "json $.errors is not known: what came back is no JSON".to_owned();
+    let failed = Outcome::Fail(FailClass::Assertion);
+
+    for upside_down in [false, true] {
+        let told = judged(json!([item("fail")]), upside_down, Ok(()));
+        assert_eq!(told, (failed, unknown.clone()), "{upside_down}");
+    }
+    assert_eq!(judged(json!([item("degraded")]), false, Ok(())), (Outcome::Degraded, unknown));
+    assert_eq!(judged(json!([item("degraded")]), true, Ok(())).0, failed);
+    // That it is down is known all the same.
+    assert_eq!(judged(json!([item("fail"), other]), true, Ok(())).0, Outcome::Ok);
+    let unmet = Err(ProbeFailure::of_target(FailClass::Assertion, "unmet"));
+    assert_eq!(judged(json!([item("fail")]), true, unmet).0, Outcome::Ok);
+}
+
+#[test]
 fn an_assertion_without_an_answer_is_not_asked() {
     let exists = json!([{"source": "header", "property": "x", "comparison": "not_exists"}]);
     let refused = ProbeFailure::of_target(FailClass::Connect, "refused");

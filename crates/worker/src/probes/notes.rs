@@ -73,6 +73,7 @@ struct Reply {
     /// Most replies come in one piece, and keep no list.
     more: Vec<Bytes>,
     bytes: u64,
+    is_cut_off: bool,
 }
 
 impl Notes {
@@ -117,6 +118,15 @@ impl Notes {
             None => self.reply.first = Some(piece),
             Some(_) => self.reply.more.push(piece),
         }
+    }
+
+    /// More came back than is read.
+    pub(super) fn cut_off(&mut self) {
+        self.reply.is_cut_off = true;
+    }
+
+    pub(crate) const fn is_cut_off(&self) -> bool {
+        self.reply.is_cut_off
     }
 
     /// What outlives a look that begins anew.

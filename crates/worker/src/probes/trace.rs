@@ -253,6 +253,11 @@ impl Trace {
         self.notes.read(piece);
     }
 
+    /// More came back than is read.
+    pub(super) fn cut_off(&mut self) {
+        self.notes.cut_off();
+    }
+
     /// Keeps what the look takes of a worker's room until it has been judged.
     pub(super) fn hold(&mut self, taken: Taken) {
         self.notes.hold(taken);

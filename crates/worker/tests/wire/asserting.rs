@@ -2,6 +2,7 @@
 //! of each.
 
 use pulse_core::models::assertion::Assertion;
+use pulse_core::models::http_version::HttpVersion;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{FailClass, Outcome};
 use pulse_worker::egress::Egress;
@@ -72,6 +73,51 @@ async fn an_assertion_is_asked_of_an_answer_of_any_kind() {
     let (postgres, mysql) = (postgres(), mysql());
     is_asked(postgres.spec("/postgres"), &postgres.egress()).await;
     is_asked(mysql.spec("/shop"), &mysql.egress()).await;
+}
+
+#[tokio::test]
+async fn what_is_no_json_or_was_cut_off_holds_nothing() {
+    let authority = Authority::new();
+    let long = format!(r#"{{"pad": "{}"}}"#, "x".repeat(2_000));
+    let locations = format!(
+        r#"location /page {{ return 200 '<html>down for maintenance</html>'; }}
+        location /empty {{ return 200 ''; }}
+        location /whole {{ return 200 '{{"ok": 1}}'; }}
+        location /number {{ return 200 '1234567'; }}
+        location /long {{ return 200 '{long}'; }}"#
+    );
+    let web = Nginx::start(&authority.issue(&params("localhost")), &locations);
+    let no_json = "json $.errors is not known: what came back is no JSON";
+    let cut_off = |bytes: usize| {
+        format!(
+            "json $.errors is not known: what came back was cut off after {bytes} bytes, before its end"
+        )
+    };
+    let absent = json!([{"source": "json", "property": "$.errors", "comparison": "not_exists"}]);
+
+    for version in [HttpVersion::One, HttpVersion::Two] {
+        for (path, most, told) in [
+            ("/page", None, Some(no_json.to_owned())),
+            ("/empty", None, Some(no_json.to_owned())),
+            ("/whole", None, None),
+            ("/whole", Some(9), None),
+            ("/number", Some(7), None),
+            ("/number", Some(3), Some(cut_off(3))),
+            ("/long", Some(1_000), Some(cut_off(1_000))),
+            ("/long", None, None),
+        ] {
+            let url = format!("https://localhost:{}{path}", web.tls);
+            let spec =
+                ProbeSpec { max_body_bytes: most, http_version: version, ..ProbeSpec::at(url) };
+
+            let look = Look::with(asserting(&spec, &absent)).through(authority.egress());
+
+            match told {
+                None => drop(look.expect_ok().await),
+                Some(told) => assert_eq!(look.expect_fail(FailClass::Assertion).await, told),
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use regex::bytes::Regex;
 
-use super::seen::Phase;
+use super::seen::{Phase, Values};
 use super::{Assertion, Comparison, Evaluated, Rule, Seen, Severity, Source, Subject, Test, path};
 use crate::models::pattern;
 use crate::models::text::tame_line;
@@ -44,11 +44,13 @@ impl Compiled {
     /// Asks it of a look that came as far as an answer.
     #[must_use]
     pub fn ask(&self, seen: &dyn Seen) -> Evaluated {
-        let told = self.rule.ask(seen);
+        let Told { holds, observed, sentence } = self.rule.ask(seen);
+        let passed = holds == Some(true);
         Evaluated {
-            observed: told.observed,
-            passed: Some(told.holds),
-            sentence: (!told.holds).then(|| tame_line(&told.sentence, LONGEST_TOLD)),
+            observed,
+            passed: Some(passed),
+            is_unknown: holds.is_none(),
+            sentence: (!passed).then(|| tame_line(&sentence, LONGEST_TOLD)),
             ..self.unasked()
         }
     }
@@ -57,7 +59,15 @@ impl Compiled {
     #[must_use]
     pub fn unasked(&self) -> Evaluated {
         let rule = tame_line(&self.rule.in_words(), LONGEST_TOLD);
-        Evaluated { rule, severity: self.severity, observed: None, passed: None, sentence: None }
+        let severity = self.severity;
+        Evaluated {
+            rule,
+            severity,
+            observed: None,
+            passed: None,
+            is_unknown: false,
+            sentence: None,
+        }
     }
 
     /// The test, where it is one and not made of others.
@@ -78,7 +88,8 @@ impl Compiled {
 
 /// An answer of a rule.
 struct Told {
-    holds: bool,
+    /// `None` where that is not known.
+    holds: Option<bool>,
     observed: Option<String>,
     /// Why it does not hold; of no meaning when it does.
     sentence: String,
@@ -98,29 +109,16 @@ impl Node {
     fn ask(&self, seen: &dyn Seen) -> Told {
         match self {
             Self::Leaf(leaf) => leaf.ask(seen),
-            Self::Not(node) => Told {
-                holds: !node.ask(seen).holds,
-                observed: None,
-                sentence: format!("expected otherwise than {}", node.in_words()),
-            },
-            Self::All(nodes) => {
-                let broken = nodes.iter().map(|node| node.ask(seen)).find(|told| !told.holds);
-                let sentence = broken.as_ref().map(|told| told.sentence.clone());
-                Told {
-                    holds: broken.is_none(),
-                    observed: None,
-                    sentence: sentence.unwrap_or_default(),
-                }
+            Self::Not(node) => {
+                let told = node.ask(seen);
+                let sentence = match told.holds {
+                    None => told.sentence,
+                    Some(_) => format!("expected otherwise than {}", node.in_words()),
+                };
+                Told { holds: told.holds.map(|holds| !holds), observed: None, sentence }
             }
-            Self::Any(nodes) => {
-                let told: Vec<_> = nodes.iter().map(|node| node.ask(seen)).collect();
-                let sentences: Vec<_> = told.iter().map(|told| told.sentence.as_str()).collect();
-                Told {
-                    holds: told.iter().any(|told| told.holds),
-                    observed: None,
-                    sentence: format!("none of these holds: {}", sentences.join("; ")),
-                }
-            }
+            Self::All(nodes) => all(nodes.iter().map(|node| node.ask(seen))),
+            Self::Any(nodes) => any(&nodes.iter().map(|node| node.ask(seen)).collect::<Vec<_>>()),
         }
     }
 
@@ -146,6 +144,28 @@ impl Node {
     }
 }
 
+/// One that does not hold decides, and otherwise one that is not known.
+fn all(rules: impl Iterator<Item = Told>) -> Told {
+    let mut so_far = Told { holds: Some(true), observed: None, sentence: String::new() };
+    for told in rules {
+        match (told.holds, so_far.holds) {
+            (Some(false), _) => return Told { observed: None, ..told },
+            (None, Some(true)) => so_far = Told { observed: None, ..told },
+            _ => {}
+        }
+    }
+    so_far
+}
+
+/// One that holds decides, and otherwise one that is not known.
+fn any(rules: &[Told]) -> Told {
+    let is_one = |holds: Option<bool>| rules.iter().any(|told| told.holds == holds);
+    let holds = if is_one(Some(true)) { Some(true) } else { (!is_one(None)).then_some(false) };
+    let sentences: Vec<_> = rules.iter().map(|told| told.sentence.as_str()).collect();
+    let sentence = format!("none of these holds: {}", sentences.join("; "));
+    Told { holds, observed: None, sentence }
+}
+
 impl Leaf {
     fn new(test: &Test) -> Result<Self, String> {
         let is_pattern = matches!(test.comparison, Comparison::Matches | Comparison::NotMatches);
@@ -155,7 +175,16 @@ impl Leaf {
     }
 
     fn ask(&self, seen: &dyn Seen) -> Told {
-        let values = self.subject.values(seen);
+        match self.subject.values(seen) {
+            Ok(values) => self.compare(&values),
+            Err(unread) => {
+                let sentence = format!("{} is not known: {unread}", self.subject.name());
+                Told { holds: None, observed: None, sentence }
+            }
+        }
+    }
+
+    fn compare(&self, values: &Values<'_>) -> Told {
         let Test { comparison, target, .. } = &self.test;
         let (target, pattern) = (target.as_ref(), self.pattern.as_ref());
         let one = |comparison| values.any(|value| value.holds(comparison, target, pattern));
@@ -169,7 +198,7 @@ impl Leaf {
         });
         let saw = observed.as_ref().map_or_else(|| "missing".to_owned(), |it| self.with_unit(it));
         let sentence = format!("{} {saw}, expected {}", self.subject.name(), self.wanted());
-        Told { holds, observed, sentence }
+        Told { holds: Some(holds), observed, sentence }
     }
 
     fn with_unit(&self, text: &str) -> String {

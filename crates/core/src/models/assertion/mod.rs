@@ -7,7 +7,9 @@
 //!
 //! Where there are several values, answers of a name server or what a path finds, a test holds if it
 //! holds for one of them, and the opposite test if it holds for none. What was not there passes only
-//! what asks for that: `not_exists`, `not_equals`, `not_contains`, `not_matches`.
+//! what asks for that: `not_exists`, `not_equals`, `not_contains`, `not_matches`. What could not be
+//! read may have been there or not: whether a test of it holds is not known, and neither is whether
+//! its opposite does.
 
 mod compiled;
 mod path;
@@ -20,7 +22,7 @@ mod value;
 use serde::{Deserialize, Serialize};
 
 pub use compiled::Compiled;
-pub use seen::{Phase, Seen, Subject};
+pub use seen::{Phase, Seen, Subject, Unread};
 pub use value::{Observed, Scalar};
 
 words! {
@@ -156,8 +158,11 @@ pub struct Evaluated {
     /// What was seen, tamed and short; `None` where it was not there, and for rules made of others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
-    /// Whether it held; `None` when the look did not come as far as an answer.
+    /// Whether it held, as far as is known; `None` when the look did not come as far as an answer.
     pub passed: Option<bool>,
+    /// Whether it did not pass because what it asks of could not be read. Not kept.
+    #[serde(skip)]
+    pub is_unknown: bool,
     /// Why not, in a sentence: `status 502, expected 200`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sentence: Option<String>,
@@ -166,7 +171,7 @@ pub struct Evaluated {
 impl Evaluated {
     /// Every text in it that may have come from the target.
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        let Self { rule, severity: _, observed, passed: _, sentence } = self;
+        let Self { rule, severity: _, observed, passed: _, is_unknown: _, sentence } = self;
         std::iter::once(rule).chain(observed).chain(sentence)
     }
 }

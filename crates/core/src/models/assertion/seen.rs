@@ -1,5 +1,7 @@
 //! What assertions are asked of.
 
+use std::fmt;
+
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
@@ -34,6 +36,29 @@ pub enum Subject {
     Latency(Phase),
     /// A fact.
     Fact(String),
+}
+
+/// Why a look cannot be asked. What cannot be read may be there or not: nothing holds of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// What came back is no JSON.
+    NoJson,
+    /// What came back was not read to its end, and is no JSON so far.
+    CutOff {
+        /// So many bytes were read.
+        bytes: u64,
+    },
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoJson => f.write_str("what came back is no JSON"),
+            Self::CutOff { bytes } => {
+                write!(f, "what came back was cut off after {bytes} bytes, before its end")
+            }
+        }
+    }
 }
 
 /// The values of a subject. What a path finds is written as text when it is asked of, one at a time: all
@@ -71,18 +96,19 @@ pub trait Seen {
     /// The values of a subject that is not JSON; none when it was not there.
     fn observe(&self, subject: &Subject) -> Vec<Observed<'_>>;
 
-    /// What came back as JSON; `None` when it is none.
-    fn json(&self) -> Option<&Value>;
+    /// What came back as JSON.
+    ///
+    /// # Errors
+    /// Why it cannot be read as such.
+    fn json(&self) -> Result<&Value, Unread>;
 }
 
 impl Subject {
     /// Its values in a look.
-    pub(super) fn values<'a>(&self, seen: &'a dyn Seen) -> Values<'a> {
+    pub(super) fn values<'a>(&self, seen: &'a dyn Seen) -> Result<Values<'a>, Unread> {
         match self {
-            Self::Json(path) => {
-                Values::Found(seen.json().map(|value| path.query(value).all()).unwrap_or_default())
-            }
-            subject => Values::Observed(seen.observe(subject)),
+            Self::Json(path) => seen.json().map(|value| Values::Found(path.query(value).all())),
+            subject => Ok(Values::Observed(seen.observe(subject))),
         }
     }
 

@@ -7,7 +7,7 @@ struct Saw {
     status: f64,
     header: Option<&'static str>,
     answers: &'static [&'static str],
-    body: Value,
+    body: Result<Value, Unread>,
 }
 
 impl Default for Saw {
@@ -16,7 +16,7 @@ impl Default for Saw {
             status: 502.0,
             header: Some("text/html; charset=utf-8"),
             answers: &["192.0.2.1", "192.0.2.2"],
-            body: json!({"state": "down", "count": 3, "items": [{"up": true}, {"up": false}]}),
+            body: Ok(json!({"state": "down", "count": 3, "items": [{"up": true}, {"up": false}]})),
         }
     }
 }
@@ -25,7 +25,9 @@ impl Seen for Saw {
     fn observe(&self, subject: &Subject) -> Vec<Observed<'_>> {
         match subject {
             Subject::Whole(Source::Status) => vec![Observed::Number(self.status)],
-            Subject::Whole(Source::Body) => vec![Observed::text(self.body.to_string())],
+            Subject::Whole(Source::Body) => {
+                self.body.iter().map(|body| Observed::text(body.to_string())).collect()
+            }
             Subject::Whole(Source::Dns) => {
                 self.answers.iter().map(|it| Observed::text(*it)).collect()
             }
@@ -40,14 +42,18 @@ impl Seen for Saw {
         }
     }
 
-    fn json(&self) -> Option<&Value> {
-        Some(&self.body)
+    fn json(&self) -> Result<&Value, Unread> {
+        self.body.as_ref().map_err(|unread| *unread)
     }
 }
 
 fn ask(rule: impl Into<Value>) -> Evaluated {
+    ask_of(&Saw::default(), rule)
+}
+
+fn ask_of(saw: &Saw, rule: impl Into<Value>) -> Evaluated {
     let read = Assertion::read_all(&json!([rule.into()]), "/assertions").unwrap();
-    Compiled::new(&read[0]).unwrap().ask(&Saw::default())
+    Compiled::new(&read[0]).unwrap().ask(saw)
 }
 
 fn test(source: &str, property: Option<&str>, comparison: &str, target: Value) -> Value {
@@ -153,6 +159,57 @@ fn rules_are_put_together_and_told_together() {
     assert_eq!(not.sentence.as_deref(), Some("expected otherwise than status equals 502"));
     assert_eq!((held.passed, held.sentence), (Some(true), None));
     assert_eq!(held.rule, "(status equals 200 or not (status equals 502 and status equals 200))");
+}
+
+#[test]
+fn what_could_not_be_read_holds_neither_one_way_nor_the_other() {
+    let saw = Saw { body: Err(Unread::NoJson), ..Saw::default() };
+    let unknown = test("json", Some("$.a"), "not_exists", json!(null));
+    let [yes, no] = [502, 200].map(|status| test("status", None, "equals", json!(status)));
+
+    for (rule, holds) in [
+        (unknown.clone(), None),
+        (test("json", Some("$.a"), "not_equals", json!(1)), None),
+        (test("json", Some("$.a"), "not_contains", json!("x")), None),
+        (test("json", Some("$.a"), "not_matches", json!("x")), None),
+        (test("json", Some("$.a"), "exists", json!(null)), None),
+        (json!({"not": unknown}), None),
+        (json!({"not": {"not": unknown}}), None),
+        (json!({"any": [unknown, yes]}), Some(true)),
+        (json!({"any": [unknown, no]}), None),
+        (json!({"all": [unknown, yes]}), None),
+        (json!({"all": [unknown, no]}), Some(false)),
+        (json!({"all": [no, unknown]}), Some(false)),
+        (json!({"not": {"all": [unknown, no]}}), Some(true)),
+        (json!({"not": {"any": [unknown, yes]}}), Some(false)),
+        (test("header", Some("x-a"), "not_exists", json!(null)), Some(true)),
+    ] {
+        let told = ask_of(&saw, rule);
+        assert_eq!(told.is_unknown, holds.is_none(), "{}", told.rule);
+        assert_eq!(told.passed, Some(holds == Some(true)), "{}", told.rule);
+        assert_eq!(told.sentence.is_some(), holds != Some(true), "{}", told.rule);
+    }
+}
+
+#[test]
+fn a_sentence_says_why_something_is_not_known() {
+    let absent = || test("json", Some("$.a"), "not_exists", json!(null));
+    for (unread, rule, sentence) in [
+        (Unread::NoJson, absent(), "json $.a is not known: what came back is no JSON"),
+        (
+            Unread::CutOff { bytes: 65_536 },
+            json!({"not": absent()}),
+            "json $.a is not known: what came back was cut off after 65536 bytes, before its end",
+        ),
+        (
+            Unread::NoJson,
+            json!({"all": [absent(), test("status", None, "equals", json!(200))]}),
+            "status 502, expected 200",
+        ),
+    ] {
+        let told = ask_of(&Saw { body: Err(unread), ..Saw::default() }, rule);
+        assert_eq!(told.sentence.as_deref(), Some(sentence));
+    }
 }
 
 #[test]

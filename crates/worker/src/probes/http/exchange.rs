@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::Context;
 
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use pulse_core::models::http_version::HttpVersion;
@@ -109,11 +109,14 @@ async fn read_some(
     let (mut room, mut is_first) = (most as usize, true);
     while room > 0 {
         let Some(frame) = body.frame().await else {
-            break;
+            return Ok(());
         };
         match frame {
             Ok(frame) => {
                 let mut piece = frame.into_data().unwrap_or_default();
+                if piece.len() > room {
+                    trace.cut_off();
+                }
                 piece.truncate(room);
                 room = room.saturating_sub(piece.len().max(LEAST_CHUNK));
                 if is_first || keep_all {
@@ -124,6 +127,9 @@ async fn read_some(
             Err(error) if failures::is_used_up(&error) => break,
             Err(error) => return Err(failures::in_body(&error)),
         }
+    }
+    if !body.is_end_stream() {
+        trace.cut_off();
     }
     Ok(())
 }

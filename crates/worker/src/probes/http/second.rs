@@ -45,8 +45,11 @@ async fn read_some(
     let (mut room, mut is_first) = (most as usize, true);
     while room > 0 {
         match body.data().await {
-            None => break,
+            None => return Ok(()),
             Some(Ok(mut piece)) => {
+                if piece.len() > room {
+                    trace.cut_off();
+                }
                 piece.truncate(room);
                 room = room.saturating_sub(piece.len().max(LEAST_CHUNK));
                 if is_first || keep_all {
@@ -57,6 +60,9 @@ async fn read_some(
             Some(Err(error)) if http2::is_used_up(&error) => break,
             Some(Err(error)) => return Err(http2::in_body(&error)),
         }
+    }
+    if !body.is_end_stream() {
+        trace.cut_off();
     }
     Ok(())
 }
