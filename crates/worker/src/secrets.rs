@@ -18,6 +18,8 @@ pub(crate) struct Opened {
     pub scrub: Scrub,
     /// The headers that carry secrets.
     pub headers: Vec<String>,
+    /// Whether the body of a request does.
+    pub is_in_body: bool,
 }
 
 /// Opens what `spec` refers to; `None` when that is nothing.
@@ -48,7 +50,9 @@ pub(crate) fn open(spec: &ProbeSpec, keys: &SecretKeys) -> Result<Option<Opened>
     }
     let carries = |(name, value): (&String, &String)| mentions(value).then(|| name.clone());
     let headers = spec.headers.iter().filter_map(carries).collect();
-    Ok(Some(Opened { spec: opened, scrub: Scrub::of(&secrets), headers }))
+    let body = |spec: &ProbeSpec| spec.request_body().map(|body| body.text);
+    let is_in_body = body(spec) != body(&opened);
+    Ok(Some(Opened { spec: opened, scrub: Scrub::of(&secrets), headers, is_in_body }))
 }
 
 fn value_of(spec: &ProbeSpec, name: &SecretName, keys: &SecretKeys) -> Result<String, String> {
@@ -97,7 +101,23 @@ mod tests {
 
         assert_eq!(opened.spec.headers["x-key"], "hush");
         assert_eq!(opened.headers, ["x-key"]);
+        assert!(!opened.is_in_body);
         assert!(open(&ProbeSpec::at("http://h"), &keys('A')).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_body_with_a_secret_is_known_in_every_form() {
+        let plain = || spec(Some(sealed_as("a")));
+        let reference = || "{{secret.a}}".to_owned();
+        for with_secret in [
+            ProbeSpec { body: Some(format!("key={}", reference())), ..plain() },
+            ProbeSpec { json: Some(serde_json::json!({"key": [reference()]})), ..plain() },
+            ProbeSpec { form: Some([("key".to_owned(), reference())].into()), ..plain() },
+        ] {
+            assert!(open(&with_secret, &keys('A')).unwrap().unwrap().is_in_body);
+        }
+        let without = ProbeSpec { body: Some("key".to_owned()), ..plain() };
+        assert!(!open(&without, &keys('A')).unwrap().unwrap().is_in_body);
     }
 
     #[test]

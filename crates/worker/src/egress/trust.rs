@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -131,6 +131,16 @@ impl Trust {
         Self::around(config, verifier)
     }
 
+    /// The same without an identity; `None` where there is none.
+    pub(super) fn anonymous(&self) -> Option<Self> {
+        let mut config = ClientConfig::clone(self.config(Offer::Http1));
+        if !config.client_auth_cert_resolver.has_certs() {
+            return None;
+        }
+        config.client_auth_cert_resolver = Arc::new(Nobody);
+        Some(Self::around(config, Arc::clone(&self.verifier)))
+    }
+
     pub(super) const fn config(&self, offer: Offer) -> &Arc<ClientConfig> {
         &self.configs[offer as usize]
     }
@@ -138,6 +148,20 @@ impl Trust {
     /// No trust, and nothing offered.
     pub(super) const fn config_accepting(&self) -> &Arc<ClientConfig> {
         &self.accepting
+    }
+}
+
+/// Shows no certificate.
+#[derive(Debug)]
+struct Nobody;
+
+impl ResolvesClientCert for Nobody {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 

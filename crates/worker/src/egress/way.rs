@@ -86,6 +86,13 @@ impl Egress {
         Self { resolver, trust, family, proxy, ..self.clone() }
     }
 
+    /// The same way out as nobody in particular, for where the certificate that a check shows is none of
+    /// anybody's business; `None` where it shows none.
+    #[must_use]
+    pub fn anonymous(&self) -> Option<Self> {
+        Some(Self { trust: self.trust.anonymous()?, ..self.clone() })
+    }
+
     /// The same way out, by the proxy of that way if it has one and as of all otherwise.
     #[must_use]
     pub fn by_proxy_of(&self, way: &Way) -> Self {

@@ -42,10 +42,13 @@ impl Known {
     fn new(spec: &ProbeSpec, keys: &SecretKeys) -> Self {
         match secrets::open(spec, keys) {
             Ok(None) => Self::of(spec, None),
-            Ok(Some(Opened { spec, scrub, headers })) => {
+            Ok(Some(Opened { spec, scrub, headers, is_in_body })) => {
                 let mut known = Self::of(&spec, Some(scrub));
                 if let Ok(target) = &mut known.target {
                     target.keep_at_origin(&headers);
+                    if is_in_body {
+                        target.keep_body_at_origin();
+                    }
                 }
                 known
             }

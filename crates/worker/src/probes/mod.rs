@@ -158,6 +158,13 @@ impl Prepared {
         }
     }
 
+    /// From now on the body is not sent on to another origin: it carries secrets.
+    pub fn keep_body_at_origin(&mut self) {
+        if let Kind::Http(http) = &mut self.kind {
+            http.keep_body_at_origin();
+        }
+    }
+
     /// What the look is judged by.
     #[must_use]
     pub const fn expectations(&self) -> &Expectations {

@@ -56,6 +56,7 @@ pub struct Look {
     pub run: Option<HeaderValue>,
     pub timeout: Duration,
     pub egress: Option<Egress>,
+    pub keeps_body: bool,
 }
 
 impl Look {
@@ -64,11 +65,16 @@ impl Look {
     }
 
     pub fn with(spec: ProbeSpec) -> Self {
-        Self { spec, run: None, timeout: PLENTY, egress: None }
+        Self { spec, run: None, timeout: PLENTY, egress: None, keeps_body: false }
     }
 
     pub fn within(self, milliseconds: u64) -> Self {
         Self { timeout: Duration::from_millis(milliseconds), ..self }
+    }
+
+    /// As where the body of the request has secrets in it.
+    pub fn with_secrets_in_body(self) -> Self {
+        Self { keeps_body: true, ..self }
     }
 
     pub fn through(self, egress: Egress) -> Self {
@@ -83,7 +89,10 @@ impl Look {
     /// The same look, and what it kept.
     pub async fn closely(self) -> (Outcome, Observation, Evidence) {
         let egress = self.egress.unwrap_or_else(trusting_nobody);
-        let target = Prepared::new(&self.spec).unwrap();
+        let mut target = Prepared::new(&self.spec).unwrap();
+        if self.keeps_body {
+            target.keep_body_at_origin();
+        }
         let sight = Probes::default().look(&egress, &target, self.run, self.timeout).await;
         let evidence = sight.notes.evidence();
         let (outcome, observation) = judge(sight, target.expectations());

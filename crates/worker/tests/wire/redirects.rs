@@ -54,6 +54,32 @@ async fn the_last_answer_is_judged_and_the_clock_covers_all() {
 }
 
 #[tokio::test]
+async fn a_body_with_secrets_goes_to_no_other_origin() {
+    let there = well().await;
+    let posting = |server: &Server| ProbeSpec {
+        method: "POST".to_owned(),
+        body: Some("key=hush".to_owned()),
+        ..following(server.url(), 3)
+    };
+
+    for status in [307, 308] {
+        let here = pointing(status, &there.url()).await;
+
+        let look = Look::with(posting(&here)).with_secrets_in_body();
+        let told = look.expect_fail(FailClass::Protocol).await;
+
+        let sentence =
+            "the redirect leads to another origin, where the body and its secrets do not go";
+        assert_eq!(told, sentence);
+        assert!(here.requests.only().ends_with("key=hush"));
+    }
+    assert!(there.requests.all().is_empty());
+    let here = pointing(307, &there.url()).await;
+    Look::with(posting(&here)).expect_ok().await;
+    assert!(there.requests.only().ends_with("key=hush"), "without secrets it goes along");
+}
+
+#[tokio::test]
 async fn a_circle_ends_where_the_check_says() {
     let circle = pointing(301, "/again").await;
 

@@ -48,8 +48,8 @@ async fn where_nothing_is_verified_every_certificate_will_do_and_is_kept() {
     assert_eq!(evidence.certificates[0].names, ["other.example"]);
 }
 
-/// Talks to nobody who cannot show a certificate of `authority`.
-async fn who_asks_first(authority: &Authority, identity: &Identity) -> Server {
+/// Talks to nobody who cannot show a certificate of `authority`, and answers others this.
+async fn who_asks_first(authority: &Authority, identity: &Identity, answer: String) -> Server {
     let mut roots = RootCertStore::empty();
     roots.add(authority.der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -63,27 +63,45 @@ async fn who_asks_first(authority: &Authority, identity: &Identity) -> Server {
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     Server::raw(move |stream: TcpStream| {
-        let acceptor = acceptor.clone();
+        let (acceptor, answer) = (acceptor.clone(), answer.clone());
         async move {
             let Ok(mut stream) = acceptor.accept(stream).await else { return };
             read_request(&mut stream).await;
-            let _gone = stream.write_all(OK.as_bytes()).await;
+            let _gone = stream.write_all(answer.as_bytes()).await;
             let _gone = stream.shutdown().await;
         }
     })
     .await
 }
 
+fn showing(ours: &Identity) -> TlsOptions {
+    let key = Some(ours.key.serialize_pem());
+    TlsOptions { certificate: Some(ours.pem()), key, ..options() }
+}
+
+#[tokio::test]
+async fn who_we_are_is_shown_to_no_other_origin() {
+    let authority = Authority::new();
+    let identity = authority.issue(&params("localhost"));
+    let there = who_asks_first(&authority, &identity, OK.to_owned()).await;
+    let on = format!("HTTP/1.1 302 Found\r\nlocation: {}\r\n\r\n", https("localhost", &there));
+    let here = who_asks_first(&authority, &identity, on).await;
+    let mut look = trusting(showing(&authority.issue(&params("pulse"))), https("localhost", &here));
+    look.spec.max_redirects = 1;
+
+    let (outcome, seen) = look.through(authority.egress()).once().await;
+
+    assert_eq!(outcome, Outcome::Fail(FailClass::Tls), "{seen:?}");
+    let evidence = seen.evidence.unwrap();
+    assert_eq!((evidence.detail, evidence.redirects), (Some(Detail::Handshake), 1));
+}
+
 #[tokio::test]
 async fn a_server_that_asks_who_we_are_is_shown_it() {
     let authority = Authority::new();
-    let server = who_asks_first(&authority, &authority.issue(&params("localhost"))).await;
-    let ours = authority.issue(&params("pulse"));
-    let shown = TlsOptions {
-        certificate: Some(ours.pem()),
-        key: Some(ours.key.serialize_pem()),
-        ..options()
-    };
+    let identity = authority.issue(&params("localhost"));
+    let server = who_asks_first(&authority, &identity, OK.to_owned()).await;
+    let shown = showing(&authority.issue(&params("pulse")));
 
     let url = https("localhost", &server);
     trusting(shown, url.clone()).through(authority.egress()).expect_ok().await;

@@ -29,6 +29,8 @@ pub(super) struct Hop {
     pub(super) uri: http::Uri,
     pub(super) headers: HeaderMap,
     body: Bytes,
+    /// Whether the body goes to no other origin.
+    body_stays: bool,
     /// What a redirect is reckoned from; `None` when none is followed.
     pub(super) leads_on: Option<Box<Url>>,
 }
@@ -73,7 +75,28 @@ impl Hop {
         headers.extend(given);
         let path = &url[Position::BeforePath..Position::AfterQuery];
         let uri = path.parse().map_err(PrepareError::Path)?;
-        Ok(Self { host, port, server_name, method, uri, headers, body, leads_on: None })
+        Ok(Self {
+            host,
+            port,
+            server_name,
+            method,
+            uri,
+            headers,
+            body,
+            body_stays: false,
+            leads_on: None,
+        })
+    }
+
+    /// From now on the body goes to no other origin: it carries secrets.
+    pub(super) fn keep_body(&mut self) {
+        self.body_stays = true;
+    }
+
+    /// Whether this goes to the same origin as another; only known where redirects are followed.
+    pub(super) fn is_of_origin(&self, other: &Self) -> bool {
+        let origin = |hop: &Self| hop.leads_on.as_deref().map(Url::origin);
+        origin(self) == origin(other)
     }
 
     /// The request for one run.
@@ -100,7 +123,8 @@ impl Hop {
     }
 
     /// The request that a redirect asks for. What proves who asks stays with the origin it was meant
-    /// for, and so does the name of the host.
+    /// for, and so does the name of the host. Where a body that carries secrets would have to go along to
+    /// another origin, the redirect is not followed.
     pub(super) fn follow(&self, pointer: &Pointer) -> Result<Self, ProbeFailure> {
         let astray = || protocol("the redirect points to no address that can be looked at");
         let from = self.leads_on.as_deref().ok_or_else(astray)?;
@@ -108,7 +132,8 @@ impl Hop {
         let location = std::str::from_utf8(location).ok().filter(|it| it.len() <= LONGEST_LOCATION);
         let url = location.and_then(|it| from.join(it).ok()).ok_or_else(astray)?;
         let mut headers = self.headers.clone();
-        if url.origin() != from.origin() {
+        let leads_away = url.origin() != from.origin();
+        if leads_away {
             for name in [HOST, AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
                 headers.remove(name);
             }
@@ -121,7 +146,11 @@ impl Hop {
                 headers.remove(name);
             }
         }
-        let (method, body) = if becomes_get(pointer.status, &self.method) {
+        let drops_body = becomes_get(pointer.status, &self.method);
+        if leads_away && self.body_stays && !drops_body && !self.body.is_empty() {
+            return Err(body_stays());
+        }
+        let (method, body) = if drops_body {
             for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
                 headers.remove(name);
             }
@@ -131,6 +160,7 @@ impl Hop {
         };
         let mut next = Self::to(&url, method, headers, body).map_err(|_nowhere| astray())?;
         next.leads_on = Some(Box::new(url));
+        next.body_stays = self.body_stays;
         Ok(next)
     }
 }
@@ -146,6 +176,10 @@ fn becomes_get(status: StatusCode, method: &Method) -> bool {
 
 pub(super) fn no_host() -> ProbeFailure {
     protocol("the host has a name that cannot be said in HTTP/2")
+}
+
+fn body_stays() -> ProbeFailure {
+    protocol("the redirect leads to another origin, where the body and its secrets do not go")
 }
 
 pub(super) fn too_many(most: u8) -> ProbeFailure {
@@ -213,6 +247,37 @@ mod tests {
         assert!(there.headers.contains_key("x-key"));
         assert!(!elsewhere.headers.contains_key("x-key"));
         assert!(elsewhere.headers.contains_key("x-other"));
+    }
+
+    #[test]
+    fn a_body_that_carries_secrets_stays_with_its_origin() {
+        let mut from = hop("https://shop.example/", Method::POST);
+        let elsewhere = ["//other.example/", "http://shop.example/", "https://shop.example:8443/"];
+
+        for location in elsewhere {
+            assert_eq!(follow(&from, 307, location).unwrap().body, "body", "it may go there");
+        }
+        from.keep_body();
+
+        for location in elsewhere {
+            for status in [307, 308] {
+                let told = follow(&from, status, location).unwrap_err().sentence;
+                assert!(told.contains("leads to another origin"), "{location}: {told}");
+            }
+            for status in [301, 302, 303] {
+                assert!(follow(&from, status, location).unwrap().body.is_empty(), "{location}");
+            }
+        }
+        for method in [Method::PUT, Method::PATCH, Method::DELETE] {
+            let mut from = hop("https://shop.example/", method);
+            from.keep_body();
+            assert!(follow(&from, 302, "//other.example/").is_err());
+        }
+        let on = follow(&from, 308, "/on").unwrap();
+        assert_eq!(on.body, "body");
+        assert!(follow(&on, 307, "//other.example/").is_err(), "a hop later");
+        let away = follow(&from, 303, "//other.example/").unwrap();
+        assert!(follow(&away, 307, "//third.example/").is_ok(), "there is no body any more");
     }
 
     #[test]

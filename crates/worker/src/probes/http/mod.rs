@@ -78,6 +78,9 @@ impl HttpProbe {
             trace.redirected();
             left = left.checked_sub(1).ok_or_else(|| hop::too_many(most))?;
             let hop = from.as_ref().unwrap_or(first).follow(&pointed)?;
+            // Who asks is shown to nobody else.
+            let away = if hop.is_of_origin(first) { None } else { egress.anonymous() };
+            let egress = away.as_ref().unwrap_or(egress);
             // Boxed, because most looks are not led on.
             pointer = Box::pin(self.ask(egress, &hop, manner, trace)).await?;
             from = Some(hop);

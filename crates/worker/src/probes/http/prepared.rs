@@ -77,6 +77,11 @@ impl PreparedHttp {
         }
     }
 
+    /// Keeps the body from other origins.
+    pub(in crate::probes) fn keep_body_at_origin(&mut self) {
+        self.first.keep_body();
+    }
+
     pub(super) const fn keeps_body(&self) -> bool {
         self.keeps_body
     }
