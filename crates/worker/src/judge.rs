@@ -59,6 +59,13 @@ impl Expectations {
 /// owner, when all was not well, and with the evidence that is worth keeping.
 #[must_use]
 pub fn judge(sight: Sight, expected: &Expectations) -> (Outcome, Observation) {
+    let (outcome, mut seen) = judge_in_full(sight, expected);
+    seen.evidence = seen.evidence.map(|evidence| Box::new(evidence.packed()));
+    (outcome, seen)
+}
+
+/// The same with all of the evidence, for those who want to see everything.
+pub(crate) fn judge_in_full(sight: Sight, expected: &Expectations) -> (Outcome, Observation) {
     let (outcome, sentence, asked) = assess(&sight, expected);
     let sentence = match &sight.among {
         Some(among) => sentence.map(|sentence| among.tell(outcome, &sentence)),
@@ -76,7 +83,7 @@ pub fn judge(sight: Sight, expected: &Expectations) -> (Outcome, Observation) {
         let failure = ended.err().filter(|failure| failure.outcome() == outcome);
         let detail = failure.and_then(|failure| failure.detail);
         let evidence = Evidence { detail, assertions: asked, ..all };
-        observation.evidence = Some(Box::new(evidence.packed()));
+        observation.evidence = Some(Box::new(evidence));
     }
     if let Some(scrub) = notes.scrub() {
         scrub.clean(&mut observation);

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::assertion::Evaluated;
+use super::assertion::{Evaluated, Severity};
 use super::run::Detail;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -87,7 +87,7 @@ impl Evidence {
         for certificate in &mut self.certificates {
             certificate.names.truncate(MOST_KEPT_NAMES);
         }
-        self.assertions.truncate(MOST_KEPT_ASSERTIONS);
+        keep_most_telling(&mut self.assertions);
         self
     }
 
@@ -122,6 +122,30 @@ impl Evidence {
         }
         texts.extend(assertions.iter_mut().flat_map(Evaluated::texts_mut));
         texts
+    }
+}
+
+/// Those that fail a run first, then those that degrade it, then others; in their order all the same.
+fn keep_most_telling(assertions: &mut Vec<Evaluated>) {
+    let mut room = [MOST_KEPT_ASSERTIONS; 3];
+    for assertion in assertions.iter() {
+        for less_telling in room.iter_mut().skip(rank(assertion) + 1) {
+            *less_telling = less_telling.saturating_sub(1);
+        }
+    }
+    assertions.retain(|assertion| {
+        let room = &mut room[rank(assertion)];
+        let is_kept = *room > 0;
+        *room = room.saturating_sub(1);
+        is_kept
+    });
+}
+
+const fn rank(assertion: &Evaluated) -> usize {
+    match (assertion.passed, assertion.severity) {
+        (Some(false), Severity::Fail) => 0,
+        (Some(false), Severity::Degraded) => 1,
+        _ => 2,
     }
 }
 
@@ -163,5 +187,50 @@ impl Certificate {
     #[must_use]
     pub fn days_left(&self, at: DateTime<Utc>) -> i64 {
         (self.not_after - at).num_seconds().div_euclid(DAY_SECONDS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluated(rule: usize, severity: Severity, passed: bool) -> Evaluated {
+        Evaluated {
+            rule: rule.to_string(),
+            severity,
+            observed: None,
+            passed: Some(passed),
+            is_unknown: false,
+            sentence: None,
+        }
+    }
+
+    fn kept(assertions: Vec<Evaluated>) -> Vec<usize> {
+        let packed = Evidence { assertions, ..Evidence::default() }.packed();
+        packed.assertions.iter().map(|it| it.rule.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn of_many_assertions_those_that_do_not_hold_are_kept() {
+        let broken = |broken: &'static [usize], degraded: &'static [usize]| {
+            let one = |rule| match rule {
+                rule if broken.contains(&rule) => evaluated(rule, Severity::Fail, false),
+                rule if degraded.contains(&rule) => evaluated(rule, Severity::Degraded, false),
+                rule => evaluated(rule, Severity::Fail, true),
+            };
+            kept((0..50).map(one).collect())
+        };
+        let first = |most| (0..most).collect::<Vec<usize>>();
+
+        assert_eq!(broken(&[], &[]), first(20));
+        assert_eq!(broken(&[49], &[]), [first(19), vec![49]].concat());
+        assert_eq!(broken(&[3, 30], &[40]), [first(18), vec![30, 40]].concat());
+        let all = kept((0..50).map(|rule| evaluated(rule, Severity::Fail, false)).collect());
+        assert_eq!(all, first(20));
+        let late = (0..50).map(|rule| match rule {
+            49 => evaluated(rule, Severity::Fail, false),
+            rule => evaluated(rule, Severity::Degraded, false),
+        });
+        assert_eq!(kept(late.collect()), [first(19), vec![49]].concat());
     }
 }

@@ -12,7 +12,7 @@ use pulse_core::models::schedule::Slot;
 
 use super::definitions::Known;
 use super::{Inner, Prober};
-use crate::judge::judge;
+use crate::judge::{judge, judge_in_full};
 use crate::probes::Prepared;
 
 impl Inner {
@@ -35,7 +35,7 @@ impl Inner {
     ) -> (Outcome, Observation) {
         let sight = self.probes.look(&self.egress, target, run, timeout).await;
         let all = sight.notes.evidence();
-        let (outcome, mut seen) = judge(sight, target.expectations());
+        let (outcome, mut seen) = judge_in_full(sight, target.expectations());
         let judged = seen.evidence.take().unwrap_or_default();
         let Evidence { detail, assertions, .. } = *judged;
         seen.evidence = Some(Box::new(Evidence { detail, assertions, ..all }));
