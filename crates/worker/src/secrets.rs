@@ -22,7 +22,7 @@ pub(crate) struct Opened {
     pub is_in_body: bool,
 }
 
-/// Opens what `spec` refers to; `None` when that is nothing.
+/// Opens what `spec` refers to, and finds what is secret of it as it stands; `None` when there is neither.
 ///
 /// # Errors
 /// A sentence that names a secret that is missing or cannot be opened.
@@ -32,27 +32,39 @@ pub(crate) fn open(spec: &ProbeSpec, keys: &SecretKeys) -> Result<Option<Opened>
         let value = value_of(spec, &name, keys)?;
         values.insert(name, value);
     }
-    if values.is_empty() {
-        return Ok(None);
-    }
     let opened = spec.with_secrets(&values);
-    let mut secrets: Vec<String> = values.into_values().collect();
-    if let (true, Some(Auth::Basic { username, password })) =
-        (spec.auth != opened.auth, &opened.auth)
-    {
-        // It leaves in this form, in base64.
-        secrets.push(format!("{username}:{password}"));
-    }
-    if let (true, Some(proxy)) = (spec.proxy != opened.proxy, &opened.proxy) {
-        let [name, password] =
-            [&proxy.username, &proxy.password].map(|it| it.as_deref().unwrap_or_default());
-        secrets.push(format!("{name}:{password}"));
+    let given = credentials(&opened).into_iter().flat_map(|(name, secret)| given(name, secret));
+    let secrets: Vec<String> = values.into_values().chain(given).collect();
+    if secrets.is_empty() {
+        return Ok(None);
     }
     let carries = |(name, value): (&String, &String)| mentions(value).then(|| name.clone());
     let headers = spec.headers.iter().filter_map(carries).collect();
     let body = |spec: &ProbeSpec| spec.request_body().map(|body| body.text);
     let is_in_body = body(spec) != body(&opened);
     Ok(Some(Opened { spec: opened, scrub: Scrub::of(&secrets), headers, is_in_body }))
+}
+
+/// Who asks, each with what proves it: what no answer of the API shows. Keys of certificates are not
+/// among them, for they are never sent.
+fn credentials(spec: &ProbeSpec) -> Vec<(Option<&str>, &str)> {
+    let auth = spec.auth.as_ref().map(|auth| match auth {
+        Auth::Basic { username, password } => (Some(&**username), &**password),
+        Auth::Bearer { token } => (None, &**token),
+        Auth::Oauth2(client) => (Some(&*client.client_id), &*client.client_secret),
+    });
+    let proxy = spec.proxy.as_ref().map(|proxy| {
+        let [name, password] = [&proxy.username, &proxy.password].map(Option::as_deref);
+        (name, password.unwrap_or_default())
+    });
+    auth.into_iter().chain(proxy).collect()
+}
+
+/// A secret, and as it leaves with the name in base64; nothing where it is empty.
+fn given(name: Option<&str>, secret: &str) -> Vec<String> {
+    let pair = name.map(|name| format!("{name}:{secret}"));
+    let all = pair.into_iter().chain([secret.to_owned()]);
+    all.filter(|_| !secret.is_empty()).collect()
 }
 
 fn value_of(spec: &ProbeSpec, name: &SecretName, keys: &SecretKeys) -> Result<String, String> {
@@ -71,6 +83,9 @@ mod tests {
 
     use super::*;
     use crate::probes::Prepared;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::json;
 
     const PROJECT: ProjectId = ProjectId::DEFAULT;
 
@@ -118,6 +133,34 @@ mod tests {
         }
         let without = ProbeSpec { body: Some("key".to_owned()), ..plain() };
         assert!(!open(&without, &keys('A')).unwrap().unwrap().is_in_body);
+    }
+
+    #[test]
+    fn what_is_given_as_it_stands_is_hidden_in_what_a_target_sends_back() {
+        let bare = || ProbeSpec::at("http://h");
+        let auth = |auth| ProbeSpec { auth: Some(auth), ..bare() };
+        let basic = Auth::Basic { username: "me".into(), password: "hush-hush".into() };
+        let oauth2 = json!({"type": "oauth2", "token_url": "http://h/", "client_id": "me", "client_secret": "hush-hush"});
+        let proxy = json!({"url": "http://p:1", "username": "me", "password": "hush-hush"});
+        let pair = STANDARD.encode("me:hush-hush");
+        for (spec, told) in [
+            (auth(basic), vec!["hush-hush", &pair]),
+            (auth(Auth::Bearer { token: "hush-hush".into() }), vec!["hush-hush"]),
+            (auth(serde_json::from_value(oauth2).unwrap()), vec!["hush-hush", &pair]),
+            (
+                ProbeSpec { proxy: Some(serde_json::from_value(proxy).unwrap()), ..bare() },
+                vec!["hush-hush", &pair],
+            ),
+        ] {
+            let scrub = open(&spec, &SecretKeys::default()).unwrap().unwrap().scrub;
+            for told in told {
+                let mut text = format!("you said {told}.");
+                scrub.clean_text(&mut text);
+                assert_eq!(text, "you said ***.", "{spec:?}");
+            }
+        }
+        let nameless = Auth::Basic { username: "key".into(), password: String::new() };
+        assert!(open(&auth(nameless), &SecretKeys::default()).unwrap().is_none());
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use pulse_core::metrics::Metrics;
 use pulse_core::models::address::AddressPolicy;
 use pulse_core::models::ids::{CheckId, Region};
@@ -40,6 +42,21 @@ async fn ill_at_first(times: usize) -> (String, Arc<AtomicUsize>) {
     let router = axum::Router::new().fallback(answer);
     tokio::spawn(async { axum::serve(listener, router).await });
     (url, asked)
+}
+
+/// A target that is ill, and says back who asks: as it was told, and as it is meant.
+async fn echoing() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let answer = |headers: HeaderMap| async move {
+        let told = headers["authorization"].to_str().unwrap().to_owned();
+        let meant = STANDARD.decode(told.trim_start_matches("Basic ")).unwrap_or_default();
+        let body = format!("{told} is {}", String::from_utf8(meant).unwrap());
+        (StatusCode::SERVICE_UNAVAILABLE, [("x-told", told)], body)
+    };
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async { axum::serve(listener, router).await });
+    url
 }
 
 /// Has a prober work on `queue` until it hands a result in.
@@ -81,7 +98,11 @@ async fn with_job(job: &Job, url: &str, fields: Value) -> Memory {
 }
 
 async fn result_of(url: &str, fields: Value) -> RunResult {
-    let queue = with_job(&a_job(5_000), url, fields).await;
+    result_of_job(&a_job(5_000), url, fields).await
+}
+
+async fn result_of_job(job: &Job, url: &str, fields: Value) -> RunResult {
+    let queue = with_job(job, url, fields).await;
     probed(&queue).await;
     queue.read(1).await.unwrap().remove(0).result.unwrap()
 }
@@ -137,4 +158,42 @@ async fn a_dry_run_tells_everything_to_who_asked_and_nothing_to_the_ledger() {
     assert_eq!(evidence.assertions[0].observed.as_deref(), Some("\"up\""));
     assert_eq!(queue.backlog().await.unwrap(), 0, "acknowledged");
     assert!(stores.outbox.next(stores.clock.now(), 1_000).await.unwrap().is_none(), "no history");
+}
+
+#[tokio::test]
+async fn a_dry_run_is_told_every_assertion_and_a_run_keeps_the_one_that_decides() {
+    let (url, _asked) = ill_at_first(0).await;
+    let is = |status: u16| json!({"source": "status", "comparison": "equals", "target": status});
+    let all = [vec![is(200); 49], vec![is(204)]].concat();
+    let fields = json!({"assertions": all});
+    let dry = Job { check_id: CheckId::of_dry_run(), ..a_job(5_000) };
+
+    let told = result_of_job(&dry, &url, fields.clone()).await;
+    let kept = result_of(&url, fields).await;
+
+    for (result, many) in [(told, 50), (kept, 20)] {
+        assert_eq!(result.outcome, Outcome::Fail(FailClass::Assertion));
+        let assertions = result.observation.unwrap().evidence.unwrap().assertions;
+        assert_eq!(assertions.len(), many);
+        assert_eq!(assertions.last().unwrap().passed, Some(false));
+    }
+}
+
+#[tokio::test]
+async fn who_asks_is_hidden_in_what_a_target_sends_back() {
+    let url = echoing().await;
+    let basic = json!({"type": "basic", "username": "me", "password": "hush-hush"});
+    let bearer = json!({"type": "bearer", "token": "hush-hush"});
+    let body = json!({"source": "body", "comparison": "equals", "target": "well"});
+
+    for (auth, reply) in [(basic, "Basic *** is ***"), (bearer, "Bearer *** is ")] {
+        let fields = json!({"auth": auth, "assertions": [body], "expected_status": 503});
+        let seen = result_of(&url, fields).await.observation.unwrap();
+
+        let told = serde_json::to_string(&seen).unwrap();
+        let pair = STANDARD.encode("me:hush-hush");
+        assert!(!told.contains("hush-hush") && !told.contains(&pair), "{told}");
+        assert!(seen.error.unwrap().contains("***"), "{told}");
+        assert_eq!(seen.evidence.unwrap().reply.unwrap(), reply);
+    }
 }
