@@ -178,10 +178,7 @@ impl Trace {
     }
 
     pub(super) fn connected(&mut self, address: IpAddr) {
-        // Attempts at other addresses that still waited are over with this.
-        self.waiting = Waiting::default();
-        self.seen.phases.connect_us = Some(self.next(Step::Secure));
-        self.seen.address = Some(address);
+        self.connected_through(Some(address));
     }
 
     /// A proxy is asked to let the look through.
@@ -192,6 +189,8 @@ impl Trace {
 
     /// It does, to this address; `None` where it knows the address alone.
     pub(super) fn connected_through(&mut self, address: Option<IpAddr>) {
+        // Attempts at other addresses that still waited are over with this.
+        self.waiting = Waiting::default();
         self.seen.phases.connect_us = Some(self.next(Step::Secure));
         self.seen.address = address;
     }
@@ -298,9 +297,16 @@ impl Trace {
         (&self.seen, &self.notes)
     }
 
+    /// All was seen. What follows is courtesy, and takes none of the target's time.
+    pub(super) fn seen_all(&mut self) {
+        self.seen.phases.total_us = Some(micros(self.began.elapsed()));
+    }
+
     /// The run is over, wherever it got.
     pub(super) fn end(mut self) -> (Observation, Box<Notes>) {
-        self.seen.phases.total_us = Some(micros(self.began.elapsed()));
+        if self.seen.phases.total_us.is_none() {
+            self.seen_all();
+        }
         (self.seen, self.notes)
     }
 
@@ -317,4 +323,41 @@ impl Trace {
 /// More than an hour is an hour and something.
 fn micros(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use futures_util::FutureExt;
+    use prometheus::IntCounter;
+    use pulse_core::models::address::AddressPolicy;
+    use rustls::RootCertStore;
+    use url::Host;
+
+    use super::*;
+    use crate::egress::Egress;
+
+    #[tokio::test]
+    async fn whoever_is_connected_waits_for_no_turn_any_more() {
+        let waits = IntCounter::new("waits", "Waits.").unwrap();
+        let egress = Egress::with_roots(RootCertStore::empty(), AddressPolicy::open()).unwrap();
+        let egress = egress.limited(1, waits);
+        let (here, waiting) = (Ipv4Addr::LOCALHOST, Waiting::default());
+        let addresses = egress.resolve(&Host::Ipv4(here), &waiting).await.unwrap();
+        let _place = egress.admit(&addresses, &waiting).await;
+
+        for connect in [
+            |trace: &mut Trace| trace.connected(Ipv4Addr::LOCALHOST.into()),
+            |trace: &mut Trace| trace.connected_through(None),
+        ] {
+            let mut trace = Trace::begin(Duration::from_secs(1));
+            assert!(egress.admit(&addresses, trace.waiting()).now_or_never().is_none());
+            assert!(trace.waiting().is_any());
+
+            connect(&mut trace);
+
+            assert!(!trace.waiting().is_any());
+        }
+    }
 }

@@ -105,6 +105,7 @@ impl WebSocket {
         if self.talk.expects_reply() {
             self.wait_for_reply(&mut socket, trace).await?;
         }
+        trace.seen_all();
         take_leave(socket, trace).await;
         Ok(())
     }

@@ -106,6 +106,19 @@ async fn framing(bytes: impl Into<Arc<[u8]>>) -> Server {
 }
 
 #[tokio::test]
+async fn a_farewell_that_is_not_answered_is_no_time_of_the_target() {
+    let server = framing(*b"").await;
+    let began = Instant::now();
+
+    let seen = Look::with(at(&server)).expect_ok().await;
+
+    // The farewell is waited for 100 ms, which the look takes and the target does not.
+    let (took, total) = (began.elapsed(), seen.phases.total_us.unwrap());
+    assert!(took >= Duration::from_millis(100), "{took:?}");
+    assert!(Duration::from_micros(total.into()) + Duration::from_millis(90) < took, "{total}");
+}
+
+#[tokio::test]
 async fn a_socket_that_opens_is_well_and_is_told_what_every_request_is() {
     let server = Server::raw(shouting).await;
     let spec = ProbeSpec {
