@@ -327,7 +327,7 @@ mod tests {
     use std::time::Duration;
 
     use pulse_core::models::probe_spec::ProbeSpec;
-    use pulse_core::models::run::{FailClass, InconclusiveReason, Outcome};
+    use pulse_core::models::run::{Detail, FailClass, InconclusiveReason, Outcome};
 
     use super::*;
     use crate::judge::judge;
@@ -350,6 +350,21 @@ mod tests {
         assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
         assert_eq!(seen.error.as_deref(), Some("timed out after 200 ms while resolving the name"));
         assert!((200_000..5_000_000).contains(&seen.phases.total_us.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_was_given_up_is_told_as_one_that_was_too_slow() {
+        let names = names::tests::names_given_up().await;
+        let egress = Egress::assemble(names, RootCertStore::empty(), AddressPolicy::open());
+        let target = Prepared::new(&ProbeSpec::at("http://shop.example/")).unwrap();
+
+        let patience = Duration::from_secs(10);
+        let sight = Probes::default().look(&egress.unwrap(), &target, None, patience).await;
+
+        let (outcome, seen) = judge(sight, target.expectations());
+        assert_eq!(outcome, Outcome::Fail(FailClass::Timeout));
+        assert_eq!(seen.error.as_deref(), Some("no name server answered in time"));
+        assert_eq!(seen.evidence.unwrap().detail, Some(Detail::WhileResolving));
     }
 
     async fn look_at_a_name(names: Names, policy: AddressPolicy) -> Outcome {

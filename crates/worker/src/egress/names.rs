@@ -41,6 +41,9 @@ pub enum ResolveError {
     /// The name exists, but has no address.
     #[error("the name has no address")]
     NoAddress,
+    /// No name server said a word, however often it was asked.
+    #[error("no name server answered in time")]
+    Silent,
     /// No name server gave an answer that could be used.
     #[error("no name server gave an answer")]
     NoAnswer(#[source] NetError),
@@ -134,12 +137,13 @@ impl Names {
     }
 
     /// The more telling of two answers without an address: that a name server failed tells more than
-    /// that one family has no records.
+    /// that one family has no records, and what it said more than that it was silent.
     fn explain(&self, v4: Answer, v6: Answer) -> ResolveError {
         let mut why = ResolveError::NoAddress;
         for error in [v6, v4].into_iter().flatten().filter_map(Result::err) {
             match self.read(error) {
                 ResolveError::NoAddress => {}
+                ResolveError::Silent if !matches!(why, ResolveError::NoAddress) => {}
                 telling => why = telling,
             }
         }
@@ -151,6 +155,7 @@ impl Names {
             error if error.is_nx_domain() => ResolveError::NoSuchName,
             NetError::Dns(DnsError::NoRecordsFound(_)) => ResolveError::NoAddress,
             NetError::Busy => ResolveError::CannotAsk(error),
+            NetError::Timeout if self.knows_servers => ResolveError::Silent,
             NetError::Io(cause) if is_local_exhaustion(cause) => ResolveError::CannotAsk(error),
             _ if self.knows_servers => ResolveError::NoAnswer(error),
             _ => ResolveError::CannotAsk(error),
@@ -213,6 +218,10 @@ pub(super) mod tests {
         }
 
         async fn names(self) -> Names {
+            self.names_with(ResolverOpts::default()).await
+        }
+
+        async fn names_with(self, options: ResolverOpts) -> Names {
             let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
             let address = socket.local_addr().unwrap();
             tokio::spawn(async move {
@@ -223,7 +232,7 @@ pub(super) mod tests {
                     }
                 }
             });
-            names_of(address)
+            Names::new(Hosts::default(), Some((config_of(&[address]), options))).unwrap()
         }
 
         /// RFC 1035, section 4.1: the question is sent back, the answer's name points to it.
@@ -245,11 +254,6 @@ pub(super) mod tests {
         }
     }
 
-    fn names_of(server: SocketAddr) -> Names {
-        let system = (config_of(&[server]), ResolverOpts::default());
-        Names::new(Hosts::default(), Some(system)).unwrap()
-    }
-
     /// Names whose server knows one address.
     pub(crate) async fn names_that_answer() -> Names {
         FakeServer(vec![]).answering(A, NOERROR, &[10, 0, 0, 1]).names().await
@@ -263,6 +267,30 @@ pub(super) mod tests {
     /// Names whose server never says a word.
     pub(crate) async fn silent_names() -> Names {
         FakeServer(vec![]).names().await
+    }
+
+    /// Who gives up on a silent name server after a fraction of a second.
+    fn impatient() -> ResolverOpts {
+        let mut options = ResolverOpts::default();
+        (options.timeout, options.attempts) = (Duration::from_millis(50), 1);
+        options
+    }
+
+    /// Names whose server never says a word, and is not waited for.
+    pub(crate) async fn names_given_up() -> Names {
+        FakeServer(vec![]).names_with(impatient()).await
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_is_silent_is_told_from_one_that_fails() {
+        let failing = |kind| FakeServer(vec![]).answering(kind, SERVFAIL, &[]);
+        let why = async |server: FakeServer| {
+            server.names_with(impatient()).await.resolve("shop.example").await.unwrap_err()
+        };
+
+        assert!(matches!(why(FakeServer(vec![])).await, ResolveError::Silent));
+        assert!(matches!(why(failing(A)).await, ResolveError::NoAnswer(_)));
+        assert!(matches!(why(failing(AAAA)).await, ResolveError::NoAnswer(_)));
     }
 
     #[tokio::test]

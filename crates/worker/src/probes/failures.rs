@@ -45,6 +45,9 @@ pub(super) fn resolve(error: &ResolveError) -> ProbeFailure {
         ResolveError::NoAddress | ResolveError::NoneOfFamily(_) => {
             ProbeFailure::of_target(FailClass::Dns, sentence).with(Detail::NoRecord)
         }
+        ResolveError::Silent => {
+            ProbeFailure::of_target(FailClass::Timeout, sentence).with(Step::Resolve.detail())
+        }
         ResolveError::NoAnswer(_) => {
             ProbeFailure::of_target(FailClass::Dns, sentence).with(Detail::ServFail)
         }
