@@ -3,6 +3,8 @@
 //! Texts that came from a target are tamed and bounded before they get here, and what may be a secret
 //! is left out.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -12,19 +14,45 @@ use super::run::Detail;
 const DAY_SECONDS: i64 = 86_400;
 
 /// Headers whose values let whoever reads them pass for somebody else.
-const SECRET_HEADERS: [&str; 6] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "set-cookie",
-    "authentication-info",
-    "x-api-key",
-];
+const SECRET_HEADERS: [&str; 5] =
+    ["authorization", "proxy-authorization", "cookie", "set-cookie", "authentication-info"];
+
+/// Whoever calls a header by one of these means no less.
+const SECRET_WORDS: [&str; 7] =
+    ["token", "secret", "password", "session", "api-key", "apikey", "credential"];
 
 /// Whether the value of a header, its name in lower case, is told to nobody.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
-    SECRET_HEADERS.contains(&name)
+    SECRET_HEADERS.contains(&name) || SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+/// An address without the name and the password that it may begin with. It need not be one that can
+/// be followed: whatever a browser would take for them goes.
+#[must_use]
+pub fn without_user_info(address: &str) -> Cow<'_, str> {
+    let after_scheme = address.split_once(':').filter(|(scheme, _)| is_scheme(scheme));
+    let (scheme, rest) = after_scheme.unwrap_or(("", address));
+    let authority = rest.trim_start_matches(['/', '\\']);
+    let slashes = rest.len() - authority.len();
+    // Of addresses of the web, browsers forgive missing slashes.
+    let is_of_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    if slashes < 2 && !is_of_web {
+        return Cow::Borrowed(address);
+    }
+    let end = authority.find(['/', '\\', '?', '#']).unwrap_or(authority.len());
+    match authority[..end].rfind('@') {
+        None => Cow::Borrowed(address),
+        Some(at) => {
+            let before = &address[..address.len() - authority.len()];
+            Cow::Owned(format!("{before}{}", &authority[at + 1..]))
+        }
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_part)
 }
 
 /// See the module. What was not seen is empty, and is left out where this is written.
@@ -208,6 +236,51 @@ mod tests {
     fn kept(assertions: Vec<Evaluated>) -> Vec<usize> {
         let packed = Evidence { assertions, ..Evidence::default() }.packed();
         packed.assertions.iter().map(|it| it.rule.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn headers_that_may_be_secrets_are_known_by_their_names() {
+        for name in [
+            "authorization",
+            "set-cookie",
+            "x-api-key",
+            "apikey",
+            "x-auth-token",
+            "x-amz-security-token",
+            "x-csrf-token",
+            "client-secret",
+            "x-session-id",
+            "x-password",
+            "x-amz-credential",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in
+            ["content-type", "location", "etag", "x-request-id", "www-authenticate", "x-key"]
+        {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_told_without_who_asks() {
+        for (address, told) in [
+            ("https://me:hush@shop.example/a?b@c", "https://shop.example/a?b@c"),
+            ("https://me@shop.example", "https://shop.example"),
+            ("https://me:hu@sh@shop.example/", "https://shop.example/"),
+            ("//me:hush@shop.example/", "//shop.example/"),
+            ("HTTPS:me:hush@shop.example", "HTTPS:shop.example"),
+            ("https:\\\\me:hush@shop.example\\@x", "https:\\\\shop.example\\@x"),
+            ("redis://:hush@db:6379/0", "redis://db:6379/0"),
+            ("https://shop.example/@me", "https://shop.example/@me"),
+            ("https://shop.example?to=me@x", "https://shop.example?to=me@x"),
+            ("mailto:me@shop.example", "mailto:me@shop.example"),
+            ("/a/me:hush@b", "/a/me:hush@b"),
+            ("me@b", "me@b"),
+            ("", ""),
+        ] {
+            assert_eq!(without_user_info(address), told, "{address}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::LOCATION;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, Version};
-use pulse_core::models::evidence::{Answer, Certificate, Evidence, is_secret};
+use pulse_core::models::evidence::{Answer, Certificate, Evidence, is_secret, without_user_info};
 use pulse_core::models::text::{tame, tame_line};
 use pulse_core::models::traits::{self, Traits};
 use rustls::pki_types::CertificateDer;
@@ -104,7 +104,7 @@ impl Notes {
     }
 
     pub(super) fn led_to(&mut self, address: &str) {
-        self.led_to = Some(tame_line(address, LONGEST_LOCATION));
+        self.led_to = Some(tame_line(&without_user_info(address), LONGEST_LOCATION));
     }
 
     pub(super) fn resolved(&mut self, name: Option<&Addresses>) {
@@ -274,7 +274,8 @@ impl Notes {
     fn location(&self) -> Option<String> {
         let head = self.head.as_ref().filter(|head| head.status.is_redirection())?;
         let location = head.headers.get(LOCATION)?;
-        Some(tame_line(&String::from_utf8_lossy(location.as_bytes()), LONGEST_LOCATION))
+        let location = String::from_utf8_lossy(location.as_bytes());
+        Some(tame_line(&without_user_info(&location), LONGEST_LOCATION))
     }
 
     fn certificates(&self) -> Vec<Certificate> {
@@ -303,7 +304,9 @@ fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
         let value = if is_secret(name.as_str()) {
             "(not kept)".to_owned()
         } else {
-            tame_line(&String::from_utf8_lossy(value.as_bytes()), LONGEST_VALUE)
+            let value = String::from_utf8_lossy(value.as_bytes());
+            let value = if name == LOCATION { without_user_info(&value) } else { value };
+            tame_line(&value, LONGEST_VALUE)
         };
         (tame_line(name.as_str(), LONGEST_NAME), value)
     };

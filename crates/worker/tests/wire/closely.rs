@@ -126,7 +126,8 @@ async fn where_there_is_no_handshake_there_is_nothing_to_keep() {
 async fn where_a_redirect_points_is_kept_tame_and_bounded() {
     let long = "x".repeat(5_000);
     let wild: &[u8] = b"/a\tb\xc2\x9b31m\xff\xe2\x80\xae";
-    let cases: [(&str, &[u8], Option<String>); 4] = [
+    let cases: [(&str, &[u8], Option<String>); 5] = [
+        ("302 Found", b"//me:hush@there.example/", Some("//there.example/".to_owned())),
         ("301 Moved", b"/there", Some("/there".to_owned())),
         ("302 Found", wild, Some("/a b 31m\u{fffd} ".to_owned())),
         ("308 Permanent", long.as_bytes(), Some("x".repeat(2_048))),
@@ -139,6 +140,8 @@ async fn where_a_redirect_points_is_kept_tame_and_bounded() {
 
         let (_, _, evidence) = Look::at(server.url()).closely().await;
 
+        let headers = format!("{:?}", evidence.headers);
+        assert!(!headers.contains("hush"), "{headers}");
         assert_eq!(
             (evidence.location, evidence.http_version.as_deref()),
             (expected, Some("HTTP/1.0"))
