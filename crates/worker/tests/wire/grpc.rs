@@ -11,8 +11,10 @@ use hyper::server::conn::http2;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
+use pulse_core::models::assertion::Assertion;
 use pulse_core::models::probe_spec::{Auth, ProbeSpec};
 use pulse_core::models::run::{FailClass, Outcome};
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic_health::ServingStatus;
 use tonic_health::server::health_reporter;
@@ -94,6 +96,25 @@ async fn a_service_that_serves_is_well_and_says_so() {
         let facts = [("grpc_status", "0"), ("grpc_status_name", "OK"), ("state", "SERVING")];
         assert_eq!(evidence.facts, facts.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
+}
+
+#[tokio::test]
+async fn who_asserts_a_status_expects_no_other() {
+    let server = healthy(None).await;
+    let asserting = |service: &str, status: u16| {
+        let equals = json!([{"source": "grpc_status", "comparison": "equals", "target": status}]);
+        let assertions = Assertion::read_all(&equals, "").unwrap();
+        Look::with(ProbeSpec { assertions, ..at("grpc", &server, service) })
+    };
+
+    asserting("unheard-of", 5).expect_ok().await;
+    let other = asserting("unheard-of", 12).expect_fail(FailClass::Assertion).await;
+    let well = asserting("good", 5).expect_fail(FailClass::Assertion).await;
+    let ill = asserting("bad", 0).expect_fail(FailClass::Refused).await;
+
+    assert_eq!(other, "gRPC status \"5\", expected 12");
+    assert_eq!(well, "gRPC status \"0\", expected 5");
+    assert_eq!(ill, "the service says NOT_SERVING");
 }
 
 #[tokio::test]

@@ -133,6 +133,18 @@ pub enum Rule {
     Test(Test),
 }
 
+impl Rule {
+    /// Whether any of it is about this.
+    #[must_use]
+    pub fn is_about(&self, source: Source) -> bool {
+        match self {
+            Self::All(rules) | Self::Any(rules) => rules.iter().any(|rule| rule.is_about(source)),
+            Self::Not(rule) => rule.is_about(source),
+            Self::Test(test) => test.source == source,
+        }
+    }
+}
+
 /// One comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Test {

@@ -1,7 +1,7 @@
 //! Asks a server over gRPC for the health of a service, by the standard call
 //! `grpc.health.v1.Health/Check`; without a service, for that of the server as a whole.
 //!
-//! Nothing but `SERVING` is well. The deadline is told to the server, and held here all the same.
+//! Nothing but `SERVING` is well, unless assertions say which status is expected. The deadline is told to the server, and held here all the same.
 
 mod message;
 mod verdict;
@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TE};
 use http::{Method, Request, StatusCode, request};
+use pulse_core::models::assertion::{Assertion, Source};
 use pulse_core::models::probe_spec::{ProbeSpec, USUAL_BODY_BYTES};
 use pulse_core::models::run::FailClass;
 use pulse_core::models::scheme::Scheme;
@@ -39,6 +40,8 @@ pub(super) struct Grpc {
     server_name: Option<ServerName<'static>>,
     head: request::Parts,
     body: Bytes,
+    /// Whether assertions say which status is expected.
+    asserts_status: bool,
 }
 
 impl Grpc {
@@ -55,7 +58,9 @@ impl Grpc {
             .ok_or_else(|| PrepareError::Field { field: "headers", detail: detail() })?;
         let (head, ()) = head.into_parts();
         let body = message::request(&target.path);
-        Ok(Self { host, port: target.port, server_name, head, body })
+        let about_status = |it: &Assertion| it.rule.is_about(Source::GrpcStatus);
+        let asserts_status = spec.assertions.iter().any(about_status);
+        Ok(Self { host, port: target.port, server_name, head, body, asserts_status })
     }
 
     async fn ask<S>(&self, stream: S, trace: &mut Trace) -> Result<(), ProbeFailure>
@@ -77,7 +82,8 @@ impl Grpc {
             trace.answered(head);
             refusal.map_or(Ok(()), Err)?;
             let (answer, trailers) = read(body).await?;
-            verdict::of(trailers.as_ref().unwrap_or(&headers), &answer, trace)
+            let last = trailers.as_ref().unwrap_or(&headers);
+            verdict::of(last, &answer, self.asserts_status, trace)
         };
         http2::open(stream, USUAL_BODY_BYTES).await?.converse(talk).await
     }

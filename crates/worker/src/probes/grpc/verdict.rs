@@ -30,8 +30,14 @@ const WORDS: [&str; 17] = [
 ];
 const SERVING: u64 = 1;
 
-/// How a call ended: by the trailers that come last, or the headers where nothing else comes.
-pub(super) fn of(last: &HeaderMap, answer: &[u8], trace: &mut Trace) -> Result<(), ProbeFailure> {
+/// How a call ended: by the trailers that come last, or the headers where nothing else comes. Another
+/// status than 0 is left to assertions, if they are about that.
+pub(super) fn of(
+    last: &HeaderMap,
+    answer: &[u8],
+    asserts_status: bool,
+    trace: &mut Trace,
+) -> Result<(), ProbeFailure> {
     let Some(status) = last.get("grpc-status") else {
         return Err(protocol("the answer ended without a status of gRPC"));
     };
@@ -45,8 +51,10 @@ pub(super) fn of(last: &HeaderMap, answer: &[u8], trace: &mut Trace) -> Result<(
     if let Some(told) = last.get("grpc-message").filter(|told| !told.is_empty()) {
         trace.tell("grpc_message", percent_decode(told.as_bytes()).decode_utf8_lossy());
     }
-    if status != 0 {
-        return Err(refused(status, word));
+    match status {
+        0 => {}
+        _ if asserts_status => return Ok(()),
+        _ => return Err(refused(status, word)),
     }
     let state = message::state(answer).ok_or_else(|| protocol("the answer is no health status"))?;
     let word = message::state_word(state);
