@@ -18,6 +18,11 @@ pub const ALLOWED: table::Network = (IpAddr::V4(Ipv4Addr::new(127, 0, 1, 0)), 24
 /// The address in it where a server is.
 pub const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 
+/// What programs ask for a proxy, in every way of writing it. Pulse must not: no proxy but one that a
+/// check names is any of its business.
+pub const PROXIES: [&str; 6] =
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+
 /// What a worker is told, besides its name server.
 #[must_use]
 pub fn settings() -> [(&'static str, String); 2] {

@@ -82,6 +82,12 @@ impl Places {
         self.forbidden.iter().map(|(address, _)| address.ip())
     }
 
+    /// One of them, as the address of a proxy.
+    #[must_use]
+    pub fn as_proxy(&self) -> String {
+        format!("http://{}:{}", Ipv4Addr::LOCALHOST, self.port)
+    }
+
     /// Sets where the server at the allowed address leads, by number: once.
     pub fn lead(&self, ways: Vec<String>) {
         let _set_before = self.here.ways.set(ways);

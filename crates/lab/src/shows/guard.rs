@@ -1,5 +1,5 @@
 //! No request reaches a forbidden address: not by its spelling, its name, a redirect, a name server that
-//! changes its answers, or as a webhook.
+//! changes its answers, as a webhook, or by a proxy of the environment.
 //!
 //! A worker that denies private targets looks at some hundred of them, with listeners at forbidden
 //! addresses that count who comes. Its own library is asked about a hundred thousand more.
@@ -82,7 +82,7 @@ async fn watch(lab: &mut Lab, show: &Guard) -> anyhow::Result<Report> {
     let questions = gate::draw(show.seed, show.cases, &mut zone);
     places.lead(cases.led_to.iter().map(|case| case.url.clone()).collect());
     let names = NameServer::start_at(HERE, zone).await?;
-    deny(lab, &names).await?;
+    deny(lab, &names, &places.as_proxy()).await?;
 
     let checks = create_all(lab, definitions(lab, show, &places, &cases, names.address())).await?;
     report.note("cases in the process", checks.len());
@@ -100,6 +100,7 @@ async fn watch(lab: &mut Lab, show: &Guard) -> anyhow::Result<Report> {
     report.exactly("cases in the library: differences", differences.len(), 0);
     report.complain(differences);
     report.exactly("visitors at forbidden listeners", places.visitors(), 0);
+    report.at_least("webhooks that came where they may", places.hooks(), 1);
     let (noticing, listeners) = (places.noticing().await?, places.forbidden().count());
     report.exactly("listeners that would have noticed", noticing, listeners);
     Ok(report)
@@ -114,8 +115,12 @@ fn thinned(cases: Cases, every: usize) -> Cases {
     }
 }
 
-/// The worker is started anew, as one that denies.
-async fn deny(lab: &mut Lab, names: &NameServer) -> anyhow::Result<()> {
+/// The worker is started anew, as one that denies, and with a proxy in its environment at a place where
+/// nobody may come.
+async fn deny(lab: &mut Lab, names: &NameServer, proxy: &str) -> anyhow::Result<()> {
+    for name in guard::PROXIES {
+        lab.fleet.set(name, proxy);
+    }
     for (name, value) in guard::settings() {
         lab.fleet.set(name, value);
     }
