@@ -9,13 +9,13 @@ use pulse_core::models::evidence::is_secret;
 use pulse_core::models::run::{Observation, Phases};
 use serde_json::Value;
 
-use crate::probes::{Notes, Sight};
+use crate::probes::{Decoded, Notes, Sight};
 
 /// See the module. What came back is put together and parsed once, if it is asked for.
 pub(crate) struct Sighting<'a> {
     observation: &'a Observation,
     notes: &'a Notes,
-    body: OnceCell<Cow<'a, [u8]>>,
+    body: OnceCell<Result<Decoded<'a>, Unread>>,
     json: OnceCell<Result<Value, Unread>>,
 }
 
@@ -25,8 +25,8 @@ impl<'a> Sighting<'a> {
         Self { observation, notes, body: OnceCell::new(), json: OnceCell::new() }
     }
 
-    fn body(&self) -> &[u8] {
-        self.body.get_or_init(|| self.notes.reply())
+    fn body(&self) -> Result<&Decoded<'a>, Unread> {
+        self.body.get_or_init(|| self.notes.reply()).as_ref().map_err(|unread| *unread)
     }
 
     fn of_whole(&self, source: Source) -> Option<Observed<'_>> {
@@ -37,7 +37,6 @@ impl<'a> Sighting<'a> {
         };
         match source {
             Source::Status => self.observation.status_code.map(|it| number(it.into())),
-            Source::Body => Some(Observed::Text(Cow::Borrowed(self.body()))),
             Source::Size => i64::try_from(self.notes.reply_bytes()).ok().map(number),
             Source::CertificateDays => {
                 let certificate = self.notes.certificate()?;
@@ -47,17 +46,23 @@ impl<'a> Sighting<'a> {
             Source::Ip => self.observation.address.map(|it| Observed::text(it.to_string())),
             Source::Redirects => Some(number(self.notes.redirects().into())),
             Source::GrpcStatus => self.fact("grpc_status"),
-            Source::Header | Source::Json | Source::Latency | Source::Fact | Source::Dns => None,
+            Source::Body
+            | Source::Header
+            | Source::Json
+            | Source::Latency
+            | Source::Fact
+            | Source::Dns => None,
         }
     }
 
     /// The beginning of a number is a number, and another one.
     fn read_json(&self) -> Result<Value, Unread> {
-        let read: Option<Value> = serde_json::from_slice(self.body()).ok();
-        match (read, self.notes.is_cut_off()) {
-            (Some(value), is_cut_off) if !(is_cut_off && value.is_number()) => Ok(value),
-            (_, true) => Err(Unread::CutOff { bytes: self.notes.reply_bytes() }),
-            (_, false) => Err(Unread::NoJson),
+        let Decoded { body, is_cut_off } = self.body()?;
+        let read: Option<Value> = serde_json::from_slice(body).ok();
+        match read {
+            Some(value) if !(*is_cut_off && value.is_number()) => Ok(value),
+            _ if *is_cut_off => Err(Unread::CutOff { bytes: body.len() as u64 }),
+            _ => Err(Unread::NoJson),
         }
     }
 
@@ -67,8 +72,8 @@ impl<'a> Sighting<'a> {
 }
 
 impl Seen for Sighting<'_> {
-    fn observe(&self, subject: &Subject) -> Vec<Observed<'_>> {
-        match subject {
+    fn observe(&self, subject: &Subject) -> Result<Vec<Observed<'_>>, Unread> {
+        Ok(match subject {
             Subject::Header(name) => {
                 let values = self.notes.headers().map(|headers| headers.get_all(name).iter());
                 let values = values.into_iter().flatten().map(HeaderValue::as_bytes);
@@ -86,9 +91,12 @@ impl Seen for Sighting<'_> {
                 self.notes.answers().iter().map(|it| Observed::text(it.value.as_str())).collect()
             }
             Subject::Fact(name) => self.fact(name).into_iter().collect(),
+            Subject::Whole(Source::Body) => {
+                vec![Observed::Text(Cow::Borrowed(&self.body()?.body))]
+            }
             Subject::Whole(source) => self.of_whole(*source).into_iter().collect(),
             Subject::Json(_) => Vec::new(),
-        }
+        })
     }
 
     fn json(&self) -> Result<&Value, Unread> {

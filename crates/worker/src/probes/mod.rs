@@ -5,6 +5,7 @@
 
 mod bounded;
 mod certificate;
+mod coding;
 mod database;
 mod dns;
 mod drive;
@@ -52,6 +53,7 @@ use pulse_core::models::target::Target;
 use rustls::pki_types::InvalidDnsNameError;
 use url::Host;
 
+pub(crate) use coding::Decoded;
 pub use notes::Notes;
 pub(crate) use smtp::sending as mail;
 

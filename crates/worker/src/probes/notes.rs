@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::header::LOCATION;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, Version};
+use pulse_core::models::assertion::Unread;
 use pulse_core::models::evidence::{Answer, Certificate, Evidence, is_secret, without_user_info};
 use pulse_core::models::text::{tame, tame_line};
 use pulse_core::models::traits::{self, Traits};
@@ -18,6 +19,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConnection, ProtocolVersion, SupportedCipherSuite};
 
 use super::certificate;
+use super::coding::{self, Decoded};
 use super::http::{Mark, Taken};
 use super::leaves::Leaves;
 use super::tokens::Token;
@@ -32,6 +34,8 @@ const LONGEST_VALUE: usize = 200;
 const LONGEST_NAME: usize = 100;
 /// Of what came back so much is shown.
 const LONGEST_REPLY: usize = 1_024;
+/// Of what came back so much is decoded.
+const MOST_DECODED: usize = 1024 * 1024;
 const MOST_CERTIFICATES: usize = 5;
 const MOST_ANSWERS: usize = 50;
 const LONGEST_FACT: usize = 200;
@@ -125,10 +129,6 @@ impl Notes {
         self.reply.is_cut_off = true;
     }
 
-    pub(crate) const fn is_cut_off(&self) -> bool {
-        self.reply.is_cut_off
-    }
-
     /// What outlives a look that begins anew.
     pub(super) fn begun_again(&mut self) -> Self {
         Self { token: self.token.take(), ..Self::default() }
@@ -175,13 +175,25 @@ impl Notes {
         self.head.as_ref().map(|head| &head.headers)
     }
 
-    /// What came back, as far as it was kept.
-    pub(crate) fn reply(&self) -> Cow<'_, [u8]> {
-        match &self.reply.first {
-            None => Cow::Borrowed(&[]),
-            Some(only) if self.reply.more.is_empty() => Cow::Borrowed(only),
+    /// What came back, decoded, as far as it was kept.
+    ///
+    /// # Errors
+    /// In an encoding that is not known, or broken.
+    pub(crate) fn reply(&self) -> Result<Decoded<'_>, Unread> {
+        let raw = match &self.reply.first {
+            None => Cow::Borrowed(&[][..]),
+            Some(only) if self.reply.more.is_empty() => Cow::Borrowed(&only[..]),
             Some(_) => Cow::Owned(self.reply.pieces().collect::<Vec<_>>().concat()),
-        }
+        };
+        coding::decode(self.headers(), raw, self.reply.is_cut_off, MOST_DECODED)
+    }
+
+    /// The start of what came back, decoded where that can be done.
+    fn start(&self) -> String {
+        let raw = self.reply.start();
+        let decoded = coding::decode(self.headers(), Cow::Borrowed(&raw), true, LONGEST_REPLY);
+        let start = decoded.map_or(Cow::Borrowed(&raw[..]), |decoded| decoded.body);
+        tame(&String::from_utf8_lossy(&start), LONGEST_REPLY)
     }
 
     /// Bytes of what came back, as far as it was kept.
@@ -229,7 +241,7 @@ impl Notes {
             cipher_suite: self.tls.and_then(|(_, suite)| suite_name(suite)),
             certificates: self.certificates(),
             headers: self.headers().map(shown).unwrap_or_default(),
-            reply: self.reply.first.is_some().then(|| self.reply.start()),
+            reply: self.reply.first.is_some().then(|| self.start()),
             reply_bytes: self.reply.first.is_some().then_some(self.reply.bytes),
             answers: self.all_answers(),
             facts: self.facts.iter().map(told).collect(),
@@ -289,13 +301,13 @@ impl Reply {
         self.first.iter().chain(&self.more).map(|piece| &piece[..])
     }
 
-    fn start(&self) -> String {
+    fn start(&self) -> Vec<u8> {
         let mut start = Vec::with_capacity(LONGEST_REPLY);
         for piece in self.pieces() {
             let room = LONGEST_REPLY - start.len();
             start.extend_from_slice(&piece[..piece.len().min(room)]);
         }
-        tame(&String::from_utf8_lossy(&start), LONGEST_REPLY)
+        start
     }
 }
 

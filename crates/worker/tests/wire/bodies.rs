@@ -3,7 +3,7 @@
 use pulse_core::models::http_version::HttpVersion;
 use pulse_core::models::probe_spec::ProbeSpec;
 use pulse_core::models::run::{FailClass, Outcome};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::looking::{Look, get};
 use crate::nginx::Nginx;
@@ -55,6 +55,54 @@ async fn a_megabyte_of_tiny_chunks_ends_before_it_costs_much() {
 
     assert_eq!(outcome, Outcome::Fail(FailClass::Assertion));
     assert_eq!(evidence.reply_bytes, Some(u64::from(MIB / 64)), "each counts for 64 bytes");
+}
+
+#[tokio::test]
+async fn a_body_that_a_server_encodes_is_read_as_it_was_meant() {
+    let authority = Authority::new();
+    let say = "location /state { gzip on; gzip_min_length 1; gzip_types application/json;
+        default_type application/json; return 200 '{\"state\": \"up\", \"items\": [1, 2, 3]}'; }";
+    let nginx = Nginx::start(&authority.issue(&params("localhost")), say);
+    let asserting = |assertions: Value| ProbeSpec {
+        headers: [("accept-encoding".to_owned(), "gzip".to_owned())].into(),
+        assertions: serde_json::from_value(assertions).unwrap(),
+        ..get(format!("http://127.0.0.1:{}/state", nginx.plain))
+    };
+    let up =
+        json!({"source": "json", "property": "$.state", "comparison": "equals", "target": "up"});
+    let encoded = json!({"source": "header", "property": "content-encoding", "comparison": "equals", "target": "gzip"});
+
+    Look::with(asserting(json!([up, encoded]))).expect_ok().await;
+    let down = json!([{"source": "body", "comparison": "contains", "target": "\"down\""}]);
+    let (outcome, _, evidence) = Look::with(asserting(down)).closely().await;
+
+    assert_eq!(outcome, Outcome::Fail(FailClass::Assertion));
+    assert_eq!(evidence.reply.as_deref(), Some(r#"{"state": "up", "items": [1, 2, 3]}"#));
+}
+
+#[tokio::test]
+async fn nothing_is_taken_for_absent_from_a_body_that_cannot_be_read() {
+    let says = |coding: &str| {
+        Server::answering(format!(
+            "HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: 5\r\n\r\nerror"
+        ))
+    };
+    let calm = json!([{"source": "body", "comparison": "not_contains", "target": "failure"}]);
+    for (coding, why) in [
+        ("gzip", "body is not known: what came back is not in the encoding that it claims"),
+        (
+            "zstd",
+            "body is not known: what came back is in an encoding other than gzip, deflate and br",
+        ),
+    ] {
+        let server = says(coding).await;
+        let assertions = serde_json::from_value(calm.clone()).unwrap();
+        let look = Look::with(ProbeSpec { assertions, ..get(server.url()) });
+
+        assert_eq!(look.expect_fail(FailClass::Assertion).await, why);
+    }
+    let server = says("zstd").await;
+    Look::with(get(server.url())).expect_ok().await;
 }
 
 #[tokio::test]

@@ -48,12 +48,20 @@ pub enum Unread {
         /// So many bytes were read.
         bytes: u64,
     },
+    /// What came back is in an encoding (RFC 9110, section 8.4) that is not known.
+    Encoded,
+    /// What came back is not in the encoding that it is said to be in.
+    Broken,
 }
 
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoJson => f.write_str("what came back is no JSON"),
+            Self::Encoded => {
+                f.write_str("what came back is in an encoding other than gzip, deflate and br")
+            }
+            Self::Broken => f.write_str("what came back is not in the encoding that it claims"),
             Self::CutOff { bytes } => {
                 write!(f, "what came back was cut off after {bytes} bytes, before its end")
             }
@@ -94,7 +102,10 @@ impl<'a> Values<'a> {
 /// A look that is over, to be asked. Implemented by whoever looked.
 pub trait Seen {
     /// The values of a subject that is not JSON; none when it was not there.
-    fn observe(&self, subject: &Subject) -> Vec<Observed<'_>>;
+    ///
+    /// # Errors
+    /// Why that cannot be read.
+    fn observe(&self, subject: &Subject) -> Result<Vec<Observed<'_>>, Unread>;
 
     /// What came back as JSON.
     ///
@@ -108,7 +119,7 @@ impl Subject {
     pub(super) fn values<'a>(&self, seen: &'a dyn Seen) -> Result<Values<'a>, Unread> {
         match self {
             Self::Json(path) => seen.json().map(|value| Values::Found(path.query(value).all())),
-            subject => Ok(Values::Observed(seen.observe(subject))),
+            subject => seen.observe(subject).map(Values::Observed),
         }
     }
 

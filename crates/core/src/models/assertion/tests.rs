@@ -22,8 +22,8 @@ impl Default for Saw {
 }
 
 impl Seen for Saw {
-    fn observe(&self, subject: &Subject) -> Vec<Observed<'_>> {
-        match subject {
+    fn observe(&self, subject: &Subject) -> Result<Vec<Observed<'_>>, Unread> {
+        Ok(match subject {
             Subject::Whole(Source::Status) => vec![Observed::Number(self.status)],
             Subject::Whole(Source::Body) => {
                 self.body.iter().map(|body| Observed::text(body.to_string())).collect()
@@ -39,7 +39,7 @@ impl Seen for Saw {
             }
             Subject::Latency(Phase::Total) => vec![Observed::Number(812.5)],
             _ => Vec::new(),
-        }
+        })
     }
 
     fn json(&self) -> Result<&Value, Unread> {

@@ -55,7 +55,8 @@ impl Client {
         // Its status tells more than what became of its body.
         let granted = match (seen.status_code, ended) {
             (Some(status), ended) if status != 200 || ended.is_ok() => {
-                answer::read(status, &notes.reply())
+                let reply = notes.reply().map(|reply| reply.body).unwrap_or_default();
+                answer::read(status, &reply)
             }
             (_, Err(failure)) => Err(failure),
             (_, Ok(())) => Err(answer::none()),
