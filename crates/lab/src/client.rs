@@ -47,6 +47,12 @@ pub struct NewCheck {
     /// How many redirects are followed; `None` when nobody says, or where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_redirects: Option<u8>,
+    /// Which HTTP is spoken; HTTP/1.1 when nobody says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_version: Option<&'static str>,
+    /// What must hold of the answer besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assertions: Option<Value>,
     /// Which addresses are looked at; the first that answers when nobody says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<&'static str>,

@@ -1,13 +1,40 @@
 //! What comes before a body: status lines, headers, interim answers, and what is none of them.
 
-use super::{CONNECT, End, Kind, OK, PROTOCOL, Part, STATUS, TIMEOUT, TOO_LARGE, answer, must};
+use super::{
+    After, CONNECT, Door, End, Kind, Must, OK, PROTOCOL, Part, STATUS, TIMEOUT, TOO_LARGE, Talk,
+    answer, must,
+};
 use Part::{Bytes, Many, Words};
 
 const GOOD: &str = "HTTP/1.1 200 OK\r\n";
 const BODY: &str = "content-length: 2\r\n\r\nok";
 const NO_HTTP: &str = "not HTTP/1.1";
 const TOO_MUCH: &str = "the response's head is over";
+/// The settings of an HTTP/2 server that has none; those who ask speak HTTP/2 to kinds that begin so.
+const SETTINGS: &[u8; 9] = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 const IN_HEAD: &str = "while waiting for the first byte";
+
+/// A frame of HTTP/2 that begins so, filled up.
+const fn filled<const HEAD: usize, const ALL: usize>(head: &[u8; HEAD], with: u8) -> [u8; ALL] {
+    let (mut frame, mut place) = ([with; ALL], 0);
+    while place < HEAD {
+        frame[place] = head[place];
+        place += 1;
+    }
+    frame
+}
+
+/// Of no kind that there is.
+const UNKNOWN: [u8; 4_009] = filled(b"\x00\x0f\xa0\x77\x00\x00\x00\x00\x00", 0);
+/// More of a head, with one header of 4,000 bytes.
+const CONTINUATION: [u8; 4_015] =
+    filled(b"\x00\x0f\xa6\x09\x00\x00\x00\x00\x01\x00\x01x\x7f\xa1\x1e", b'v');
+
+/// Whoever speaks HTTP/2 is answered as soon as there is a word.
+const fn spoken_to(name: &'static str, says: &'static [Part], then: End, must: Must) -> Kind {
+    let talk = Talk { after: After::AnyWord, says, then };
+    Kind { name, scheme: "http", door: Door::Bare(talk), must }
+}
 
 pub(super) const KINDS: &[Kind] = &[
     answer("head-drip", &[], End::Drip(b"HTTP/1.1 200 OK\r\n"), must(TIMEOUT, IN_HEAD)),
@@ -163,6 +190,20 @@ pub(super) const KINDS: &[Kind] = &[
         End::Flood(b"\x00\x00\x01\x09\x00\x00\x00\x00\x01\x00"),
         must(PROTOCOL, NO_HTTP),
     ),
+    spoken_to("http2-unknown", &[Bytes(SETTINGS)], End::Flood(&UNKNOWN), must(TOO_LARGE, TOO_MUCH)),
+    spoken_to(
+        "http2-continuations",
+        &[Bytes(SETTINGS), Bytes(b"\x00\x00\x01\x01\x00\x00\x00\x00\x01\x88")],
+        End::Flood(&CONTINUATION),
+        must(TOO_LARGE, TOO_MUCH),
+    ),
+    spoken_to(
+        "http2-reset",
+        &[Bytes(SETTINGS), Bytes(b"\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x08")],
+        End::Silence,
+        must(PROTOCOL, ""),
+    ),
+    spoken_to("http2-silence", &[Bytes(SETTINGS)], End::Silence, must(TIMEOUT, IN_HEAD)),
     answer("closed-unanswered", &[], End::Close, must(PROTOCOL, "was closed before")),
     answer("closed-in-head", &[Words(GOOD)], End::Close, must(PROTOCOL, "was closed before")),
     answer("reset-unanswered", &[], End::Reset, must(CONNECT, "was reset before")),

@@ -70,6 +70,6 @@ pub const EXPLAINED: &[(&str, &str)] = &[
     ("endless-body", "Pulse reads 64 KiB and is content, the exporter reads on until its timeout"),
     (
         "gzip-bomb",
-        "Pulse inflates nothing and reads 64 KiB, the exporter reads on until its timeout",
+        "Pulse reads 64 KiB, and inflates them for who asks; the exporter reads on until its timeout",
     ),
 ];

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::accounts::Accounts;
 use super::{HOOK, Show, a_check, all_looked_at_since, create, create_all, of_each};
 use crate::client::{Check, NewCheck};
@@ -133,6 +135,12 @@ fn definitions<'a>(
         timeout_ms,
         resolver: server.resolver().map(|resolver| resolver.to_string()),
         max_redirects: server.kind.name.starts_with("redirect-").then_some(MOST_REDIRECTS),
+        http_version: server.kind.name.starts_with("http2-").then_some("2"),
+        assertions: server
+            .kind
+            .name
+            .ends_with("-bomb")
+            .then(|| json!([{"source": "body", "comparison": "not_contains", "target": "tick"}])),
         ..a_check(lab, &format!("{}-{number}", server.kind.name), interval_s, secret)
     })
 }

@@ -137,6 +137,8 @@ fn a_check(lab: &Lab, name: &str, interval_seconds: u32, secret: &str) -> NewChe
         alert_threshold: 3,
         timeout_ms: (interval_seconds * 400).min(2000),
         max_redirects: None,
+        http_version: None,
+        assertions: None,
         addresses: None,
         resolver: None,
         auth: None,
