@@ -39,13 +39,13 @@ impl Sight<'_> {
 }
 
 impl Seen for Sight<'_> {
-    fn observe(&self, subject: &Subject) -> Vec<Observed<'_>> {
-        match subject {
+    fn observe(&self, subject: &Subject) -> Result<Vec<Observed<'_>>, Unread> {
+        Ok(match subject {
             Subject::Header(name) if name.len() % 2 == 0 => vec![Observed::Hidden(SECRET)],
             Subject::Latency(phase) if *phase != Phase::Total => Vec::new(),
             Subject::Whole(_) => vec![Observed::Text(Cow::Borrowed(self.body))],
             _ => self.values(),
-        }
+        })
     }
 
     fn json(&self) -> Result<&Value, Unread> {
