@@ -92,6 +92,8 @@ keeps! {
     a_check_that_comes_and_goes_is_no_storm,
     a_silence_over_all_of_a_storm_holds_what_is_left_to_tell,
     who_stands_in_for_a_channel_that_is_off_is_reminded,
+    who_takes_over_from_a_channel_goes_on_being_reminded,
+    nobody_is_reminded_instead_of_what_is_over,
     rivals_who_record_at_once_tell_no_more_by_themselves_than_may_be,
     what_outlasts_a_storm_is_told_by_itself,
     a_check_s_own_webhook_is_told_in_any_storm,

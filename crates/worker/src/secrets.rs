@@ -22,6 +22,8 @@ pub(crate) struct Opened {
     pub is_in_body: bool,
 }
 
+const SHORTEST_GIVEN: usize = 4;
+
 /// Opens what `spec` refers to, and finds what is secret of it as it stands; `None` when there is neither.
 ///
 /// # Errors
@@ -60,11 +62,12 @@ fn credentials(spec: &ProbeSpec) -> Vec<(Option<&str>, &str)> {
     auth.into_iter().chain(proxy).collect()
 }
 
-/// A secret, and as it leaves with the name in base64; nothing where it is empty.
+/// A secret, and as it leaves with the name in base64; nothing where it is empty. By itself one of a few letters
+/// is a word, which a target says for other reasons.
 fn given(name: Option<&str>, secret: &str) -> Vec<String> {
     let pair = name.map(|name| format!("{name}:{secret}"));
-    let all = pair.into_iter().chain([secret.to_owned()]);
-    all.filter(|_| !secret.is_empty()).collect()
+    let own = Some(secret.to_owned()).filter(|secret| secret.len() >= SHORTEST_GIVEN);
+    pair.into_iter().chain(own).filter(|_| !secret.is_empty()).collect()
 }
 
 fn value_of(spec: &ProbeSpec, name: &SecretName, keys: &SecretKeys) -> Result<String, String> {

@@ -211,7 +211,7 @@ pub struct LeasedDelivery {
     pub addressee: Option<Addressee>,
     /// As the channel composed it: the same on every attempt.
     pub body: String,
-    /// Whom the attempt before this one did not reach, while it reached others; empty when it is for all.
+    /// Whom the last attempt with an end did not reach, while others were; empty when it is for all.
     pub left: Vec<String>,
 }
 

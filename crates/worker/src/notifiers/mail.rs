@@ -32,10 +32,18 @@ pub(super) async fn deliver(
     let Some(message) = written(letter) else {
         return Attempted::unsendable("the letter cannot be written");
     };
+    let is_first = left.is_empty();
     let mut left: Vec<String> = letter.to.iter().filter(|it| left.contains(it)).cloned().collect();
-    let to = if left.is_empty() { letter.to.clone() } else { left.clone() };
+    if left.is_empty() && !is_first {
+        let error = Some("those who were left are not among the receivers any more".to_owned());
+        let report = AttemptReport { error, ..AttemptReport::default() };
+        return Attempted { report, verdict: Verdict::Delivered };
+    }
+    let to = if is_first { letter.to.clone() } else { left.clone() };
     let began = Instant::now();
-    let sent = tokio::time::timeout(deadline, send(egress, letter, &to, &message)).await;
+    // What one half of them has is not to be forgotten because the other half takes too long.
+    let rest_by = began + deadline.mul_f32(0.9);
+    let sent = tokio::time::timeout(deadline, send(egress, letter, &to, &message, rest_by)).await;
     let mut report = AttemptReport { request_headers: head(letter), ..AttemptReport::default() };
     let verdict = match sent {
         Err(_late) => {
@@ -52,7 +60,8 @@ pub(super) async fn deliver(
             report.status = Some(TAKEN);
             report.response_body = Some(reply);
             report.error = (!refused.is_empty()).then(|| {
-                tame_line(&format!("not all receivers: {}", refused.join("; ")), LONGEST_ERROR)
+                let why: Vec<String> = refused.into_iter().map(|(_, why)| why).collect();
+                tame_line(&format!("not all receivers: {}", why.join("; ")), LONGEST_ERROR)
             });
             if left.is_empty() { Verdict::Delivered } else { Verdict::Partly }
         }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::io::{self, Read};
 
-use brotli_decompressor::Decompressor;
+use brotli_decompressor::{BrotliDecoderParameter, Decompressor};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
@@ -35,7 +35,7 @@ pub(crate) fn decode<'a>(
     is_cut_off: bool,
     most: usize,
 ) -> Result<Decoded<'a>, Unread> {
-    let Some(coding) = headers.and_then(coding_of) else {
+    let Some(coding) = headers.and_then(coding_of).filter(|_| !raw.is_empty()) else {
         return Ok(Decoded { body: raw, is_cut_off });
     };
     let (read, body) = match coding.as_str() {
@@ -45,11 +45,18 @@ pub(crate) fn decode<'a>(
             (Err(_no_zlib), body) if body.is_empty() => some(DeflateDecoder::new(&raw[..]), most),
             decoded => decoded,
         },
-        "br" => some(Decompressor::new(&raw[..], PIECE), most),
+        "br" => {
+            let mut decoder = Decompressor::new(&raw[..], PIECE);
+            // Not in RFC 7932: windows of a gigabyte, which the decoder would make room for.
+            decoder.set_parameter(BrotliDecoderParameter::BROTLI_DECODER_PARAM_LARGE_WINDOW, 0);
+            some(decoder, most)
+        }
         _ => return Err(Unread::Encoded),
     };
     let is_full = body.len() > most;
-    if read.is_err() && !is_full && !is_cut_off {
+    // What was cut off ends without its end; what gives nothing was never in this encoding.
+    let is_excused = is_full || (is_cut_off && !body.is_empty());
+    if read.is_err() && !is_excused {
         return Err(Unread::Broken);
     }
     let mut body = body;
@@ -148,15 +155,21 @@ mod tests {
     #[test]
     fn what_is_broken_or_not_known_is_told_and_what_was_cut_off_is_read_as_far_as_it_goes() {
         let text = b"0123456789".repeat(1_000);
-        let half = &gzip(&text)[..40];
+        let half = &gzip(&text)[..60];
 
         assert_eq!(decoded("gzip", half, MIB), Err(Unread::Broken));
         assert_eq!(decoded("br", b"\xff\xff\xff\xff", MIB), Err(Unread::Broken));
         assert_eq!(decoded("deflate", b"<html>", MIB), Err(Unread::Broken));
+        // A window of a gigabyte.
+        let large = [&[0x11, 0x1e], ZEROS].concat();
+        assert_eq!(decoded("br", &large, MIB), Err(Unread::Broken));
+        assert_eq!(decoded("gzip", b"", MIB), Ok((Vec::new(), false)), "as to HEAD");
         assert_eq!(decoded("zstd", half, MIB), Err(Unread::Encoded));
         assert_eq!(decoded("gzip, br", half, MIB), Err(Unread::Encoded));
         let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
         let some = decode(Some(&headers), Cow::Borrowed(half), true, MIB).unwrap();
-        assert!(some.is_cut_off && text.starts_with(&some.body));
+        assert!(some.is_cut_off && text.starts_with(&some.body) && !some.body.is_empty());
+        let page = Cow::Borrowed(&b"<html>"[..]);
+        assert_eq!(decode(Some(&headers), page, true, MIB), Err(Unread::Broken));
     }
 }

@@ -183,7 +183,8 @@ impl AlertLog for Postgres {
     }
 }
 
-/// Whoever hears again that an incident opened hears again that it is over, if it is.
+/// Whoever hears again that an incident opened hears again that it is over, if it is. An attempt to say so that is
+/// under way is fenced off by the number of attempts: it may arrive before the beginning does.
 async fn replay_ends(tx: &mut Tx, replayed: &[Replayed], now: Slot) -> StoreResult<()> {
     let told: Vec<_> = replayed.iter().filter(|it| it.begins()).collect();
     if told.is_empty() {
@@ -191,9 +192,11 @@ async fn replay_ends(tx: &mut Tx, replayed: &[Replayed], now: Slot) -> StoreResu
     }
     sqlx::query(
         "-- alert_log.replay_ends
-         UPDATE deliveries d SET state = 'pending', next_attempt_at = $3, schedule_step = 0
+         UPDATE deliveries d SET state = 'pending', next_attempt_at = $3, schedule_step = 0, leased_until = NULL,
+                attempts = d.attempts + (d.state = 'pending')::int
          FROM UNNEST($1::uuid[], $2::text[]) AS n (incident_id, channel)
-         WHERE d.incident_id = n.incident_id AND d.channel = n.channel AND d.kind = 'resolved' AND d.state <> 'pending'",
+         WHERE d.incident_id = n.incident_id AND d.channel = n.channel AND d.kind = 'resolved'
+           AND (d.state <> 'pending' OR d.leased_until > $3)",
     )
     .bind(told.iter().map(|it| it.incident_id).collect::<Vec<_>>())
     .bind(told.iter().map(|it| it.channel.as_str()).collect::<Vec<_>>())

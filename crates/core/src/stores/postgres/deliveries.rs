@@ -93,7 +93,8 @@ impl DeliveryStore for Postgres {
                  coalesce((SELECT webhook_secret FROM checks WHERE id = d.check_id), '') AS secret,
                  CASE WHEN d.attempts > 1 THEN (
                      SELECT response_headers ->> 'left' FROM attempts
-                     WHERE delivery_id = d.id AND number = d.attempts - 1) END AS \"left\"",
+                     WHERE delivery_id = d.id AND number < d.attempts AND finished_at IS NOT NULL
+                     ORDER BY number DESC LIMIT 1) END AS \"left\"",
         )
         .bind(now.0)
         .bind(i64::from(limit))

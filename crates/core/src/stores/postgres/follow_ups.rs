@@ -83,7 +83,8 @@ pub(super) async fn ask_children(tx: &mut Tx, parents: &[IncidentId]) -> StoreRe
     let parents: Vec<Uuid> = parents.iter().map(|parent| parent.0).collect();
     sqlx::query(
         "-- follow_ups.ask_children
-         UPDATE incidents SET follow_up_at = 0 WHERE parent_id = ANY($1) AND follow_up_at > 0",
+         UPDATE incidents SET follow_up_at = 0 WHERE id IN (
+             SELECT id FROM incidents WHERE parent_id = ANY($1) AND follow_up_at > 0 ORDER BY id FOR NO KEY UPDATE)",
     )
     .bind(parents)
     .execute(&mut **tx)

@@ -56,11 +56,15 @@ pub(super) async fn resolve(
     now: Slot,
 ) -> StoreResult<Vec<Incident>> {
     let rows: Vec<IncidentRow> = sqlx::query_as(concat!(
+        // In the order of ids, as everybody locks several.
         "-- incidents.resolve
+         WITH lasting AS (
+             SELECT id FROM incidents WHERE check_id = ANY($1) AND resolved_slot IS NULL ORDER BY id FOR NO KEY UPDATE
+         )
          UPDATE incidents SET resolved_slot = greatest(n.at, incidents.started_slot), resolution = n.why,
                 resolved_by = n.by, resolved_at = $5, follow_up_at = NULL
-         FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n (check_id, at, why, by)
-         WHERE incidents.check_id = n.check_id AND incidents.resolved_slot IS NULL
+         FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n (check_id, at, why, by), lasting
+         WHERE incidents.id = lasting.id AND incidents.check_id = n.check_id AND incidents.resolved_slot IS NULL
          RETURNING ",
         incident_columns!()
     ))

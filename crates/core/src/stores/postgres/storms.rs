@@ -2,10 +2,11 @@
 
 use uuid::Uuid;
 
+use super::checks::uuids;
 use super::{Tx, error};
 use crate::models::alert::Incident;
 use crate::models::channel::Severity;
-use crate::models::ids::{IncidentId, ProjectId};
+use crate::models::ids::{CheckId, IncidentId, ProjectId};
 use crate::models::schedule::Slot;
 use crate::ports::StoreResult;
 use crate::stores::sql::storms::{MemberRow, StormRow};
@@ -38,18 +39,21 @@ pub(super) async fn told_since(
     tx: &mut Tx,
     (project, severity): (ProjectId, Severity),
     since: Slot,
+    others: &[CheckId],
     most: u32,
 ) -> StoreResult<u64> {
     let told: i64 = sqlx::query_scalar(
         "-- storms.told_since
          SELECT count(*) FROM (
              SELECT DISTINCT check_id FROM incidents
-             WHERE project_id = $1 AND severity = $2 AND told_at > $3 AND kind = 'outage' LIMIT $4) told",
+             WHERE project_id = $1 AND severity = $2 AND told_at > $3 AND kind = 'outage'
+               AND check_id <> ALL($5) LIMIT $4) told",
     )
     .bind(project.0)
     .bind(severity.as_str())
     .bind(since.0)
     .bind(i64::from(most))
+    .bind(uuids(others))
     .fetch_one(&mut **tx)
     .await
     .map_err(error)?;

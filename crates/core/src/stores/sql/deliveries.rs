@@ -1,7 +1,7 @@
 //! What claiming and settling a delivery means: for its row, for its receiver, and for who is told
 //! instead.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use sqlx::FromRow;
@@ -159,36 +159,41 @@ async fn tell_instead<T: StateTx>(
         return Ok(());
     }
     let directory = Directory::of(tx.settings(&projects).await?, now);
-    let mut heard: BTreeMap<IncidentId, BTreeSet<SettingId>> = BTreeMap::new();
+    let goes_on = undelivered.iter().filter(|it| it.kind != AlertKind::Resolved);
+    let incidents: BTreeSet<IncidentId> = goes_on.map(|it| it.alert.incident).collect();
+    let mut ends = Ends::of(tx, &Vec::from_iter(incidents)).await?;
     for Undelivered { id, kind, mut alert, channel, fallback } in undelivered {
+        if kind == AlertKind::Reminder && ends.is_over(alert.incident) {
+            continue;
+        }
         let fallback = directory.fallback_of(channel).or(fallback);
         let Some(stand_in) = directory.stand_in(alert.project, fallback) else { continue };
         let Some(told) = directory.tell(stand_in, &alert.message) else { continue };
-        heard.entry(alert.incident).or_default().insert(stand_in);
+        ends.tell(&directory, alert.incident, stand_in);
         alert.deliveries.push(super::NewDelivery { instead_of: Some(id), ..told });
         tx.insert_deliveries(kind, &[alert], now).await?;
     }
-    tell_ends(tx, &directory, &heard, now).await
+    tx.insert_deliveries(AlertKind::Resolved, &ends.0, now).await
 }
 
-/// Who hears only now of what is over by now would never hear its end: that went to those who had heard of
-/// it by then.
-async fn tell_ends<T: StateTx>(
-    tx: &mut T,
-    directory: &Directory,
-    heard: &BTreeMap<IncidentId, BTreeSet<SettingId>>,
-    now: Slot,
-) -> StoreResult<()> {
-    let incidents: Vec<IncidentId> = heard.keys().copied().collect();
-    if incidents.is_empty() {
-        return Ok(());
+/// What is said of the end of incidents that are over. Who hears only now that one of them began would never
+/// hear its end: that went to those who had heard of it by then.
+struct Ends(Vec<Raised>);
+
+impl Ends {
+    async fn of<T: StateTx>(tx: &mut T, incidents: &[IncidentId]) -> StoreResult<Self> {
+        Ok(Self(if incidents.is_empty() { Vec::new() } else { tx.ends_of(incidents).await? }))
     }
-    let mut ends = tx.ends_of(&incidents).await?;
-    for end in &mut ends {
-        let channels = heard.get(&end.incident).into_iter().flatten();
-        end.deliveries = channels.filter_map(|it| directory.tell(*it, &end.message)).collect();
+
+    fn is_over(&self, incident: IncidentId) -> bool {
+        self.0.iter().any(|end| end.incident == incident)
     }
-    tx.insert_deliveries(AlertKind::Resolved, &ends, now).await
+
+    fn tell(&mut self, directory: &Directory, incident: IncidentId, channel: SettingId) {
+        if let Some(end) = self.0.iter_mut().find(|end| end.incident == incident) {
+            end.deliveries.extend(directory.tell(channel, &end.message));
+        }
+    }
 }
 
 /// Switches a channel off, and says so to its fallback, or to all others where it has none.

@@ -263,11 +263,12 @@ pub(super) trait StateTx: Send + Sized {
     async fn lock_storms(&mut self, project: ProjectId, waits: bool) -> StoreResult<bool>;
     /// Storms of these projects that last.
     async fn storms(&mut self, projects: &[ProjectId]) -> StoreResult<Vec<StormRow>>;
-    /// How many incidents of a project channels were told of since then; `most` at most.
+    /// Of how many checks of a project but these channels were told since then; `most` at most.
     async fn told_since(
         &mut self,
         of: (ProjectId, Severity),
         since: Slot,
+        others: &[CheckId],
         most: u32,
     ) -> StoreResult<u64>;
     /// Notes that channels were told of these for the first time.

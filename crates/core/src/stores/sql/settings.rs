@@ -126,12 +126,18 @@ impl Directory {
     /// is to be reminded of it.
     fn let_stand_ins_in(&mut self) {
         let off = self.channels.iter().filter(|(_, (_, channel))| !channel.enabled);
-        let instead: BTreeMap<SettingId, SettingId> = off
-            .filter_map(|(id, (project, it))| Some((*id, self.stand_in(*project, it.fallback)?)))
-            .collect();
+        let instead: BTreeMap<SettingId, SettingId> =
+            off.map(|(id, _)| (*id, self.as_it_is_told(*id))).collect();
         if !instead.is_empty() {
             self.rules.values_mut().for_each(|rules| rules.lead_elsewhere(&instead));
         }
+    }
+
+    /// Whoever is told in its place while it is switched off, or itself.
+    pub fn as_it_is_told(&self, channel: SettingId) -> SettingId {
+        let found = self.channels.get(&channel).filter(|(_, it)| !it.enabled);
+        let instead = found.and_then(|(project, it)| self.stand_in(*project, it.fallback));
+        instead.unwrap_or(channel)
     }
 
     /// What a project has configured about who is told.

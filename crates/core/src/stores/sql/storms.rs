@@ -150,8 +150,13 @@ pub async fn gather<T: StateTx>(
             *storm
         } else {
             let since = now.plus(-breaker.within_ms());
-            let told = tx.told_since(of, since, breaker.limit.saturating_add(1)).await?;
-            if !breaker.trips(told, places.len() as u64) {
+            // A check that comes and goes counts once.
+            let loud: BTreeSet<CheckId> =
+                places.iter().map(|place| asked[*place].incident.check_id).collect();
+            let loud = Vec::from_iter(loud);
+            let most = breaker.limit.saturating_add(1);
+            let told = tx.told_since(of, since, &loud, most).await?;
+            if !breaker.trips(told, loud.len() as u64) {
                 continue;
             }
             begin(tx, of, now).await?

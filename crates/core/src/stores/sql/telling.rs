@@ -87,12 +87,9 @@ pub async fn follow_up<T: StateTx>(mut tx: T, now: Slot, limit: u32) -> StoreRes
         return Ok(tx.unchanged(FollowedUp::default()).await);
     }
     let mut around = Surroundings::read(&mut tx, &due, now).await?;
-    let mut heard = heard(&mut tx, &due).await?;
+    let mut heard = channels_of(&around.directory, heard(&mut tx, &due).await?);
     let mut outcome = Outcome::default();
-    let mut channels = |incident: &Incident| {
-        let receivers = heard.remove(&incident.id).unwrap_or_default();
-        receivers.into_iter().filter_map(|receiver| receiver.channel).collect()
-    };
+    let mut channels = |incident: &Incident| heard.remove(&incident.id).unwrap_or_default();
     // First what others may be a part of.
     let (of_many, of_one): (Vec<_>, Vec<_>) =
         due.iter().partition(|incident| incident.kind == IncidentKind::Storm);
@@ -166,6 +163,18 @@ async fn heard<T: StateTx>(
         heard.entry(incident).or_default().insert(receiver);
     }
     Ok(heard)
+}
+
+/// Whoever stands in for a channel that was switched off since goes on with what that one has heard.
+fn channels_of(
+    directory: &Directory,
+    heard: HashMap<IncidentId, BTreeSet<Receiver>>,
+) -> HashMap<IncidentId, BTreeSet<SettingId>> {
+    let told = |receivers: BTreeSet<Receiver>| {
+        let channels = receivers.into_iter().filter_map(|receiver| receiver.channel);
+        channels.map(|channel| directory.as_it_is_told(channel)).collect()
+    };
+    heard.into_iter().map(|(incident, receivers)| (incident, told(receivers))).collect()
 }
 
 /// All that has to be known besides the incidents themselves.

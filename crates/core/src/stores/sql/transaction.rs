@@ -298,9 +298,10 @@ macro_rules! state_tx {
                 &mut self,
                 of: (ProjectId, Severity),
                 since: Slot,
+                others: &[CheckId],
                 most: u32,
             ) -> StoreResult<u64> {
-                storms::told_since(self, of, since, most).await
+                storms::told_since(self, of, since, others, most).await
             }
 
             async fn note_told(&mut self, incidents: &[IncidentId], now: Slot) -> StoreResult<()> {

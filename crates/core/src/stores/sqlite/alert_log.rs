@@ -190,7 +190,8 @@ impl AlertLog for Sqlite {
     }
 }
 
-/// Whoever hears again that an incident opened hears again that it is over, if it is.
+/// Whoever hears again that an incident opened hears again that it is over, if it is. An attempt to say so that is
+/// under way is fenced off by the number of attempts: it may arrive before the beginning does.
 async fn replay_ends(tx: &mut Tx, replayed: &[Replayed], now: Slot) -> StoreResult<()> {
     let told: Vec<_> = replayed.iter().filter(|it| it.begins()).collect();
     if told.is_empty() {
@@ -198,8 +199,9 @@ async fn replay_ends(tx: &mut Tx, replayed: &[Replayed], now: Slot) -> StoreResu
     }
     sqlx::query(
         "-- alert_log.replay_ends
-         UPDATE deliveries SET state = 'pending', next_attempt_at = ?2, schedule_step = 0
-         WHERE kind = 'resolved' AND state <> 'pending' AND (incident_id, channel) IN (
+         UPDATE deliveries SET state = 'pending', next_attempt_at = ?2, schedule_step = 0, leased_until = NULL,
+                attempts = attempts + (state = 'pending')
+         WHERE kind = 'resolved' AND (state <> 'pending' OR leased_until > ?2) AND (incident_id, channel) IN (
              SELECT unhex(value ->> 0), value ->> 1 FROM jsonb_each(?1))",
     )
     .bind(rows(told, |it| [id(it.incident_id), it.channel.as_str().into()]))

@@ -195,7 +195,8 @@ async fn lease(
              coalesce((SELECT webhook_secret FROM checks WHERE id = deliveries.check_id), '') AS secret,
              CASE WHEN attempts > 1 THEN (
                  SELECT response_headers ->> '$.left' FROM attempts t
-                 WHERE t.delivery_id = deliveries.id AND t.number = deliveries.attempts - 1) END AS \"left\"",
+                 WHERE t.delivery_id = deliveries.id AND t.number < deliveries.attempts AND t.finished_at IS NOT NULL
+                 ORDER BY t.number DESC LIMIT 1) END AS \"left\"",
     )
     .bind(ids(picked.into_iter().map(|it| it.id)))
     .bind(until.0)

@@ -1,10 +1,11 @@
 //! Hands a letter to a mail server: what a look does up to the log-in, and the letter after it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pulse_core::models::channel::{Letter, Security};
 use pulse_core::models::run::FailClass;
 use pulse_core::models::target::Target;
+use tokio::time::timeout_at;
 
 use super::super::bounded::Bounded;
 use super::super::log_in::LogIn;
@@ -21,8 +22,8 @@ use crate::egress::Egress;
 pub(crate) struct Accepted {
     /// Its last reply.
     pub(crate) reply: String,
-    /// The receivers that it refused, and why; not all of them.
-    pub(crate) refused: Vec<String>,
+    /// The receivers that it refused, each with why; not all of them.
+    pub(crate) refused: Vec<(String, String)>,
     /// Those of them that it may take later.
     pub(crate) left: Vec<String>,
 }
@@ -42,12 +43,14 @@ impl From<ProbeFailure> for Untaken {
     }
 }
 
-/// Sends `message`, a whole letter with its head, to these of its receivers. The caller holds the deadline.
+/// Sends `message`, a whole letter with its head, to these of its receivers. The caller holds the deadline; those
+/// who are put off at first are not waited for beyond `rest_by`.
 pub(crate) async fn send(
     egress: &Egress,
     letter: &Letter,
     to: &[String],
     message: &[u8],
+    rest_by: Instant,
 ) -> Result<Accepted, Untaken> {
     let trace = &mut Trace::begin(Duration::MAX);
     let (host, port) = (&letter.host, letter.port);
@@ -66,20 +69,20 @@ pub(crate) async fn send(
         Security::None => {
             let mut server = Bounded::new(stream, MOST);
             let offers = greeted(&mut server, own, trace).await?;
-            hand_over(server, &offers, letter, to, message, trace).await
+            hand_over(server, &offers, letter, (to, rest_by), message, trace).await
         }
         Security::StartTls => {
             let stream = begin_tls(stream, trace).await?;
             let stream = peer.encrypt(egress, stream, trace).await?;
             let mut server = Bounded::new(stream, MOST);
             let offers = introduce(&mut server, own, trace).await?;
-            hand_over(server, &offers, letter, to, message, trace).await
+            hand_over(server, &offers, letter, (to, rest_by), message, trace).await
         }
         Security::Tls => {
             let stream = peer.encrypt(egress, stream, trace).await?;
             let mut server = Bounded::new(stream, MOST);
             let offers = greeted(&mut server, own, trace).await?;
-            hand_over(server, &offers, letter, to, message, trace).await
+            hand_over(server, &offers, letter, (to, rest_by), message, trace).await
         }
     }
 }
@@ -89,7 +92,7 @@ async fn hand_over<S: Duplex>(
     mut server: Bounded<S>,
     offers: &Reply,
     letter: &Letter,
-    to: &[String],
+    (to, rest_by): (&[String], Instant),
     message: &[u8],
     trace: &mut Trace,
 ) -> Result<Accepted, Untaken> {
@@ -101,13 +104,14 @@ async fn hand_over<S: Duplex>(
     // A server may take only so many at once, and the others right after them (RFC 5321, section 4.5.3.1.10).
     if !accepted.left.is_empty() {
         let rest = std::mem::take(&mut accepted.left);
-        match transact(&mut server, &letter.from, &rest, message, trace).await {
-            Ok(Accepted { refused, left, reply: _ }) => {
-                accepted.refused.retain(|it| !rest.iter().any(|who| it.contains(who)));
+        let asked = transact(&mut server, &letter.from, &rest, message, trace);
+        match timeout_at(rest_by.into(), asked).await {
+            Ok(Ok(Accepted { refused, left, reply: _ })) => {
+                accepted.refused.retain(|(receiver, _)| !rest.contains(receiver));
                 accepted.refused.extend(refused);
                 accepted.left = left;
             }
-            Err(_untaken) => accepted.left = rest,
+            Ok(Err(_)) | Err(_) => accepted.left = rest,
         }
     }
     // Whether the farewell arrives changes nothing.
@@ -134,13 +138,14 @@ async fn transact<S: Duplex>(
                 if !is_final {
                     left.push(receiver.clone());
                 }
-                refused.push(failure.sentence);
+                refused.push((receiver.clone(), failure.sentence));
             }
             Err(untaken) => return Err(untaken),
         }
     }
     if refused.len() == to.len() {
-        let failure = ProbeFailure::of_target(FailClass::Refused, refused.join("; "));
+        let why: Vec<String> = refused.into_iter().map(|(_, why)| why).collect();
+        let failure = ProbeFailure::of_target(FailClass::Refused, why.join("; "));
         return Err(Untaken { failure, is_final: left.is_empty() });
     }
     server.say(b"DATA\r\n").await?;

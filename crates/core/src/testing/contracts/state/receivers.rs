@@ -266,6 +266,45 @@ pub async fn who_stands_in_for_a_channel_that_is_off_is_reminded(t: TestStores) 
     assert!(told.iter().all(|it| it.1 == lead.to_string()), "{told:?}");
 }
 
+pub async fn who_takes_over_from_a_channel_goes_on_being_reminded(t: TestStores) {
+    let lead = t.channel("lead").await;
+    let ops = t.channel_before("ops", lead).await;
+    t.ladder(ops, lead).await;
+    t.go_down(1).await;
+    assert_eq!(t.tell_all().await, [(ops.to_string(), "opened")].into());
+    t.change(ops, &json!({"enabled": false})).await;
+
+    let told = t.follow(6).await;
+
+    assert_eq!(told, [(5, lead.to_string(), "reminder")]);
+}
+
+pub async fn nobody_is_reminded_instead_of_what_is_over(t: TestStores) {
+    let lead = t.channel("lead").await;
+    let ops = t.channel_before("ops", lead).await;
+    t.ladder(ops, ops).await;
+    t.without_storms().await;
+    let check = t.add(a_check().every(3_600)).await;
+    let down = t.claim_one().await;
+    t.record(&[a_result(&down).failed().build()]).await;
+    let opened = t.claim_for(ops).await.remove(0);
+    t.settle(&opened, Settlement::RetryIn(3_600_000)).await;
+    t.clock.advance(STANDS_IN_AFTER.num_milliseconds());
+    t.tell_stand_ins().await;
+    assert_eq!(t.tell_all().await, [(lead.to_string(), "opened")].into());
+    t.clock.advance(180 * SECOND);
+    t.follow_up().await;
+    t.stores.checks.run_now(PROJECT, check.id, t.clock.now()).await.unwrap();
+    let well = t.claim_one().await;
+    t.record(&[a_result(&well).build()]).await;
+    assert_eq!(t.tell_all().await, [(lead.to_string(), "resolved")].into());
+
+    t.clock.advance(STANDS_IN_AFTER.num_milliseconds());
+    t.tell_stand_ins().await;
+
+    assert_eq!(t.tell_all().await, [].into(), "its last word is that it is over");
+}
+
 pub async fn fallbacks_in_a_circle_are_told_once_each(t: TestStores) {
     let first = t.channel("first").await;
     let second = t.channel_before("second", first).await;

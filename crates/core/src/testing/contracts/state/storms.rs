@@ -56,11 +56,7 @@ impl TestStores {
 
     /// Does not wait for their next slots.
     async fn fail_at_once(&self, checks: &[CheckId]) {
-        self.clock.advance(SECOND);
-        for check in checks {
-            self.run_now(*check).await;
-        }
-        self.fail_some(checks).await;
+        self.run_all_now(checks, checks).await;
     }
 
     /// What people were told since the last time: how many of each kind, and what the first said.
@@ -85,6 +81,15 @@ impl TestStores {
 
     async fn run_now(&self, check: CheckId) {
         self.stores.checks.run_now(PROJECT, check, self.clock.now()).await.unwrap();
+    }
+
+    /// Runs these at once; some of them fail.
+    async fn run_all_now(&self, checks: &[CheckId], failing: &[CheckId]) {
+        self.clock.advance(SECOND);
+        for check in checks {
+            self.run_now(*check).await;
+        }
+        self.fail_some(failing).await;
     }
 
     async fn the_storm(&self) -> IncidentId {
@@ -283,6 +288,18 @@ pub async fn a_check_that_comes_and_goes_is_no_storm(t: TestStores) {
     }
 
     assert_eq!((t.heard().await.0, t.storms().await), (6, 0));
+    t.clock.advance(HOUR);
+    let five = t.many(5).await;
+    t.fail_some(&five).await;
+    for _ in 0..2 {
+        t.clock.advance(SECOND);
+        t.run_all_now(&five, &[]).await;
+        t.run_all_now(&five, &five).await;
+    }
+    assert_eq!(t.storms().await, 0, "five that come and go are five");
+    t.clock.advance(HOUR);
+    t.fail_some(&[]).await;
+    t.heard().await;
     let others = t.many(8).await;
     t.clock.advance(SECOND);
     t.run_now(check).await;
