@@ -28,6 +28,8 @@ pub struct Expectations {
     /// `None` where an answer has no status, and where assertions say which is expected.
     status: Option<ExpectedStatus>,
     assertions: Vec<Compiled>,
+    /// Whether all of what comes back is looked through.
+    reads_everything: bool,
     upside_down: bool,
     addresses: AddressChoice,
 }
@@ -40,18 +42,18 @@ impl Expectations {
     pub fn of(spec: &ProbeSpec, scheme: Scheme) -> Result<Self, String> {
         let assertions = spec.assertions.iter().map(Compiled::new);
         let assertions = assertions.collect::<Result<Vec<_>, _>>()?;
-        let is_said = assertions.iter().any(|assertion| assertion.is_about(Source::Status));
-        let usual = || (scheme.is_http() && !is_said).then(ExpectedStatus::any_2xx);
+        let about = |source| spec.assertions.iter().any(|it| it.rule.is_about(source));
+        let usual = || (scheme.is_http() && !about(Source::Status)).then(ExpectedStatus::any_2xx);
         let status = spec.expected_status.clone().or_else(usual);
+        let reads_everything = [Source::Body, Source::Json, Source::Size].into_iter().any(about);
         let (upside_down, addresses) = (spec.upside_down, spec.addresses);
-        Ok(Self { status, assertions, upside_down, addresses })
+        Ok(Self { status, assertions, reads_everything, upside_down, addresses })
     }
 
     /// Whether all of what comes back is looked through.
     #[must_use]
-    pub fn read_everything(&self) -> bool {
-        let about = |source| self.assertions.iter().any(|it| it.is_about(source));
-        about(Source::Body) || about(Source::Json) || about(Source::Size)
+    pub const fn read_everything(&self) -> bool {
+        self.reads_everything
     }
 }
 

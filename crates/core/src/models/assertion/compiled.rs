@@ -78,12 +78,6 @@ impl Compiled {
             _ => None,
         }
     }
-
-    /// Whether any of it is about this.
-    #[must_use]
-    pub fn is_about(&self, source: Source) -> bool {
-        self.rule.is_about(source)
-    }
 }
 
 /// An answer of a rule.
@@ -132,14 +126,6 @@ impl Node {
             Self::Any(nodes) => joined(nodes, " or "),
             Self::Not(node) => format!("not {}", node.in_words()),
             Self::Leaf(leaf) => leaf.in_words(),
-        }
-    }
-
-    fn is_about(&self, source: Source) -> bool {
-        match self {
-            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.is_about(source)),
-            Self::Not(node) => node.is_about(source),
-            Self::Leaf(leaf) => leaf.test.source == source,
         }
     }
 }

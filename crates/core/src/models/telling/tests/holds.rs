@@ -145,9 +145,21 @@ fn incidents_during_maintenance_are_held_until_it_is_over() {
     assert_eq!(held.ask(midnight.0 + 20 * MINUTE).len(), 1);
 }
 
+/// An instant, in milliseconds.
+fn at(time: &str) -> i64 {
+    Slot::from(time.parse::<chrono::DateTime<chrono::Utc>>().unwrap()).0
+}
+
+/// A route of both severities that sleeps, but for this.
+fn sleeping_but_for(except: &str) -> Value {
+    json!({
+        "quiet": {"hours": {"from": "22:00", "to": "07:00"}, "except": except},
+        "severities": ["degraded", "down"],
+    })
+}
+
 #[test]
 fn quiet_hours_hold_back_what_their_route_tells_and_nothing_else() {
-    let at = |time: &str| Slot::from(time.parse::<chrono::DateTime<chrono::Utc>>().unwrap()).0;
     let quiet = json!({"hours": {"from": "22:00", "to": "07:00"}});
     let sleeper = json!({"quiet": quiet, "channels": [channel(2)]});
     let mut alone = Held::new(vec![sleeper.clone()]);
@@ -168,7 +180,6 @@ fn quiet_hours_hold_back_what_their_route_tells_and_nothing_else() {
 
 #[test]
 fn steps_are_counted_from_when_quiet_hours_let_the_first_be_told() {
-    let at = |time: &str| Slot::from(time.parse::<chrono::DateTime<chrono::Utc>>().unwrap()).0;
     let mut held = Held::new(vec![json!({
         "quiet": {"hours": {"from": "22:00", "to": "07:00"}},
         "steps": [{"after_minutes": 10, "channels": [channel(2)]}],
@@ -185,11 +196,7 @@ fn steps_are_counted_from_when_quiet_hours_let_the_first_be_told() {
 
 #[test]
 fn quiet_hours_let_through_what_is_as_bad_as_they_say_and_what_is_worse() {
-    let at = |time: &str| Slot::from(time.parse::<chrono::DateTime<chrono::Utc>>().unwrap()).0;
-    let route = json!({
-        "quiet": {"hours": {"from": "22:00", "to": "07:00"}, "except": "degraded"},
-        "severities": ["degraded", "down"],
-    });
+    let route = sleeping_but_for("degraded");
     for severity in [Severity::Degraded, Severity::Down] {
         let mut held = Held::new(vec![route.clone()]);
         held.world.severity = severity;
@@ -199,11 +206,7 @@ fn quiet_hours_let_through_what_is_as_bad_as_they_say_and_what_is_worse() {
 
 #[test]
 fn quiet_hours_may_let_outages_through() {
-    let at = |time: &str| Slot::from(time.parse::<chrono::DateTime<chrono::Utc>>().unwrap()).0;
-    let route = json!({
-        "quiet": {"hours": {"from": "22:00", "to": "07:00"}, "except": "down"},
-        "severities": ["degraded", "down"],
-    });
+    let route = sleeping_but_for("down");
     let night = at("2026-11-02T01:00:00Z");
     let mut degraded = Held::new(vec![route.clone()]);
     degraded.world.severity = Severity::Degraded;

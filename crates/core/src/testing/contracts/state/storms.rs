@@ -97,6 +97,18 @@ impl TestStores {
         self.stores.incidents.list(PROJECT, &only, page(10)).await.unwrap().remove(0).id
     }
 
+    /// A storm of which the first of these channels has heard; the other is a step after it.
+    async fn storm_on_a_ladder(&self) -> (String, String) {
+        let (ops, lead) = (self.channel("ops").await, self.channel("lead").await);
+        self.ladder(ops, lead).await;
+        let checks = self.many(30).await;
+        self.fail_some(&checks).await;
+        self.clock.advance(5 * SECOND);
+        self.follow_up().await;
+        assert_eq!(self.tell_all().await, [(ops.to_string(), "opened")].into());
+        (ops.to_string(), lead.to_string())
+    }
+
     async fn storms(&self) -> usize {
         let only = IncidentFilter { kind: Some(IncidentKind::Storm), ..IncidentFilter::default() };
         self.stores.incidents.list(PROJECT, &only, page(10)).await.unwrap().len()
@@ -227,14 +239,7 @@ pub async fn what_was_told_of_a_check_as_degraded_leaves_room_for_it_to_go_down(
 }
 
 pub async fn a_storm_takes_the_steps_of_routes_until_somebody_sees_to_it(t: TestStores) {
-    let (ops, lead) = (t.channel("ops").await, t.channel("lead").await);
-    t.ladder(ops, lead).await;
-    let checks = t.many(30).await;
-    t.fail_some(&checks).await;
-    t.clock.advance(5 * SECOND);
-    t.follow_up().await;
-    let (ops, lead) = (ops.to_string(), lead.to_string());
-    assert_eq!(t.tell_all().await, [(ops.clone(), "opened")].into());
+    let (ops, lead) = t.storm_on_a_ladder().await;
 
     t.clock.advance(10 * 60 * SECOND);
     t.follow_up().await;
@@ -311,19 +316,13 @@ pub async fn a_check_that_comes_and_goes_is_no_storm(t: TestStores) {
 }
 
 pub async fn a_silence_over_all_of_a_storm_holds_what_is_left_to_tell(t: TestStores) {
-    let (ops, lead) = (t.channel("ops").await, t.channel("lead").await);
-    t.ladder(ops, lead).await;
-    let checks = t.many(30).await;
-    t.fail_some(&checks).await;
-    t.clock.advance(5 * SECOND);
-    t.follow_up().await;
-    assert_eq!(t.tell_all().await, [(ops.to_string(), "opened")].into());
+    let (_, lead) = t.storm_on_a_ladder().await;
 
     t.silence(30).await;
 
     assert_eq!(t.follow(25).await, [], "neither steps nor reminders");
     let told = t.follow(10).await;
-    assert!(told.iter().any(|(_, who, kind)| (who, *kind) == (&lead.to_string(), "opened")));
+    assert!(told.iter().any(|(_, who, kind)| (who, *kind) == (&lead, "opened")));
     assert_eq!(t.storms().await, 1);
 }
 
